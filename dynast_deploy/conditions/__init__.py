@@ -1,0 +1,1 @@
+"""What the network sees of a pose, a face or a picture."""

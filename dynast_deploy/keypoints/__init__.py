@@ -1,0 +1,1 @@
+"""Keypoints: formats, readers, people, pose models."""

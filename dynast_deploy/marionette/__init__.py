@@ -1,0 +1,1 @@
+"""The marionette: procedural dressed people with exact correspondences."""

@@ -1,0 +1,1 @@
+"""From a checkpoint to ONNX, from ONNX to an engine."""

@@ -1,0 +1,1 @@
+"""Dynamic sparse attention as native operators."""

@@ -1,0 +1,1 @@
+"""Running engines: ONNX Runtime, PyTorch, exemplars, video pipeline, `dynast-run`."""
