@@ -15,8 +15,8 @@ from dynast_deploy.errors import DynastError
 
 # fmt: off
 FACE_PARTS = (
-    "skin", "l_brow", "r_brow", "l_eye", "r_eye", "l_ear", "r_ear", "nose", "u_lip", "mouth", "l_lip", "eye_g",
-    "hair",
+    "skin", "l_brow", "r_brow", "l_eye", "r_eye", "l_ear", "r_ear", "nose", "u_lip", "mouth", "l_lip",
+    "eye_g", "hair",
 )
 # fmt: on
 """Parts of a face by CelebAMask-HQ's names, in the order in which their distance maps are stacked."""

@@ -16,15 +16,9 @@ from PIL import Image
 from dynast_deploy.conditions.distance import FAR, Box, write_distance_map
 from dynast_deploy.conditions.size import Size, checked_picture_size, height_width
 from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints.poses import KEYPOINT_NAMES
 
 # fmt: off
-KEYPOINT_NAMES = (
-    "nose", "neck", "right shoulder", "right elbow", "right wrist", "left shoulder", "left elbow", "left wrist",
-    "right hip", "right knee", "right ankle", "left hip", "left knee", "left ankle",
-    "right eye", "left eye", "right ear", "left ear",
-)
-"""OpenPose's 18 keypoints in order; right and left are the person's own."""
-
 LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
     (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
