@@ -1,0 +1,152 @@
+// Backward pass on the CPU: weights are computed again, nothing of the forward pass is kept.
+//
+// Several queries share a key, so gradients of keys and values are sums over queries. To have no atomics and the
+// same result with any number of threads, the first half keeps a few numbers for each candidate, and the second
+// goes through the keys, each with the list of candidates that it was, in the order of the queries.
+#pragma once
+
+#include "cpu/calls.h"
+#include "cpu/group.h"
+
+DYNAST_BEGIN
+
+constexpr int64_t kQueriesPerTask = 64;
+constexpr int64_t kKeysPerTask = 256;
+
+// First half, one group: gradients of query and prune query, and the candidates' numbers.
+inline void differentiate(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch,
+                          const Group& group) {
+  const int64_t tokens = p.exemplars == 1 ? 0 : static_cast<int64_t>(group.frame) * key_length(p);
+  const float* key = call.key + tokens * p.channels;
+  const float* key_prune = call.key_prune + tokens * p.prune_channels;
+  const float* value = call.value + tokens * p.value_channels;
+  const int count = group.count;
+  for (int member = 0; member < group.size; ++member) {
+    const int64_t query = group.queries[member];
+    Scores scores;
+    score(p, call.query + query * p.channels, call.query_prune + query * p.prune_channels, key, key_prune, group,
+          scores);
+
+    alignas(64) float rewards[kSlots], of_logits[kSlots], of_prunes[kSlots];
+    dot_rows(call.grad_attended + query * p.value_channels, value, p.value_channels, group.candidates, count,
+             rewards);
+    float expected = 0.0f;
+    for (int i = 0; i < count; ++i) {
+      rewards[i] += call.grad_confidence[query];
+      if (is_kept(scores.prune_logits[i])) expected += scores.weights[i] * rewards[i];
+    }
+    for (int i = 0; i < count; ++i) {
+      const bool kept = is_kept(scores.prune_logits[i]);
+      of_logits[i] = logit_gradient(scores.weights[i], kept, rewards[i], expected);
+      of_prunes[i] = prune_gradient(scores.weights[i], rewards[i], scores.prune_logits[i]);
+    }
+
+    alignas(64) float warp_weights[kSlots];
+    if (p.warp_channels) {
+      alignas(64) float warp_rewards[kSlots];
+      dot_rows(call.grad_warped + query * p.warp_channels, call.warp_source + tokens * p.warp_channels,
+               p.warp_channels, group.candidates, count, warp_rewards);
+      warp_softmax(p, scores, count, warp_weights);
+      float warp_expected = 0.0f;
+      for (int i = 0; i < count; ++i) warp_expected += warp_weights[i] * warp_rewards[i];
+      for (int i = 0; i < count; ++i)
+        if (!warp_replaces(p, is_kept(scores.prune_logits[i])))
+          of_logits[i] += logit_gradient(warp_weights[i], true, warp_rewards[i], warp_expected);
+    }
+
+    const float scale = 1.0f / p.temperature;
+    WeightedRows<kSlots> keys, prunes;
+    for (int i = 0; i < count; ++i) {
+      of_logits[i] *= scale;
+      keys.add(group.candidates[i], of_logits[i]);
+      prunes.add(group.candidates[i], of_prunes[i]);
+      const int64_t at = query * count + i;
+      scratch.keys[at] = group.candidates[i];
+      scratch.logit_gradients[at] = of_logits[i];
+      scratch.prune_gradients[at] = of_prunes[i];
+      scratch.kept_weights[at] = is_kept(scores.prune_logits[i]) ? scores.weights[i] : 0.0f;
+      if (scratch.warp_weights) scratch.warp_weights[at] = warp_weights[i];
+    }
+    if (call.grad_query)
+      weighted_sum(key, p.channels, keys.rows, keys.weights, keys.count, false,
+                   call.grad_query + query * p.channels);
+    if (call.grad_query_prune)
+      weighted_sum(key_prune, p.prune_channels, prunes.rows, prunes.weights, prunes.count, false,
+                   call.grad_query_prune + query * p.prune_channels);
+  }
+}
+
+// Between the halves, for one exemplar: a counting sort of its queries' candidates by key.
+inline void order_by_key(const DynastProblem& p, const Scratch& scratch, int exemplar) {
+  const int64_t per_frame = static_cast<int64_t>(query_length(p)) * candidate_count(p);
+  const int64_t begin = exemplar * per_frame;
+  const int64_t end = begin + per_frame * (p.exemplars == 1 ? p.frames : 1);
+  uint32_t* starts = scratch.starts + static_cast<int64_t>(exemplar) * (key_length(p) + 1);
+  const auto matters = [&](int64_t i) {
+    return scratch.logit_gradients[i] != 0.0f || scratch.prune_gradients[i] != 0.0f ||
+           scratch.kept_weights[i] != 0.0f || (scratch.warp_weights && scratch.warp_weights[i] != 0.0f);
+  };
+  for (int k = 0; k <= key_length(p); ++k) starts[k] = 0;
+  for (int64_t i = begin; i < end; ++i) starts[scratch.keys[i] + 1] += matters(i);
+  for (int k = 0; k < key_length(p); ++k) starts[k + 1] += starts[k];
+  // Filling moves each start to the end of its list, which is the start of the next.
+  for (int64_t i = begin; i < end; ++i)
+    if (matters(i)) scratch.order[begin + starts[scratch.keys[i]]++] = static_cast<uint32_t>(i - begin);
+  for (int k = key_length(p); k > 0; --k) starts[k] = starts[k - 1];
+  starts[0] = 0;
+}
+
+// Second half, one key: sum over the queries that had it as a candidate.
+inline void collect(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch, int exemplar,
+                    int key) {
+  constexpr int kBatch = 128;
+  const int count = candidate_count(p);
+  const int64_t first_query = static_cast<int64_t>(exemplar) * query_length(p);
+  const int64_t first = first_query * count;
+  const int64_t token = static_cast<int64_t>(exemplar) * key_length(p) + key;
+  const uint32_t* starts = scratch.starts + token + exemplar;
+  const auto sum = [&](const float* table, int channels, const float* numbers, float* gradient) {
+    if (!gradient) return;
+    bool add = false;
+    uint32_t i = starts[0];
+    do {  // at least once, since a key that nobody looked at has gradient 0
+      WeightedRows<kBatch> part;
+      for (; i < starts[1] && part.count < kBatch; ++i) {
+        const uint32_t candidate = scratch.order[first + i];
+        part.add(static_cast<int32_t>(candidate / static_cast<uint32_t>(count)), numbers[first + candidate]);
+      }
+      weighted_sum(table + first_query * channels, channels, part.rows, part.weights, part.count, add,
+                   gradient + token * channels);
+      add = true;
+    } while (i < starts[1]);
+  };
+  sum(call.query, p.channels, scratch.logit_gradients, call.grad_key);
+  sum(call.query_prune, p.prune_channels, scratch.prune_gradients, call.grad_key_prune);
+  sum(call.grad_attended, p.value_channels, scratch.kept_weights, call.grad_value);
+  if (p.warp_channels) sum(call.grad_warped, p.warp_channels, scratch.warp_weights, call.grad_warp_source);
+}
+
+inline void backward(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch,
+                     const Parallel& parallel) {
+  const int64_t groups = group_count(p);
+  parallel((groups + kQueriesPerTask - 1) / kQueriesPerTask, [&](int64_t task) {
+    const int64_t begin = task * kQueriesPerTask;
+    const int64_t end = begin + kQueriesPerTask < groups ? begin + kQueriesPerTask : groups;
+    Group group;
+    for (int64_t index = begin; index < end; ++index) {
+      fill_group(p, call.matches, index, group);
+      differentiate(p, call, scratch, group);
+    }
+  });
+  if (!call.grad_key && !call.grad_key_prune && !call.grad_value && !call.grad_warp_source) return;
+  parallel(p.exemplars, [&](int64_t exemplar) { order_by_key(p, scratch, static_cast<int>(exemplar)); });
+  const int64_t per_exemplar = (key_length(p) + kKeysPerTask - 1) / kKeysPerTask;
+  parallel(p.exemplars * per_exemplar, [&](int64_t task) {
+    const int exemplar = static_cast<int>(task / per_exemplar);
+    const int begin = static_cast<int>((task - exemplar * per_exemplar) * kKeysPerTask);
+    for (int key = begin; key < begin + kKeysPerTask && key < key_length(p); ++key)
+      collect(p, call, scratch, exemplar, key);
+  });
+}
+
+DYNAST_END

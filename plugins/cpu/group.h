@@ -1,0 +1,99 @@
+// The queries of one layer in groups that share their candidates, and what the scores of a group's query are.
+#pragma once
+
+#include "cpu/rows.h"
+#include "dynast/arithmetic.h"
+#include "dynast/candidates.h"
+
+DYNAST_BEGIN
+
+// Room for the most candidates, rounded up to whole vectors.
+constexpr int kSlots = (kMaxCandidates + 15) / 16 * 16;
+
+// Inter-scale: a 2x2 window of queries. Inner-scale: a single query.
+struct Group {
+  int frame;
+  int size;
+  int64_t queries[4];  // rows of the query tensor, all frames counted through
+  int count;           // candidates
+  int32_t candidates[kSlots];
+};
+
+inline int64_t group_count(const DynastProblem& p) {
+  return static_cast<int64_t>(p.frames) * query_length(p) / (p.inner ? 1 : 4);
+}
+
+inline void fill_group(const DynastProblem& p, const int32_t* matches, int64_t index, Group& group) {
+  const int per_frame = query_length(p) / (p.inner ? 1 : 4);
+  const int width = p.query_width / (p.inner ? 1 : 2);
+  group.frame = static_cast<int>(index / per_frame);
+  const int place = static_cast<int>(index - static_cast<int64_t>(group.frame) * per_frame);
+  const int y = place / width, x = place - y * width;
+  const int64_t first = static_cast<int64_t>(group.frame) * query_length(p);
+  group.count = candidate_count(p);
+  if (p.inner) {
+    const int32_t* of_frame = matches + first * p.matches_k;
+    group.size = 1;
+    group.queries[0] = first + place;
+    int slot = 0;
+    for (int side = 0; side < 5; ++side) {
+      const int32_t* of_neighbour = of_frame + static_cast<int64_t>(neighbour(p, side, y, x)) * p.matches_k;
+      for (int rank = 0; rank < p.matches_k; ++rank)
+        group.candidates[slot++] = moved_match(p, side, of_neighbour[rank]);
+    }
+  } else {
+    group.size = 4;
+    for (int i = 0; i < 4; ++i)
+      group.queries[i] = first + static_cast<int64_t>(2 * y + i / 2) * p.query_width + 2 * x + i % 2;
+    for (int slot = 0; slot < group.count; ++slot)
+      group.candidates[slot] = inter_candidate(p, matches + index * p.matches_k, slot);
+  }
+  // Dot products come four at a time.
+  for (int slot = group.count; slot % 4; ++slot) group.candidates[slot] = group.candidates[slot - 1];
+}
+
+// In place: softmax over the first `count` of `slots` numbers; the room up to a whole vector becomes 0.
+inline void softmax(float* slots, int count) {
+  const int end = rounded_up(count, kLanes);
+  for (int i = count; i < end; ++i) slots[i] = -INFINITY;
+  Lanes most = load(slots);
+  for (int i = kLanes; i < end; i += kLanes) {
+    const Lanes x = load(slots + i);
+    most = x > most ? x : most;
+  }
+  const Lanes top = fill(largest(most));
+  Lanes total = {};
+  for (int i = 0; i < end; i += kLanes) {
+    const Lanes e = exp_nonpositive(load(slots + i) - top);
+    total += e;
+    store(slots + i, e);
+  }
+  const Lanes scale = fill(1.0f / sum(total));
+  for (int i = 0; i < end; i += kLanes) store(slots + i, load(slots + i) * scale);
+}
+
+// What is known about each candidate of one query before values are read.
+struct Scores {
+  alignas(64) float logits[kSlots];
+  alignas(64) float prune_logits[kSlots];
+  alignas(64) float weights[kSlots];  // softmax of the logits
+};
+
+template <class T>
+inline void score(const DynastProblem& p, const T* query, const T* query_prune, const T* key, const T* key_prune,
+                  const Group& group, Scores& scores) {
+  dot_rows(query, key, p.channels, group.candidates, group.count, scores.logits);
+  dot_rows(query_prune, key_prune, p.prune_channels, group.candidates, group.count, scores.prune_logits);
+  const float scale = 1.0f / p.temperature;
+  for (int i = 0; i < group.count; ++i) scores.weights[i] = scores.logits[i] *= scale;
+  softmax(scores.weights, group.count);
+}
+
+// Softmax of the warp, see `warp_replaces`.
+inline void warp_softmax(const DynastProblem& p, const Scores& scores, int count, float* weights) {
+  for (int i = 0; i < count; ++i)
+    weights[i] = warp_replaces(p, is_kept(scores.prune_logits[i])) ? kWarpFill : scores.logits[i];
+  softmax(weights, count);
+}
+
+DYNAST_END

@@ -1,0 +1,97 @@
+// The plain C interface, for ctypes: checks, threads, memory. Every call that can fail returns 0, or not 0 after
+// writing one line of explanation to `message`.
+#include <atomic>
+#include <cstdio>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "cpu/select.h"
+
+#define DYNAST_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace dynast {
+namespace {
+
+// Threads live as long as one pass. Starting one costs some ten microseconds, and nothing is left behind for
+// a fork, an unload or the end of the program to trip over.
+void run_on_threads(void* owner, int64_t count, void (*task)(void*, int64_t), void* context) {
+  std::atomic<int64_t> next{0};
+  const auto work = [&] {
+    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) task(context, i);
+  };
+  const int64_t wanted = *static_cast<int*>(owner) < count ? *static_cast<int*>(owner) : count;
+  std::vector<std::thread> helpers;
+  try {
+    for (int64_t i = 1; i < wanted; ++i) helpers.emplace_back(work);
+  } catch (const std::system_error&) {  // no more threads to be had: those that are there do the work
+  }
+  work();
+  for (std::thread& helper : helpers) helper.join();
+}
+
+bool failed(const char* message) { return message[0] != '\0'; }
+
+const Kernels* checked_kernels(const DynastProblem& problem, const int32_t* matches, const char* variant,
+                               char* message, int size) {
+  check_problem(problem, message, size);
+  if (failed(message)) return nullptr;
+  check_matches(problem, matches, message, size);
+  if (failed(message)) return nullptr;
+  const Kernels* kernels = select_kernels(variant);
+  if (!kernels) std::snprintf(message, size, "this processor runs no kernels called %s", variant);
+  return kernels;
+}
+
+}  // namespace
+}  // namespace dynast
+
+using namespace dynast;
+
+// Identifies the sources that the library was built from.
+DYNAST_EXPORT const char* dynast_source() { return DYNAST_SOURCE; }
+
+// The name of the variant that `variant` (null or empty: the fastest) stands for on this processor, or null.
+DYNAST_EXPORT const char* dynast_variant(const char* variant) {
+  const Kernels* kernels = select_kernels(variant);
+  return kernels ? kernels->name : nullptr;
+}
+
+DYNAST_EXPORT int dynast_forward(const DynastProblem* problem, const DynastForward* call, int half,
+                                 const char* variant, int threads, char* message, int size) {
+  const Kernels* kernels = checked_kernels(*problem, call->matches, variant, message, size);
+  if (!kernels) return 1;
+  (half ? kernels->forward_half : kernels->forward_float)(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_backward(const DynastProblem* problem, const DynastBackward* call, const char* variant,
+                                  int threads, char* message, int size) {
+  const DynastProblem& p = *problem;
+  const Kernels* kernels = checked_kernels(p, call->matches, variant, message, size);
+  if (!kernels) return 1;
+  const uint64_t candidates = uint64_t(p.frames) * query_length(p) * candidate_count(p);
+  if (candidates >> 32) {
+    std::snprintf(message, size, "%llu candidates are too many for one backward pass", (unsigned long long)candidates);
+    return 1;
+  }
+  const bool warp = p.warp_channels > 0 && call->grad_warp_source != nullptr;
+  try {
+    std::vector<int32_t> keys(candidates);
+    std::vector<uint32_t> order(candidates), starts(uint64_t(p.exemplars) * (key_length(p) + 1));
+    std::vector<float> numbers(candidates * (warp ? 4 : 3));
+    const Scratch scratch = {keys.data(),
+                             numbers.data(),
+                             numbers.data() + candidates,
+                             numbers.data() + 2 * candidates,
+                             warp ? numbers.data() + 3 * candidates : nullptr,
+                             order.data(),
+                             starts.data()};
+    kernels->backward(p, *call, scratch, Parallel{run_on_threads, &threads});
+  } catch (const std::bad_alloc&) {
+    std::snprintf(message, size, "no memory for the %llu candidates of a backward pass", (unsigned long long)candidates);
+    return 1;
+  }
+  return 0;
+}

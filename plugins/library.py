@@ -1,0 +1,70 @@
+"""The native libraries: what they are called, which sources they are made of, and where they lie.
+
+A library carries an identifier of the sources it was built from. One that was built from others than those beside
+this file is as good as none: it is not loaded, and `python -m dynast_deploy.plugins.build` makes a new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+CPU = "dynast_cpu"
+ONNXRUNTIME = "dynast_onnxruntime"
+_SOURCES = {CPU: ("include/dynast", "cpu"), ONNXRUNTIME: ("include/dynast", "cpu", "ort")}
+_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+BUILD_COMMAND = "python -m dynast_deploy.plugins.build"
+
+
+def file_name(library: str) -> str:
+    return f"lib{library}{_SUFFIX}"
+
+
+@functools.cache
+def source_id(library: str) -> str:
+    """Twelve hexadecimal digits that change with the sources of `library`."""
+    digest = hashlib.sha256()
+    for folder in _SOURCES[library]:
+        for path in sorted((FOLDER / folder).iterdir()):
+            if path.suffix in {".h", ".cpp"}:
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cache_folder(library: str) -> Path:
+    """Where a library is built if the package's own folder is not writable."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return Path(base or Path.home() / ".cache") / "dynast_deploy" / source_id(library)
+
+
+def find(library: str) -> Path | None:
+    """The library built from the sources at hand, beside this file or in the user's cache, or None."""
+    for folder in (FOLDER, cache_folder(library)):
+        path = folder / file_name(library)
+        if path.is_file() and _identifier(path) == source_id(library):
+            return path
+    return None
+
+
+def _identifier(path: Path) -> str | None:
+    """The `source_id` in a library, read from the file, so that a library is not loaded to be rejected."""
+    content = path.read_bytes()
+    at = content.find(b"dynast-source:")
+    return content[at + 14 : at + 26].decode("ascii", "replace") if at >= 0 else None
+
+
+@functools.cache
+def load_cpu() -> ctypes.CDLL | None:
+    """The CPU kernels, or None where there is no library or this system cannot load it."""
+    path = find(CPU)
+    if path is None:
+        return None
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        return None

@@ -1,0 +1,121 @@
+"""The C interface of the CPU kernels (`cpu/library.cpp`) in Python: addresses in, results written in place."""
+
+from __future__ import annotations
+
+import ctypes
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import library
+
+_int, _float, _address = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
+
+
+class Problem(ctypes.Structure):
+    """One attention layer in numbers; `DynastProblem` of `include/dynast/problem.h`."""
+
+    _fields_ = (
+        ("inner", _int),
+        ("frames", _int),
+        ("exemplars", _int),
+        ("query_height", _int),
+        ("query_width", _int),
+        ("key_height", _int),
+        ("key_width", _int),
+        ("channels", _int),
+        ("prune_channels", _int),
+        ("value_channels", _int),
+        ("warp_channels", _int),
+        ("matches_k", _int),
+        ("top_k", _int),
+        ("warp_published", _int),
+        ("temperature", _float),
+    )
+
+
+class Forward(ctypes.Structure):
+    """Addresses of contiguous tensors, None where there is none; `DynastForward` of `cpu/calls.h`."""
+
+    _fields_ = tuple(
+        (name, _address)
+        for name in (
+            "query",
+            "query_prune",
+            "key",
+            "key_prune",
+            "value",
+            "matches",
+            "warp_source",
+            "attended",
+            "confidence",
+            "next_matches",
+            "warped",
+        )
+    )
+
+
+class Backward(ctypes.Structure):
+    """Addresses of contiguous float32 tensors; `DynastBackward` of `cpu/calls.h`."""
+
+    _fields_ = tuple(
+        (name, _address)
+        for name in (
+            "query",
+            "query_prune",
+            "key",
+            "key_prune",
+            "value",
+            "matches",
+            "warp_source",
+            "grad_attended",
+            "grad_confidence",
+            "grad_warped",
+            "grad_query",
+            "grad_query_prune",
+            "grad_key",
+            "grad_key_prune",
+            "grad_value",
+            "grad_warp_source",
+        )
+    )
+
+
+def available() -> bool:
+    """Whether the CPU kernels are built and load."""
+    return library.load_cpu() is not None
+
+
+def _library() -> ctypes.CDLL:
+    loaded = library.load_cpu()
+    if loaded is None:
+        raise DynastError(
+            f"the native attention kernels are not built; build them with: {library.BUILD_COMMAND}"
+        )
+    return loaded
+
+
+def variant(name: str = "") -> str | None:
+    """The instruction set behind `name` on this processor ('' is the fastest), or None if it cannot be had."""
+    function = _library().dynast_variant
+    function.restype = ctypes.c_char_p
+    found = function(name.encode())
+    return found.decode() if found is not None else None
+
+
+def forward(problem: Problem, call: Forward, *, half: bool, threads: int, variant: str = "") -> None:
+    """Fill attended, confidence, next_matches and warped. Raises DynastError if the numbers make no sense."""
+    message = ctypes.create_string_buffer(512)
+    failed = _library().dynast_forward(
+        ctypes.byref(problem), ctypes.byref(call), int(half), variant.encode(), threads, message, len(message)
+    )
+    if failed:
+        raise DynastError(message.value.decode())
+
+
+def backward(problem: Problem, call: Backward, *, threads: int, variant: str = "") -> None:
+    """Fill those gradients whose address is not None. Raises DynastError as `forward` does."""
+    message = ctypes.create_string_buffer(512)
+    failed = _library().dynast_backward(
+        ctypes.byref(problem), ctypes.byref(call), variant.encode(), threads, message, len(message)
+    )
+    if failed:
+        raise DynastError(message.value.decode())
