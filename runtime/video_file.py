@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dynast_deploy.errors import DynastError
 
@@ -41,8 +41,6 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
                 "copy it again, or rebuild the index with a repair tool such as untrunc"
             ) from error
         raise DynastError(f"{path} is not a video file that FFmpeg can read ({error.strerror})") from error
-    except MemoryError:
-        raise
     try:
         return container, _main_stream(container, path)
     except BaseException:
@@ -65,13 +63,15 @@ def _main_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(getattr(stream, "disposition", ""))
+def _is_cover(stream: VideoStream) -> bool:
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def lacks_mp4_index(path: Path) -> bool:
     """Whether `path` is an MP4 or MOV file (ISO/IEC 14496-12) without a `moov` box at its top level."""
-    kinds = []
+    kinds: list[bytes] = []
     with path.open("rb") as file:
         while len(kinds) < 64 and len(header := file.read(8)) == 8:
             size, kind = int.from_bytes(header[:4], "big"), header[4:]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from dynast_deploy.runtime.timestamps import ForwardClock
 from dynast_deploy.runtime.video_file import open_video
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 # Reads that fail one after the other before the rest of a file is given up.
 _MOST_FAILED_READS = 1000
@@ -64,14 +66,29 @@ class VideoReader:
         """About how many frames the file ends before its stated length; known once all frames are read."""
         self._container, self._stream = open_video(self.path)
         self._stream.thread_type = "AUTO"
-        self._time_base = self._stream.time_base or Fraction(1, 1000)
+        self.time_base: Fraction = self._stream.time_base or Fraction(1, 1000)
+        """The tick of the file's video clock, in seconds."""
+        self.rate = _rate(self._stream)
+        """Average frames per second; None where the file does not tell."""
+        self.duration = _duration(self._container, self._stream)
+        """Stated length in seconds; None where the file states none."""
+        self.frame_count: int | None = self._stream.frames or None
+        """Stated number of frames, or what length and rate amount to; None where they are not stated."""
+        if self.frame_count is None and self.duration is not None and self.rate is not None:
+            self.frame_count = max(1, round(self.duration * self.rate))
+        self.has_audio = bool(self._container.streams.audio)
+        """Whether there is a sound stream."""
+        self._stated_end, self._ends_with_pictures = _stated_end(self._container, self._stream)
         self._clock = ForwardClock()
         self._reformatter = VideoReformatter()
+        self._closed = False
         self._count = 0
+        self._start: Fraction | None = None
+        self._last: Fraction | None = None
         self._end: Fraction | None = None
         self._last_packet_end = Fraction(0)
+        self._decoded = self._decode()
         try:
-            self._decoded = self._decode()
             self._first: VideoFrame | None = next(self._decoded, None)
             if self._first is None:
                 raise DynastError(self._no_frames())
@@ -82,47 +99,8 @@ class VideoReader:
         except BaseException:
             self._container.close()
             raise
-
-    @property
-    def size(self) -> tuple[int, int]:
+        self.size = self._orientation.size(*self._stored_size)
         """(width, height) of every picture, upright."""
-        return self._orientation.size(*self._stored_size)
-
-    @property
-    def rate(self) -> Fraction | None:
-        """Average frames per second; None where the file does not tell."""
-        for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
-            if rate and rate <= 1000:
-                return rate
-        return None
-
-    @property
-    def duration(self) -> Fraction | None:
-        """Stated length in seconds; None where the file states none."""
-        if self._stream.duration is not None:
-            return self._stream.duration * self._time_base
-        if self._container.duration is not None:
-            return Fraction(self._container.duration, 1_000_000)
-        return None
-
-    @property
-    def frame_count(self) -> int | None:
-        """Stated number of frames, or the one that length and rate amount to; None where neither is stated."""
-        if self._stream.frames:
-            return self._stream.frames
-        if self.duration is None or self.rate is None:
-            return None
-        return max(1, round(self.duration * self.rate))
-
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is a sound stream."""
-        return bool(self._container.streams.audio)
-
-    @property
-    def time_base(self) -> Fraction:
-        """The tick of the file's video clock, in seconds."""
-        return self._time_base
 
     @property
     def warning(self) -> str | None:
@@ -147,11 +125,15 @@ class VideoReader:
             try:
                 stored = next(self._decoded)
             except StopIteration:
-                self.missing = self._shortfall()
+                if not self._closed:
+                    self.missing = self._shortfall()
                 raise
-        step = 1 / (self.rate or Fraction(25))
-        duration = (stored.duration or 0) * self._time_base or step
+        step = self._step()
+        duration = (stored.duration or 0) * self.time_base or step
         time = self._clock.stamp(self._stated_time(stored), step)
+        if self._start is None:
+            self._start = time
+        self._last = time
         self._end = time + duration
         frame = Frame(self._picture(stored), time, duration, self._count)
         self._count += 1
@@ -159,6 +141,7 @@ class VideoReader:
 
     def close(self) -> None:
         """Close the file; safe to call again. No frame can be read after it."""
+        self._closed = True
         self._first = None
         self._decoded.close()
         self._container.close()
@@ -171,7 +154,7 @@ class VideoReader:
     ) -> None:
         self.close()
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _decode(self) -> Generator[VideoFrame, None, None]:
         from av.error import FFmpegError
 
         for packet in self._packets():
@@ -212,7 +195,7 @@ class VideoReader:
         # AVI stores the order of decoding only; the presentation times derived from it are wrong with B-frames.
         stamps = (frame.dts, frame.pts) if self._container.format.name == "avi" else (frame.pts, frame.dts)
         stamp = next((stamp for stamp in stamps if stamp is not None), None)
-        return None if stamp is None else stamp * self._time_base
+        return None if stamp is None else stamp * self.time_base
 
     def _picture(self, frame: VideoFrame) -> np.ndarray:
         from av.video.reformatter import Colorspace, Interpolation
@@ -233,29 +216,24 @@ class VideoReader:
         ).to_ndarray()
         return self._orientation.apply(picture)
 
+    def _step(self) -> Fraction:
+        """The usual distance of two frames, in seconds."""
+        if self.rate is not None:
+            return 1 / self.rate
+        if self._count > 1 and self._start is not None and self._last is not None:
+            return (self._last - self._start) / (self._count - 1)
+        return Fraction(1, 25)
+
     def _shortfall(self) -> int:
         """About how many frames lie between the last one and the stated end of the file."""
-        if self._end is None:
+        if self._end is None or self._stated_end is None:
             return 0
-        seen = self._end
-        start = (self._stream.start_time or 0) * self._time_base
-        if self._stream.duration is not None:
-            stated = start + self._stream.duration * self._time_base
-        elif (tag := _seconds(self._stream.metadata.get("DURATION", ""))) is not None:
-            stated = tag
-        elif self._container.duration is not None:
-            # The length of the longest stream, which may be the sound.
-            stated = Fraction((self._container.start_time or 0) + self._container.duration, 1_000_000)
-            seen = max(seen, self._last_packet_end)
-        else:
-            return 0
-        step = 1 / (self.rate or Fraction(25))
-        gap = stated - seen
+        seen = self._end if self._ends_with_pictures else max(self._end, self._last_packet_end)
+        gap = self._stated_end - seen
+        step = self._step()
         if gap < max(step * 3 / 2, Fraction(1, 10)):
             return 0
-        frames = max(1, round(gap / step))
-        unseen = (self._stream.frames or 0) - self._count
-        return min(frames, unseen) if unseen > 0 else frames
+        return max(1, round(gap / step))
 
     def _no_frames(self) -> str:
         if self.damaged:
@@ -263,10 +241,31 @@ class VideoReader:
         return f"{self.path} has a video stream without a single frame; record or copy it again"
 
 
-def _orientation(frame: VideoFrame) -> Orientation:
-    from av.sidedata.sidedata import Type
+def _rate(stream: VideoStream) -> Fraction | None:
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    # Some headers give the clock's ticks a second as the rate.
+    return next((rate for rate in rates if rate and rate <= 1000), None)
 
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return stream.duration * stream.time_base
+    return None if container.duration is None else Fraction(container.duration, 1_000_000)
+
+
+def _stated_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction | None, bool]:
+    """When the file says that it ends, in seconds of its clock, and whether it says so of its pictures alone."""
+    if stream.duration is not None and stream.time_base is not None:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base, True
+    if (tag := _seconds(stream.metadata.get("DURATION", ""))) is not None:
+        return tag, True
+    if container.duration is not None:
+        return Fraction((container.start_time or 0) + container.duration, 1_000_000), False
+    return None, False
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     return Orientation() if matrix is None else Orientation.from_display_matrix(bytes(matrix))
 
 
