@@ -18,8 +18,10 @@ def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
 
 def positional_norm(x: Tensor) -> Tensor:
     """Every position normalised over its channels (Li et al., NeurIPS 2019), with the unbiased variance."""
-    mean, variance = x.mean(1, keepdim=True), x.var(1, keepdim=True)
-    return (x - mean) / (variance + 1e-8).sqrt()
+    centred = x - x.mean(1, keepdim=True)
+    # `x.var(1)` is the same and takes several times as long, since it walks the channels with a stride.
+    variance = centred.square().sum(1, keepdim=True) / (x.shape[1] - 1)
+    return centred / (variance + 1e-8).sqrt()
 
 
 class SPADE(nn.Module):

@@ -13,8 +13,6 @@ from dynast_deploy.export.graph import Graph
 from dynast_deploy.config import SCALES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from dynast_deploy.generator import AttentionBlock, Generator
     from dynast_deploy.layers import SPADE, FeatureGenerator, ResidualBlock, SPADEResnetBlock
 
@@ -89,7 +87,8 @@ class Network:
         self.graph = Graph()
         with torch.no_grad():
             codes = generator.position_codes(height, width)
-        self.positions = {scale: code[0].detach().numpy() for scale, code in codes.items()}
+        # As tokens, [L, P].
+        self.positions = {scale: code[0].detach().flatten(1).T.numpy() for scale, code in codes.items()}
 
     def write(self) -> Graph:
         """inputs `condition`, `exemplar`, `exemplar_condition`; output `image`."""
@@ -208,22 +207,27 @@ class Network:
         return tokens, graph.op("Div", tokens, length, name="unit")
 
     def project(
-        self,
-        convs: list[torch.nn.Conv2d],
-        tokens: str,
-        pos: NDArray[np.float32] | None,
-        names: list[str] | None,
+        self, convs: list[torch.nn.Conv2d], tokens: str, scale: int, names: list[str] | None = None
     ) -> list[str]:
-        """1x1 convolutions of tokens (beside a position code) as one matrix product, split again."""
+        """1x1 convolutions of tokens, beside the position code where they see it, as one product split again.
+
+        What the position code contributes is left as a product of two small constants: any runtime folds it when it
+        loads the file, and stored folded it would be larger than the weights.
+        """
         graph, widths = self.graph, [conv.out_channels for conv in convs]
-        weight, constant = folding.projection(
-            convs, convs[-1].in_channels - (0 if pos is None else pos.shape[0]), pos
-        )
-        product = graph.op("MatMul", tokens, graph.constant(weight, "projection.weight"), name="projection")
-        constant_name = graph.constant(constant, "projection.constant")
+        weights, pos_weight = folding.projection(convs, self.config.channels(scale))
+        offset = graph.constant(weights.bias, "projection.bias")
+        if len(pos_weight):
+            code = graph.constant(self.positions[scale], f"position_code{scale}")
+            product = graph.op(
+                "MatMul", code, graph.constant(pos_weight, "projection.position"), name="position"
+            )
+            offset = graph.op("Add", product, offset, name="position_offset")
+        matrix = graph.constant(weights.weight, "projection.weight")
+        product = graph.op("MatMul", tokens, matrix, name="projection")
         if len(convs) == 1:
-            return [graph.op("Add", product, constant_name, outputs=names)]
-        both = graph.op("Add", product, constant_name, name="projected")
+            return [graph.op("Add", product, offset, name="projected", outputs=names)]
+        both = graph.op("Add", product, offset, name="projected")
         if names is None:
             return graph.split(both, widths, axis=2)
         graph.op("Split", both, graph.constant(widths), outputs=names, axis=2)
@@ -232,8 +236,8 @@ class Network:
     def keys_and_values(
         self, block: AttentionBlock, scale: int, tokens: str, unit: str, names: list[str]
     ) -> None:
-        self.project([block.g, block.g_prune], unit, self.positions[scale], names[:2])
-        self.project([block.h], tokens, None, names[2:])
+        self.project([block.g, block.g_prune], unit, scale, names[:2])
+        self.project([block.h], tokens, scale, names[2:])
 
     def attention_block(
         self, block: AttentionBlock, name: str, scale: int, number: int, signal: Signal, x: str, matches: str
@@ -243,7 +247,7 @@ class Network:
         height, width = self.height // 2 ** (scale - 1), self.width // 2 ** (scale - 1)
         with graph.scope(name):
             _, unit = self.tokens(x, scale)
-            queries = self.project([block.f, block.f_prune], unit, self.positions[scale], None)
+            queries = self.project([block.f, block.f_prune], unit, scale)
             inputs = [*queries, *cut_tensors(number)]
             if scale == 4:
                 attended, confidence, matches = self.dense_attention(inputs, block.f.out_channels)
