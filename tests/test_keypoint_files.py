@@ -67,6 +67,7 @@ class TestJson:
         for number in (10, 9, 2):
             write_json(tmp_path / f"walk{number}_keypoints.json", frame(body(at=number)))
         (tmp_path / "notes.txt").write_text("not a frame")
+        (tmp_path / ".walk3.json").write_text("a file manager's own")
         poses = read_poses(tmp_path)
         expected = [body(at=number) for number in (2, 9, 10)]
         np.testing.assert_array_equal(poses.keypoints, expected)

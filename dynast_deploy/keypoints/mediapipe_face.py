@@ -35,8 +35,7 @@ OUTLINES = {
     "l_lip": (*_LOWER_LIP_TOP, *reversed(_LOWER_LIP_BOTTOM)),
 }
 # fmt: on
-"""Outline of each part in the mesh. `l_` is the left of the picture, as in the masks the models were trained
-on."""
+"""Outline of each part in the mesh. `l_` is taken for the left of the picture, not of the person."""
 
 
 def face_masks(photo: np.ndarray) -> dict[str, np.ndarray]:
