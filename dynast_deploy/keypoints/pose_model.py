@@ -20,7 +20,7 @@ from dynast_deploy.keypoints.heads import (
 )
 from dynast_deploy.keypoints.people import choose_person, person_box, person_size
 from dynast_deploy.keypoints.poses import canonical, is_seen
-from dynast_deploy.keypoints.skeletons import SKELETONS, to_openpose18
+from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 
 MIN_SCORE = 0.3
 """Estimators place every keypoint somewhere; those scoring less than this were not seen."""
@@ -46,7 +46,7 @@ class PoseModel:
 
     Recognised by its outputs: `simcc_x` and `simcc_y` [N, K, bins] (RTMPose, DWPose), heatmaps [N, K, h, w]
     (ViTPose, HRNet), rows [N, 56, candidates], [N, candidates, 56] or [N, candidates, 57] (YOLO pose models
-    as Ultralytics exports them). K is 17 or 133.
+    as Ultralytics exports them). K is that of any skeleton in `SKELETONS`.
 
     Models of one person see a crop: the box of the person in an earlier frame, and the whole picture where
     there is none or where nobody is left in it.
@@ -170,8 +170,7 @@ def _recognised(outputs: list[Any], path: Path) -> Head:
 
 def _check_skeleton(shape: list[Any], path: Path) -> None:
     if isinstance(shape[1], int) and shape[1] not in SKELETONS:
-        known = ", ".join(f"{size} ({name})" for size, name in SKELETONS.items())
-        raise DynastError(f"{path}: the model has {shape[1]} keypoints; known are {known}")
+        raise DynastError(f"{path}: the model has {shape[1]} keypoints; known are {KNOWN_SKELETONS}")
 
 
 def _shapes(tensors: list[Any]) -> str:

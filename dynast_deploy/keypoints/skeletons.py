@@ -17,6 +17,9 @@ COCO17_SHOULDERS = (5, 6)
 SKELETONS = {17: "COCO-17", 18: "OpenPose's COCO-18", 25: "BODY_25", 133: "COCO-WholeBody-133"}
 """Number of keypoints to the skeleton that has as many."""
 
+KNOWN_SKELETONS = ", ".join(f"{size} ({name})" for size, name in SKELETONS.items())
+"""The same in words, for messages."""
+
 
 def to_openpose18(points: np.ndarray) -> np.ndarray:
     """Keypoints of any known skeleton, float [..., K, 3] (x, y, score), as float64 [..., 18, 3].
@@ -31,8 +34,7 @@ def to_openpose18(points: np.ndarray) -> np.ndarray:
     if count == 25:
         return points[..., BODY25_ORDER, :].astype(np.float64)
     if count not in SKELETONS:
-        known = ", ".join(f"{size} ({name})" for size, name in SKELETONS.items())
-        raise DynastError(f"{count} keypoints are no skeleton that is known here; known are {known}")
+        raise DynastError(f"{count} keypoints are no known skeleton; known are {KNOWN_SKELETONS}")
     pose = points[..., COCO17_ORDER, :].astype(np.float64)
     shoulders = points[..., COCO17_SHOULDERS, :]
     neck = np.asarray(shoulders.mean(axis=-2))
