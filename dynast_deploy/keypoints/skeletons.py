@@ -7,7 +7,7 @@ import numpy as np
 from dynast_deploy.errors import DynastError
 
 NECK = 1
-SHOULDER_SCORE = 0.3
+SHOULDER_SCORE = np.float32(0.3)  # in the precision of most files: there a score of 0.3 is more than 0.3
 """Both shoulders of a skeleton without a neck must score above this for the neck to be put between them."""
 
 COCO17_ORDER = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)  # the neck's entry is replaced
