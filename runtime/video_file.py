@@ -34,6 +34,8 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
         container = av.open(str(path.absolute()), metadata_errors="replace")
     except PermissionError as error:
         raise DynastError(f"{path} cannot be read: permission denied") from error
+    except av.error.EOFError as error:
+        raise DynastError(f"{path} ends before its first frame; record or copy it again") from error
     except av.error.FFmpegError as error:
         if lacks_mp4_index(path):
             raise DynastError(
@@ -46,6 +48,11 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     except BaseException:
         container.close()
         raise
+
+
+def may_restart(container: InputContainer) -> bool:
+    """Whether the clock of this format may start again within one file, and its length is a guess (MPEG streams)."""
+    return container.format.name in ("mpeg", "mpegts")
 
 
 def _main_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -278,11 +278,19 @@ class VideoWriter:
         self._mux(self._video.encode(frame))
 
     def _mux(self, packets: list[Packet]) -> None:
+        from av.error import InvalidDataError
+
         for packet in packets:
             # Containers work durations out from the distance of two packets; the last one has only its own.
             if packet.pts is not None:
                 packet.duration = self._durations.pop(packet.pts, packet.duration)
-            self._output.mux(packet)
+            try:
+                self._output.mux(packet)
+            except InvalidDataError:
+                # The container takes sound and pictures from one queue, and only copied sound can be damaged.
+                if self._sound is None or not self._sound.is_copied:
+                    raise
+                self._sound.damaged += 1
 
 
 def _container(path: Path) -> _Container:
