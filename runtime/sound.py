@@ -55,7 +55,7 @@ class Sound:
             self._tick = source.time_base or Fraction(1, 90_000)
             self.codec: str = source.codec_context.codec.canonical_name
             """Name of the source's codec, such as "aac"."""
-            self.is_copied = self.codec in copied
+            self.is_copied = self.codec in copied and not _lacks_header(source)
             """Whether packets are passed on unchanged."""
             self._rate: int = source.codec_context.sample_rate or 48000
             if self.is_copied:
@@ -155,7 +155,7 @@ class Sound:
                 failed += 1
 
     def _copy(self, start: Fraction, length: Fraction, packet: Packet) -> None:
-        from av.error import InvalidDataError
+        from av.error import FFmpegError
 
         packet.stream = self._stream
         packet.time_base = Fraction(1, self._rate)
@@ -164,7 +164,9 @@ class Sound:
         packet.duration = max(1, round(length * self._rate))
         try:
             self._output.mux(packet)
-        except InvalidDataError:
+        except OSError:
+            raise
+        except FFmpegError:
             self.damaged += 1
 
     def _encode(self, packet: Packet | None) -> None:
@@ -185,3 +187,11 @@ class Sound:
             frame.time_base = Fraction(1, frame.sample_rate)
             for samples in self._resampler.push(frame):
                 self._output.mux(self._stream.encode(samples))
+
+
+def _lacks_header(stream: AudioStream) -> bool:
+    # The one codec that MP4 takes whose decoder does without the header that MP4 insists on.
+    header = stream.codec_context.extradata or b""
+    return stream.codec_context.codec.canonical_name == "opus" and (
+        len(header) < 19 or header[:8] != b"OpusHead"
+    )

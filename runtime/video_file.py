@@ -79,6 +79,7 @@ def _is_cover(stream: VideoStream) -> bool:
 def lacks_mp4_index(path: Path) -> bool:
     """Whether `path` is an MP4 or MOV file (ISO/IEC 14496-12) without a `moov` box at its top level."""
     kinds: list[bytes] = []
+    end = path.stat().st_size
     with path.open("rb") as file:
         while len(kinds) < 64 and len(header := file.read(8)) == 8:
             size, kind = int.from_bytes(header[:4], "big"), header[4:]
@@ -86,7 +87,8 @@ def lacks_mp4_index(path: Path) -> bool:
             if size == 1:
                 size, used = int.from_bytes(file.read(8), "big"), 16
             kinds.append(kind)
-            if size < used:  # 0 means "to the end of the file"
+            next_box = file.tell() + size - used
+            if size < used or next_box >= end:  # a size of 0 means "to the end of the file"
                 break
-            file.seek(size - used, 1)
+            file.seek(next_box)
     return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds

@@ -245,8 +245,8 @@ class VideoReader:
 
 def _rate(stream: VideoStream) -> Fraction | None:
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    # Some headers give the clock's ticks a second as the rate.
-    return next((rate for rate in rates if rate and rate <= 1000), None)
+    # Some headers give the clock's ticks a second as the rate, and damaged ones anything.
+    return next((rate for rate in rates if rate and 1 / LONGEST_STILL <= rate <= 1000), None)
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
