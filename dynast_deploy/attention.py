@@ -39,7 +39,7 @@ def keep_mask(prune_logits: Tensor) -> Tensor:
     if not prune_logits.requires_grad:
         return hard
     soft = prune_logits.sigmoid()
-    return hard + soft - soft.detach()
+    return hard + (soft - soft.detach())
 
 
 def warp_weights(logits: Tensor, mask: Tensor, warp_mask: str = "kept") -> Tensor:
@@ -63,7 +63,11 @@ def _attend(
     attended, confidence = (kept @ value).squeeze(-2), kept.sum(-1)
     if warp_source is None:
         return attended, confidence, None
-    return attended, confidence, (warp_weights(logits, mask, warp_mask).unsqueeze(-2) @ warp_source).squeeze(-2)
+    return (
+        attended,
+        confidence,
+        (warp_weights(logits, mask, warp_mask).unsqueeze(-2) @ warp_source).squeeze(-2),
+    )
 
 
 def dense_attention(
@@ -117,7 +121,9 @@ def inner_scale_candidates(matches: Tensor, query_width: int, key_width: int, ke
         row, column = _neighbour(rows, dy, dx) + dy, _neighbour(columns, dy, dx) + dx
         return row.clamp(0, last_row) * key_width + column.clamp(0, last_column)
 
-    return torch.cat([grid, moved(1, 0), moved(-1, 0), moved(0, 1), moved(0, -1)], -1).reshape(n, length, 5 * k)
+    return torch.cat([grid, moved(1, 0), moved(-1, 0), moved(0, 1), moved(0, -1)], -1).reshape(
+        n, length, 5 * k
+    )
 
 
 def _neighbour(grid: Tensor, dy: int, dx: int) -> Tensor:
@@ -206,5 +212,7 @@ def _dot(query: Tensor, keys: Tensor) -> Tensor:
 
 def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     """`[E, L, C]`, `[N, Lq, M]` -> `[N, Lq, M, C]`; E is 1 or N."""
-    batch = torch.arange(indices.shape[0], device=indices.device) if tokens.shape[0] > 1 else indices.new_zeros(1)
+    batch = (
+        torch.arange(indices.shape[0], device=indices.device) if tokens.shape[0] > 1 else indices.new_zeros(1)
+    )
     return tokens[batch[:, None, None], indices]

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-_FOLDERS = (Path(__file__).resolve().parents[2] / "shared" / "golden", Path(__file__).resolve().parent / "data")
+_FOLDERS = (
+    Path(__file__).resolve().parents[2] / "shared" / "golden",
+    Path(__file__).resolve().parent / "data",
+)
 
 
 def golden_path(name: str) -> Path:

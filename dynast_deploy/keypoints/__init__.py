@@ -1,1 +1,18 @@
-"""Keypoints: formats, readers, people, pose models."""
+"""Keypoints: formats, readers, people, pose models.
+
+Everywhere in memory a pose is float32 [18, 3] in OpenPose's COCO order: x, y, score, and (NaN, NaN, 0) for a
+keypoint that was not seen.
+"""
+
+from dynast_deploy.keypoints.files import find_sidecar, read_poses, write_poses
+from dynast_deploy.keypoints.poses import KEYPOINT_NAMES, Poses, check_frame_count, no_person
+
+__all__ = [
+    "KEYPOINT_NAMES",
+    "Poses",
+    "check_frame_count",
+    "find_sidecar",
+    "no_person",
+    "read_poses",
+    "write_poses",
+]

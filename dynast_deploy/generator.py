@@ -1,0 +1,263 @@
+"""The DynaST generator: an exemplar encoder and a frame renderer over one set of published parameters.
+
+Liu et al., "DynaST: Dynamic Sparse Transformer for Exemplar-Guided Image Generation", ECCV 2022. What comes from
+the exemplar is the same for every frame, so `encode_exemplar` runs once and `render` runs per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dynast_deploy import attention
+from dynast_deploy.attention import Attention
+from dynast_deploy.config import SCALES, GeneratorConfig
+from dynast_deploy.errors import DynastError
+from dynast_deploy.layers import (
+    SPADE,
+    FeatureGenerator,
+    ResidualBlock,
+    SPADEResnetBlock,
+    conv3x3,
+    positional_norm,
+    upsampler,
+)
+
+
+class BlockExemplar(NamedTuple):
+    """What one attention block needs of the exemplar: key `[E, L, C]`, key_prune `[E, L, P]`, value `[E, L, V]`."""
+
+    key: Tensor
+    key_prune: Tensor
+    value: Tensor
+
+
+class Exemplar(NamedTuple):
+    """An encoded exemplar: a `BlockExemplar` for every attention block, coarsest first, and the picture's width."""
+
+    blocks: list[BlockExemplar]
+    width: int
+
+
+class SparseAttention(Protocol):
+    """A module that computes the two sparse layers as `dynast_deploy.attention` does."""
+
+    def inter_scale_attention(self, *args: Tensor, **options: object) -> Attention: ...
+    def inner_scale_attention(self, *args: Tensor, **options: object) -> Attention: ...
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """`[N, C, H, W]` -> `[N, H*W, C]`."""
+    return x.flatten(2).mT
+
+
+def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """`[N, H*W, C]` -> `[N, C, H, W]`."""
+    return tokens.mT.unflatten(2, (height, width))
+
+
+def with_position(x: Tensor, pos: Tensor) -> Tensor:
+    """Unit-length features beside the position code."""
+    unit = x / (x.norm(dim=1, keepdim=True) + 1e-10)
+    return torch.cat([unit, pos.expand(x.shape[0], -1, -1, -1)], 1)
+
+
+class AttentionBlock(nn.Module):
+    """One transformer layer: queries from the frame, keys and values from the exemplar."""
+
+    def __init__(self, config: GeneratorConfig, scale: int) -> None:
+        super().__init__()
+        channels, prune = config.channels(scale), config.prune_channels(scale)
+        width = channels + config.pos_channels(scale)
+        self.f = nn.Conv2d(width, width, 1)
+        self.g = nn.Conv2d(width, width, 1)
+        self.h = nn.Conv2d(channels, channels, 1)
+        self.f_prune = nn.Conv2d(width, prune, 1)
+        self.g_prune = nn.Conv2d(width, prune, 1)
+        self.spade = SPADE(channels, config.semantic_nc)
+        self.res_block = ResidualBlock(channels)
+
+    def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
+        key = with_position(kv, pos)
+        return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
+
+    def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
+        query = with_position(x, pos)
+        return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
+
+    def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
+        """Where the match is doubtful, the modulated features take the place of attended ones."""
+        size = x.shape[-2:]
+        doubt = 1 - to_map(attended.confidence, *size)
+        mixed = to_map(attended.attended, *size) + doubt * self.spade(x, condition) + x
+        return self.res_block(positional_norm(mixed))
+
+
+class Generator(nn.Module):
+    """Called as `generator(condition, exemplar, exemplar_condition) -> image`.
+
+    condition `[N, S, H, W]` in 0..1, exemplar `[E, 3, H, W]` in -1..1, exemplar_condition `[E, S, H, W]`, image
+    `[N, 3, H, W]` in -1..1; E is 1 or N, heights and widths are multiples of 8. `sparse_attention` is the module
+    that computes the two sparse layers; the reference unless another one is assigned.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sparse_attention: SparseAttention = attention  # type: ignore[assignment]
+        nc, channels = config.semantic_nc, {scale: config.channels(scale) for scale in SCALES}
+        self.pos_embed = nn.Parameter(
+            torch.randn(1, config.pos_channels(4), config.crop_size // 8, config.crop_size // 8)
+        )
+        widths = [channels[scale] for scale in (1, 2, 3, 4)]
+        self.encoder_q = FeatureGenerator(nc, widths)
+        self.encoder_kv = FeatureGenerator(nc + 3, widths)
+        for scale in SCALES:
+            self.add_module(f"embed_q{scale}", SPADEResnetBlock(channels[scale], nc))
+            self.add_module(f"embed_kv{scale}", SPADEResnetBlock(channels[scale], nc + 3))
+            blocks = [AttentionBlock(config, scale) for _ in range(config.n_layers)]
+            self.add_module(f"transformer_{scale}", nn.ModuleList(blocks))
+            if scale in (3, 2):
+                self.add_module(f"embed_{scale}", SPADEResnetBlock(channels[scale], nc))
+            if scale > 1:
+                step, finer = f"{scale}{scale - 1}", channels[scale - 1]
+                for name in ("decoder_", "decoder_q", "decoder_kv"):
+                    self.add_module(name + step, upsampler(channels[scale], finer, nn.ReLU()))
+                pos = config.pos_channels(scale), config.pos_channels(scale - 1)
+                self.add_module(f"pos_{step}", upsampler(*pos, nn.LeakyReLU(0.01)))
+        self.decoder_10 = nn.Sequential(conv3x3(channels[1], 3), nn.Tanh())
+
+    def forward(self, condition: Tensor, exemplar: Tensor, exemplar_condition: Tensor) -> Tensor:
+        return self.render(self.encode_exemplar(exemplar, exemplar_condition), condition)
+
+    def encode_exemplar(self, exemplar: Tensor, exemplar_condition: Tensor) -> Exemplar:
+        """Everything the attention blocks need of the exemplar `[E, 3, H, W]` and its condition `[E, S, H, W]`."""
+        self._check("exemplar_condition", exemplar_condition, self.config.semantic_nc)
+        self._check("exemplar", exemplar, 3)
+        signal = torch.cat([exemplar, exemplar_condition], 1)
+        height, width = signal.shape[-2:]
+        levels, positions = self.encoder_kv(signal), self.position_codes(height, width)
+        blocks: list[BlockExemplar] = []
+        kv = levels[4]
+        for scale in SCALES:
+            if scale < 4:
+                kv = self._step("decoder_kv", scale)(kv) + levels[scale]
+            kv = self.get_submodule(f"embed_kv{scale}")(kv, signal)
+            blocks += [block.encode(kv, positions[scale]) for block in self.blocks(scale)]
+        return Exemplar(blocks, width)
+
+    def render(self, exemplar: Exemplar, condition: Tensor) -> Tensor:
+        """`image [N, 3, H, W]` for N conditions `[N, S, H, W]` against one exemplar, or one each."""
+        return self.render_with_attention(exemplar, condition)[0]
+
+    def render_with_attention(
+        self,
+        exemplar: Exemplar,
+        condition: Tensor,
+        warp_picture: Tensor | None = None,
+        warp_mask: str = "kept",
+    ) -> tuple[Tensor, list[Attention]]:
+        """The image, and every block's attention, coarsest first.
+
+        With `warp_picture` `[E, 3, H, W]` every block also warps that picture, average-pooled to its scale.
+        """
+        self._check("condition", condition, self.config.semantic_nc)
+        height, width = condition.shape[-2:]
+        levels, positions = self.encoder_q(condition), self.position_codes(height, width)
+        remaining = iter(exemplar.blocks)
+        attentions: list[Attention] = []
+        q = levels[4]
+        fused: Tensor | None = None
+        for scale in SCALES:
+            if scale < 4:
+                q = self._step("decoder_q", scale)(q) + levels[scale]
+            q = x = self.get_submodule(f"embed_q{scale}")(q, condition)
+            source = None
+            if warp_picture is not None:
+                source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
+            for layer, block in enumerate(self.blocks(scale)):
+                found = self._attend(
+                    scale,
+                    layer,
+                    block.queries(x, positions[scale]),
+                    next(remaining),
+                    attentions[-1].matches if attentions else None,
+                    query_width=x.shape[-1],
+                    key_width=exemplar.width // 2 ** (scale - 1),
+                    warp_source=source,
+                    warp_mask=warp_mask,
+                )
+                attentions.append(found)
+                x = block.fuse(x, found, condition)
+            if fused is not None:
+                # The published code fuses scale 1 by `embed_q1`; `embed_1` of its checkpoints is never used.
+                x = self.get_submodule("embed_q1" if scale == 1 else f"embed_{scale}")(fused + x, condition)
+            if scale > 1:
+                fused = self.get_submodule(f"decoder_{scale}{scale - 1}")(x)
+        return self.decoder_10(x), attentions
+
+    def _attend(
+        self,
+        scale: int,
+        layer: int,
+        queries: tuple[Tensor, Tensor],
+        block: BlockExemplar,
+        matches: Tensor | None,
+        *,
+        query_width: int,
+        key_width: int,
+        warp_source: Tensor | None,
+        warp_mask: str,
+    ) -> Attention:
+        top_k = self.config.top_k
+        if scale == 4:
+            return attention.dense_attention(
+                *queries,
+                *block,
+                top_k=top_k,
+                temperature=queries[0].shape[-1] ** 0.5,
+                warp_source=warp_source,
+                warp_mask=warp_mask,
+            )
+        assert matches is not None
+        sparse = self.sparse_attention
+        attend = sparse.inner_scale_attention if layer else sparse.inter_scale_attention
+        return attend(
+            *queries,
+            *block,
+            matches,
+            query_width=query_width,
+            key_width=key_width,
+            top_k=top_k,
+            temperature=self.config.smooth,
+            warp_source=warp_source,
+            warp_mask=warp_mask,
+        )
+
+    def position_codes(self, height: int, width: int) -> dict[int, Tensor]:
+        """The learnt position code at every scale, `[1, P_s, H_s, W_s]`, resized if the picture is not `crop_size`."""
+        pos: Tensor = self.pos_embed
+        if pos.shape[-2:] != (height // 8, width // 8):
+            pos = F.interpolate(pos, (height // 8, width // 8), mode="bilinear", align_corners=True)
+        codes: dict[int, Tensor] = {4: pos}
+        for scale in (3, 2, 1):
+            pos = codes[scale] = self._step("pos_", scale)(pos)
+        return codes
+
+    def blocks(self, scale: int) -> Sequence[AttentionBlock]:
+        return getattr(self, f"transformer_{scale}")
+
+    def _step(self, name: str, scale: int) -> nn.Module:
+        """The layer that carries a map from the next coarser scale to `scale`."""
+        return self.get_submodule(f"{name}{scale + 1}{scale}")
+
+    def _check(self, name: str, x: Tensor, channels: int) -> None:
+        if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:
+            raise DynastError(
+                f"{name} has shape {list(x.shape)}; this generator needs [N, {channels}, H, W] with H and W "
+                "multiples of 8"
+            )

@@ -1,0 +1,306 @@
+"""The generator as an ONNX graph: what depends on weights alone is folded, what is computed twice is shared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from dynast_deploy.export import folding
+from dynast_deploy.export.attention_functions import DOMAIN
+from dynast_deploy.export.graph import Graph
+
+from dynast_deploy.config import SCALES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dynast_deploy.generator import AttentionBlock, Generator
+    from dynast_deploy.layers import SPADE, FeatureGenerator, ResidualBlock, SPADEResnetBlock
+
+CUT_PARTS = ("key", "key_prune", "value")
+
+
+def cut_tensors(block: int) -> list[str]:
+    """Names of what attention block number `block` needs of the exemplar."""
+    return [f"block{block}.{part}" for part in CUT_PARTS]
+
+
+class Signal:
+    """The condition (or the exemplar beside its condition): what every SPADE listens to, and what it hears.
+
+    The first convolutions of all SPADEs at one scale read the same reduced signal, so they run as one.
+    """
+
+    def __init__(self, graph: Graph, name: str, listeners: dict[int, dict[str, SPADE]]) -> None:
+        self.graph, self.name, self.listeners = graph, name, listeners
+        self.channels = {
+            name: spade.mlp_gamma.out_channels for at in listeners.values() for name, spade in at.items()
+        }
+        self._modulations: dict[str, tuple[str, str]] = {}
+
+    def hear(self, scale: int) -> None:
+        """Compute gamma and beta of every listener of a scale."""
+        graph, factor = self.graph, 2 ** (scale - 1)
+        spades = self.listeners[scale]
+        with graph.scope(f"{self.name}_signal{scale}"):
+            x = self.name
+            if factor > 1:
+                big = np.iinfo(np.int64).max
+                bounds = ([0, 0], [big, big], [2, 3], [factor, factor])
+                x = graph.op("Slice", x, *(graph.constant(bound) for bound in bounds), name="nearest")
+            joined = folding.stacked([folding.plain(spade.mlp_shared[0]) for spade in spades.values()])
+            hidden = graph.op("Relu", graph.conv3x3(graph.reflected(x), *joined, name="mlp_shared"))
+            hidden = graph.reflected(hidden)
+            widths = [spade.mlp_gamma.in_channels for spade in spades.values()]
+            parts = graph.split(hidden, widths, axis=1) if len(widths) > 1 else [hidden]
+        for (name, spade), part in zip(spades.items(), parts, strict=True):
+            with graph.scope(name):
+                both = graph.conv3x3(part, *folding.modulation(spade), name="gamma_beta")
+                gamma, beta = graph.split(both, [spade.mlp_gamma.out_channels] * 2, axis=1)
+                self._modulations[name] = gamma, beta
+
+    def modulate(self, name: str, x: str) -> str:
+        """SPADE `name` applied to `x`."""
+        graph = self.graph
+        gamma, beta = self._modulations[name]
+        with graph.scope(name):
+            normed = positional_norm(graph, x, self.channels[name])
+            return graph.op("Add", graph.op("Mul", gamma, normed, name="modulated"), beta, name="spade")
+
+
+def positional_norm(graph: Graph, x: str, channels: int) -> str:
+    """`x [N, C, H, W]` normalised over C with the unbiased variance, as `layers.positional_norm`."""
+    with graph.scope("positional_norm"):
+        axis = graph.constant([1])
+        centred = graph.op("Sub", x, graph.op("ReduceMean", x, axis, keepdims=1), name="centred")
+        squares = graph.op("ReduceSumSquare", centred, axis, keepdims=1)
+        variance = graph.op("Mul", squares, graph.constant(1 / (channels - 1)), name="variance")
+        deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(1e-8)), name="deviation")
+        return graph.op("Div", centred, deviation, name="normed")
+
+
+class Network:
+    """Writes the generator's two halves into one graph. Names follow the checkpoint's modules."""
+
+    def __init__(self, generator: Generator, height: int, width: int) -> None:
+        self.generator, self.config = generator, generator.config
+        self.height, self.width = height, width
+        self.graph = Graph()
+        with torch.no_grad():
+            codes = generator.position_codes(height, width)
+        self.positions = {scale: code[0].detach().numpy() for scale, code in codes.items()}
+
+    def write(self) -> Graph:
+        """inputs `condition`, `exemplar`, `exemplar_condition`; output `image`."""
+        self.write_exemplar_encoder()
+        self.write_frame_renderer()
+        return self.graph
+
+    def write_exemplar_encoder(self) -> None:
+        graph, module = self.graph, self.generator.get_submodule
+        signal_name = graph.op("Concat", "exemplar", "exemplar_condition", name="exemplar_signal", axis=1)
+        embeds = {scale: f"embed_kv{scale}" for scale in SCALES}
+        listeners = {scale: _spades(module(name), name) for scale, name in embeds.items()}
+        signal = Signal(graph, signal_name, listeners)
+        levels = self.encoder(self.generator.encoder_kv, "encoder_kv", signal_name)
+        kv, number = levels[4], 0
+        for scale in SCALES:
+            signal.hear(scale)
+            if scale < 4:
+                name = f"decoder_kv{scale + 1}{scale}"
+                kv = graph.op("Add", self.upsampled(name, kv), levels[scale], name=f"{name}.skip")
+            kv = self.spade_resnet_block(module(embeds[scale]), embeds[scale], signal, kv)
+            tokens, unit = self.tokens(kv, scale)
+            for layer, block in enumerate(self.generator.blocks(scale)):
+                with graph.scope(f"transformer_{scale}.{layer}"):
+                    self.keys_and_values(block, scale, tokens, unit, cut_tensors(number))
+                number += 1
+
+    def write_frame_renderer(self) -> None:
+        graph, module = self.graph, self.generator.get_submodule
+        listeners = {scale: self._frame_listeners(scale) for scale in SCALES}
+        signal = Signal(graph, "condition", listeners)
+        levels = self.encoder(self.generator.encoder_q, "encoder_q", "condition")
+        q, fused, matches, number = levels[4], "", "", 0
+        for scale in SCALES:
+            signal.hear(scale)
+            if scale < 4:
+                name = f"decoder_q{scale + 1}{scale}"
+                q = graph.op("Add", self.upsampled(name, q), levels[scale], name=f"{name}.skip")
+            embed = f"embed_q{scale}"
+            q = x = self.spade_resnet_block(module(embed), embed, signal, q)
+            for layer, block in enumerate(self.generator.blocks(scale)):
+                name = f"transformer_{scale}.{layer}"
+                x, matches = self.attention_block(block, name, scale, number, signal, x, matches)
+                number += 1
+            if scale < 4:
+                # The published network fuses scale 1 by `embed_q1`, whose gamma and beta are there already.
+                embed = "embed_q1" if scale == 1 else f"embed_{scale}"
+                x = graph.op("Add", fused, x, name=f"{embed}.fusion")
+                x = self.spade_resnet_block(module(embed), embed, signal, x)
+            if scale > 1:
+                fused = self.upsampled(f"decoder_{scale}{scale - 1}", x)
+        out = graph.conv3x3(
+            graph.reflected(x), *folding.plain(self.generator.decoder_10[0]), name="decoder_10"
+        )
+        graph.op("Tanh", out, name="tanh", outputs=["image"])
+
+    def _frame_listeners(self, scale: int) -> dict[str, SPADE]:
+        module = self.generator.get_submodule
+        spades = _spades(module(f"embed_q{scale}"), f"embed_q{scale}")
+        for layer, block in enumerate(self.generator.blocks(scale)):
+            spades[f"transformer_{scale}.{layer}.spade"] = block.spade
+        if scale in (3, 2):
+            spades |= _spades(module(f"embed_{scale}"), f"embed_{scale}")
+        return spades
+
+    def encoder(self, encoder: FeatureGenerator, name: str, x: str) -> dict[int, str]:
+        """Feature maps by scale."""
+        graph, levels = self.graph, {}
+        for scale in (1, 2, 3, 4):
+            conv, _, residual = encoder.get_submodule(f"layer{scale}")
+            channels = conv.out_channels
+            with graph.scope(f"{name}.layer{scale}"):
+                # The bias before an instance norm cancels, and is kept only because Conv and its readers expect one.
+                weights = folding.spectral(conv)
+                x = graph.conv3x3(graph.reflected(x), *weights, name="conv", stride=conv.stride[0])
+                ones, zeros = graph.constant(np.ones(channels)), graph.constant(np.zeros(channels))
+                x = graph.op("InstanceNormalization", x, ones, zeros, epsilon=1e-5)
+                x = levels[scale] = self.residual_block(residual, x)
+        return levels
+
+    def residual_block(self, block: ResidualBlock, x: str) -> str:
+        graph, model = self.graph, block.model
+        slope = block.relu.weight.item()
+        with graph.scope("residual"):
+            d = graph.conv3x3(graph.reflected(x), *folding.batch_normed(model[0], model[1]), name="conv_0")
+            d = graph.op("LeakyRelu", d, alpha=slope)
+            d = graph.conv3x3(graph.reflected(d), *folding.batch_normed(model[3], model[4]), name="conv_1")
+            return graph.op("LeakyRelu", graph.op("Add", x, d), alpha=slope)
+
+    def spade_resnet_block(self, block: SPADEResnetBlock, name: str, signal: Signal, x: str) -> str:
+        graph, slope = self.graph, block.relu.weight.item()
+        d = x
+        for layer, conv in enumerate((block.conv_0, block.conv_1)):
+            d = signal.modulate(f"{name}.norm_{layer}", d)
+            d = graph.op("LeakyRelu", d, name=f"{name}.relu", alpha=slope)
+            d = graph.conv3x3(graph.reflected(d), *folding.spectral(conv), name=f"{name}.conv_{layer}")
+        return graph.op("LeakyRelu", graph.op("Add", x, d, name=f"{name}.sum"), name=name, alpha=slope)
+
+    def upsampled(self, name: str, x: str) -> str:
+        """Bilinear x2 with aligned corners, convolution, ReLU."""
+        graph = self.graph
+        with graph.scope(name):
+            scales = graph.constant([1.0, 1.0, 2.0, 2.0])
+            mode = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+            x = graph.op("Resize", x, "", scales, **mode)
+            conv = self.generator.get_submodule(name)[1]
+            return graph.op("Relu", graph.conv3x3(graph.reflected(x), *folding.plain(conv), name="conv"))
+
+    def tokens(self, x: str, scale: int) -> tuple[str, str]:
+        """`x [N, C, H, W]` as tokens `[N, L, C]`, and the same at unit length."""
+        graph = self.graph
+        flat = graph.reshape(x, [0, self.config.channels(scale), -1], name="flat")
+        tokens = graph.transpose(flat, 0, 2, 1)
+        length = graph.op("ReduceL2", tokens, graph.constant([-1]), keepdims=1)
+        length = graph.op("Add", length, graph.constant(1e-10))
+        return tokens, graph.op("Div", tokens, length, name="unit")
+
+    def project(
+        self,
+        convs: list[torch.nn.Conv2d],
+        tokens: str,
+        pos: NDArray[np.float32] | None,
+        names: list[str] | None,
+    ) -> list[str]:
+        """1x1 convolutions of tokens (beside a position code) as one matrix product, split again."""
+        graph, widths = self.graph, [conv.out_channels for conv in convs]
+        weight, constant = folding.projection(
+            convs, convs[-1].in_channels - (0 if pos is None else pos.shape[0]), pos
+        )
+        product = graph.op("MatMul", tokens, graph.constant(weight, "projection.weight"), name="projection")
+        constant_name = graph.constant(constant, "projection.constant")
+        if len(convs) == 1:
+            return [graph.op("Add", product, constant_name, outputs=names)]
+        both = graph.op("Add", product, constant_name, name="projected")
+        if names is None:
+            return graph.split(both, widths, axis=2)
+        graph.op("Split", both, graph.constant(widths), outputs=names, axis=2)
+        return names
+
+    def keys_and_values(
+        self, block: AttentionBlock, scale: int, tokens: str, unit: str, names: list[str]
+    ) -> None:
+        self.project([block.g, block.g_prune], unit, self.positions[scale], names[:2])
+        self.project([block.h], tokens, None, names[2:])
+
+    def attention_block(
+        self, block: AttentionBlock, name: str, scale: int, number: int, signal: Signal, x: str, matches: str
+    ) -> tuple[str, str]:
+        """The block's output map and its matches."""
+        graph, channels = self.graph, self.config.channels(scale)
+        height, width = self.height // 2 ** (scale - 1), self.width // 2 ** (scale - 1)
+        with graph.scope(name):
+            _, unit = self.tokens(x, scale)
+            queries = self.project([block.f, block.f_prune], unit, self.positions[scale], None)
+            inputs = [*queries, *cut_tensors(number)]
+            if scale == 4:
+                attended, confidence, matches = self.dense_attention(inputs, block.f.out_channels)
+            else:
+                inter = number % self.config.n_layers == 0
+                attended, confidence, matches = self.sparse_attention(inputs, matches, inter, width)
+            attended = graph.reshape(
+                graph.transpose(attended, 0, 2, 1), [0, channels, height, width], name="attended_map"
+            )
+            doubt = graph.op("Sub", graph.constant(1.0), confidence)
+            doubt = graph.reshape(doubt, [0, 1, height, width], name="doubt")
+        modulated = signal.modulate(f"{name}.spade", x)
+        with graph.scope(name):
+            mixed = graph.op("Add", attended, graph.op("Mul", doubt, modulated))
+            mixed = positional_norm(graph, graph.op("Add", mixed, x, name="mixed"), channels)
+            return self.residual_block(block.res_block, mixed), matches
+
+    def dense_attention(self, inputs: list[str], width: int) -> tuple[str, str, str]:
+        """Every key is a candidate; as `attention.dense_attention`."""
+        graph = self.graph
+        query, query_prune, key, key_prune, value = inputs
+        scaled = graph.op("Mul", query, graph.constant(width**-0.5), name="scaled")
+        logits = graph.op("MatMul", scaled, graph.transpose(key, 0, 2, 1), name="logits")
+        prune_logits = graph.op(
+            "MatMul", query_prune, graph.transpose(key_prune, 0, 2, 1), name="prune_logits"
+        )
+        mask = graph.op("Cast", graph.op("Greater", prune_logits, graph.constant(0.0)), to=1, name="mask")
+        kept = graph.op("Mul", graph.op("Softmax", logits, axis=-1), mask, name="kept")
+        attended = graph.op("MatMul", kept, value, name="attended")
+        confidence = graph.op("ReduceSum", kept, graph.constant([-1]), keepdims=1, name="confidence")
+        top, matches = graph.unique("best_logits"), graph.unique("matches64")
+        graph.op("TopK", logits, graph.constant([self.config.top_k]), outputs=[top, matches], axis=-1)
+        return attended, confidence, graph.op("Cast", matches, to=6, name="matches")
+
+    def sparse_attention(
+        self, inputs: list[str], matches: str, inter: bool, width: int
+    ) -> tuple[str, str, str]:
+        graph = self.graph
+        name = "InterScaleAttention" if inter else "InnerScaleAttention"
+        outputs = [graph.unique(part) for part in ("attended", "confidence", "matches")]
+        graph.op(
+            name,
+            *inputs,
+            matches,
+            name="attention",
+            outputs=outputs,
+            domain=DOMAIN,
+            query_width=width,
+            key_width=width,
+            top_k=self.config.top_k,
+            temperature=float(self.config.smooth),
+            plugin_namespace=DOMAIN,
+            plugin_version="1",
+            aot=1,
+        )
+        return outputs[0], outputs[1], outputs[2]
+
+
+def _spades(block: SPADEResnetBlock, name: str) -> dict[str, SPADE]:
+    return {f"{name}.norm_0": block.norm_0, f"{name}.norm_1": block.norm_1}

@@ -1,0 +1,61 @@
+"""Which way is up: the display matrix of a video frame, and pixels that are not square."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a stored picture is turned to be shown: transposed first, then mirrored."""
+
+    transpose: bool = False
+    mirror_columns: bool = False
+    mirror_rows: bool = False
+
+    @classmethod
+    def from_display_matrix(cls, matrix: bytes) -> Orientation:
+        """Read a display matrix: nine int32 in native order, as libavutil/display.h lays them out.
+
+        A stored point (x, y) is shown at (a x + c y, b x + d y). Anything between two multiples of 90 degrees goes
+        to the nearer one; a matrix that is too short or maps everything to one point counts as none.
+        """
+        if len(matrix) < 36:
+            return cls()
+        a, b, _, c, d, *_ = struct.unpack("=9i", matrix[:36])
+        if a * d == b * c:
+            return cls()
+        if abs(a) + abs(d) >= abs(b) + abs(c):
+            return cls(False, mirror_columns=a < 0, mirror_rows=d < 0)
+        return cls(True, mirror_columns=c < 0, mirror_rows=b < 0)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the shown picture."""
+        return (height, width) if self.transpose else (width, height)
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """Turn `picture` [H, W, C] upright; the result is contiguous, and `picture` itself where nothing turns."""
+        if self.transpose:
+            picture = picture.transpose(1, 0, 2)
+        if self.mirror_columns:
+            picture = picture[:, ::-1]
+        if self.mirror_rows:
+            picture = picture[::-1]
+        return np.ascontiguousarray(picture)
+
+
+def square_pixel_size(width: int, height: int, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """(width, height) that shows a stored picture with square pixels, by enlarging one side.
+
+    `pixel_aspect` is width over height of one stored pixel; None, zero and anything beyond 1:8 or 8:1 (nonsense in
+    a header) count as square.
+    """
+    if pixel_aspect is None or not Fraction(1, 8) <= pixel_aspect <= 8:
+        return width, height
+    if pixel_aspect >= 1:
+        return round(width * pixel_aspect), height
+    return width, round(height / pixel_aspect)

@@ -1,0 +1,85 @@
+"""Opening a video file, or saying in one line why it cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynast_deploy.errors import DynastError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+
+def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
+    """Open `path` and choose its main video stream (never a cover picture).
+
+    Only regular files are opened: a mistyped name is an error, not a camera. Raises DynastError for a missing
+    file, a folder, a device, an empty file, something that is no video, an MP4 without its index, a file without
+    a video stream and a codec that PyAV cannot decode.
+    """
+    import av
+
+    if not path.exists():
+        raise DynastError(f"{path}: no such video file")
+    if path.is_dir():
+        raise DynastError(f"{path} is a folder, not a video; name one video file (pictures go with --images)")
+    if not path.is_file():
+        raise DynastError(f"{path} is not a regular file; videos are read from files only")
+    if path.stat().st_size == 0:
+        raise DynastError(f"{path} is empty (0 bytes); copy or record it again")
+    try:
+        # Absolute, so that a colon in the name is not taken for a protocol.
+        container = av.open(str(path.absolute()), metadata_errors="replace")
+    except PermissionError as error:
+        raise DynastError(f"{path} cannot be read: permission denied") from error
+    except av.error.FFmpegError as error:
+        if lacks_mp4_index(path):
+            raise DynastError(
+                f"{path} was cut short: its index (moov) is missing, so no frame can be found; "
+                "copy it again, or rebuild the index with a repair tool such as untrunc"
+            ) from error
+        raise DynastError(f"{path} is not a video file that FFmpeg can read ({error.strerror})") from error
+    try:
+        return container, _main_stream(container, path)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _main_stream(container: InputContainer, path: Path) -> VideoStream:
+    # FFmpeg would draw a text file as terminal art.
+    if container.format.name == "tty":
+        raise DynastError(f"{path} is a text file, not a video")
+    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not streams:
+        what = "only sound" if container.streams.audio else "no pictures"
+        raise DynastError(f"{path} has no video stream ({what}); name a file with pictures in it")
+    best = container.streams.best("video")
+    stream = best if best in streams else streams[0]
+    if stream.codec_context is None:
+        raise DynastError(f"{path}: PyAV has no decoder for its video codec; convert it to H.264 first")
+    return stream
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def lacks_mp4_index(path: Path) -> bool:
+    """Whether `path` is an MP4 or MOV file (ISO/IEC 14496-12) without a `moov` box at its top level."""
+    kinds: list[bytes] = []
+    with path.open("rb") as file:
+        while len(kinds) < 64 and len(header := file.read(8)) == 8:
+            size, kind = int.from_bytes(header[:4], "big"), header[4:]
+            used = 8
+            if size == 1:
+                size, used = int.from_bytes(file.read(8), "big"), 16
+            kinds.append(kind)
+            if size < used:  # 0 means "to the end of the file"
+                break
+            file.seek(size - used, 1)
+    return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds

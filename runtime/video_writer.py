@@ -1,0 +1,300 @@
+"""Writing a video: pictures at given times, with the sound of the video they came from."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.sound import Sound
+from dynast_deploy.runtime.video_reader import VideoReader
+from dynast_deploy.runtime.whole_file import WholeFile, is_write_failure, write_failure
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+# Beyond this H.264 encoders refuse.
+_LARGEST_SIDE = 16384
+
+
+@dataclass(frozen=True)
+class _Container:
+    """How a file of one suffix is written."""
+
+    muxer: str
+    video_encoder: str
+    sound_encoder: str
+    copied_sound: frozenset[str]
+    options: dict[str, str]
+
+
+_MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "flac", "alac", "opus"})
+_MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le"})
+_PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"})
+_MKV_SOUND = _MP4_SOUND | _PCM | {"vorbis", "dts", "mp2", "truehd"}
+_FASTSTART = {"movflags": "faststart"}
+_CONTAINERS = {
+    ".mp4": _Container("mp4", "libx264", "aac", _MP4_SOUND, _FASTSTART),
+    ".m4v": _Container("mp4", "libx264", "aac", _MP4_SOUND, _FASTSTART),
+    ".mov": _Container("mov", "libx264", "aac", _MOV_SOUND, _FASTSTART),
+    ".mkv": _Container("matroska", "libx264", "aac", _MKV_SOUND, {}),
+    ".webm": _Container("webm", "libvpx-vp9", "libopus", frozenset({"opus", "vorbis"}), {}),
+}
+
+
+class VideoWriter:
+    """Writes `path`; its suffix chooses MP4, MOV, MKV (all H.264) or WebM (VP9).
+
+    `size` is (width, height) of the pictures; an odd side is stored with its last row or column repeated once,
+    because 4:2:0 colour needs even sides. `source` is the video whose times and sound are kept, or the frames per
+    second where there is none. `crf` is the encoder's constant quality (lower is better and larger).
+
+    Colours are stored as limited-range BT.709, converted so and tagged so. There are no B-frames, so the order of
+    packets is that of the pictures and the last picture's duration is stated exactly; times are exact in MP4 and MOV
+    where the source's clock is no finer than 1/1000000 s, and rounded to the millisecond by MKV and WebM.
+
+    The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes
+    on leaving normally and removes the unfinished file on an exception.
+
+    Raises DynastError for an unknown suffix, a missing or read-only folder, a path that is the source itself, a
+    picture size that cannot be encoded, and later when the disk fills up.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int],
+        source: VideoReader | Fraction | int,
+        *,
+        crf: int = 18,
+        preset: str = "veryfast",
+    ) -> None:
+        import av
+
+        self.path = Path(path)
+        self.size = size
+        self.frames = 0
+        """Pictures written so far."""
+        kind = _container(self.path)
+        width, height = size
+        if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
+            raise DynastError(
+                f"{self.path}: pictures of {width}x{height} cannot be encoded; sides go from 1 to {_LARGEST_SIDE}"
+            )
+        reader = source if isinstance(source, VideoReader) else None
+        if reader is not None and self.path.exists() and self.path.samefile(reader.path):
+            raise DynastError(f"{self.path} is the video being read; name another output file")
+        rate = Fraction(source) if not isinstance(source, VideoReader) else source.rate or Fraction(30)
+        self._step = 1 / rate
+        self._time_base = self._step if reader is None else _fine_enough(reader.time_base)
+        self._offset: Fraction | None = None
+        self._last_tick = -1
+        self._last_time: Fraction | None = None
+        self._end = Fraction(0)
+        self._durations: dict[int, int] = {}
+        self._sound: Sound | None = None
+        self._open = True
+        self.sound_note: str | None = None
+        """One line where the source's sound was not simply copied; None where it was, or where there is none."""
+        self._file = WholeFile(self.path)
+        self._output = av.open(
+            str(self._file.partial.absolute()), "w", format=kind.muxer, options=kind.options
+        )
+        try:
+            self._add_video(kind, rate, crf, preset)
+            if reader is not None and reader.has_audio:
+                self._add_sound(reader.path, kind)
+            self._output.start_encoding()
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, av.error.FFmpegError):
+                raise DynastError(
+                    f"{self.path}: {width}x{height} pictures cannot be encoded ({error.strerror})"
+                ) from error
+            raise
+
+    def write(
+        self, picture: np.ndarray, time: Fraction | None = None, duration: Fraction | None = None
+    ) -> None:
+        """Add a picture, uint8 [H, W, 3] RGB of the size given.
+
+        `time` and `duration` are those of the source's frame (seconds in its clock); times must increase. Without
+        them the pictures follow at the even rate given. Raises ValueError for a picture or a time that does not
+        fit, and DynastError when the file cannot be written any more, in which case nothing of it is left.
+        """
+        if not self._open:
+            raise RuntimeError(f"{self.path} is finished; no picture can be added")
+        width, height = self.size
+        if picture.shape != (height, width, 3) or picture.dtype != np.uint8:
+            raise ValueError(
+                f"picture is {picture.dtype} {picture.shape}, expected uint8 {(height, width, 3)}"
+            )
+        if time is None:
+            time = self.frames * self._step
+        if self._last_time is not None and time <= self._last_time:
+            raise ValueError(f"time {float(time)} s does not come after {float(self._last_time)} s")
+        self._last_time = time
+        try:
+            if self._offset is None:
+                self._begin(time)
+            self._encode(picture, time, duration or self._step)
+        except OSError as error:
+            self.abort()
+            if is_write_failure(error):
+                raise write_failure(self.path, error) from error
+            raise
+        self.frames += 1
+
+    def finish(self, *, cut_sound: bool = False) -> None:
+        """Complete the file and give it its name; nothing happens when that has been done.
+
+        All sound is kept, also what lasts longer than the pictures; with `cut_sound` it ends with the last
+        picture, for a video that was stopped early. Raises DynastError where no picture was written, or the file
+        cannot be completed; nothing of it is left then, and an earlier file stays as it was.
+        """
+        if not self._open:
+            return
+        if self.frames == 0:
+            self.abort()
+            raise DynastError(f"{self.path}: not one picture was made, so no video is written")
+        try:
+            self._mux(self._video.encode(None))
+            if self._sound is not None:
+                self._sound.write_until(self._end if cut_sound else None)
+                self._sound.finish()
+                self._sound.close()
+            self._output.close()
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, OSError) and is_write_failure(error):
+                raise write_failure(self.path, error) from error
+            raise
+        self._open = False
+        self._file.keep()
+
+    def abort(self) -> None:
+        """Remove the unfinished file; nothing happens to a finished one."""
+        from av.error import FFmpegError
+
+        if not self._open:
+            return
+        self._open = False
+        if self._sound is not None:
+            self._sound.close()
+        # Removed before it is closed: closing would still complete the file, however long that takes. Windows
+        # cannot remove an open file, so once more afterwards.
+        with suppress(OSError):
+            self._file.discard()
+        with suppress(FFmpegError):
+            self._output.close()
+        self._file.discard()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.abort()
+
+    def _add_video(self, kind: _Container, rate: Fraction, crf: int, preset: str) -> None:
+        from av.codec.codec import UnknownCodecError
+        from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, VideoReformatter
+
+        try:
+            stream = cast("VideoStream", self._output.add_stream(kind.video_encoder, rate=rate))
+        except UnknownCodecError as error:
+            raise DynastError(
+                f"{self.path}: this PyAV was built without {kind.video_encoder}; install the wheel: pip install av"
+            ) from error
+        width, height = self.size
+        context = stream.codec_context
+        context.width, context.height = width + width % 2, height + height % 2
+        context.pix_fmt = "yuv420p"
+        context.time_base = self._time_base
+        context.max_b_frames = 0
+        context.colorspace = 1  # AVCOL_SPC_BT709
+        context.color_primaries = ColorPrimaries.BT709
+        context.color_trc = ColorTrc.BT709
+        context.color_range = ColorRange.MPEG
+        if kind.video_encoder == "libx264":
+            stream.options = {"crf": str(crf), "preset": preset}
+        else:
+            # VP9's scale of quality is its own: 30 of 63 looks like 18 of 51 in H.264.
+            vp9_crf = str(min(63, round(crf * 5 / 3)))
+            stream.options = {"crf": vp9_crf, "deadline": "good", "cpu-used": "5", "row-mt": "1"}
+        self._video = stream
+        self._reformatter = VideoReformatter()
+
+    def _add_sound(self, path: Path, kind: _Container) -> None:
+        try:
+            self._sound = Sound(path, self._output, kind.copied_sound, kind.sound_encoder)
+        except ValueError as error:
+            self.sound_note = f"{self.path} has no sound: {error}"
+            return
+        if not self._sound.is_copied:
+            encoder = kind.sound_encoder.removeprefix("lib")
+            self.sound_note = f"{self.path}: sound encoded anew, {self._sound.codec} to {encoder}"
+
+    def _begin(self, time: Fraction) -> None:
+        """Sound and pictures lose the same offset, so that the earlier of the two starts at zero."""
+        start = self._sound.start if self._sound is not None else None
+        self._offset = time if start is None else min(time, start)
+        if self._sound is not None:
+            self._sound.begin(self._offset)
+
+    def _encode(self, picture: np.ndarray, time: Fraction, duration: Fraction) -> None:
+        from av.video.frame import VideoFrame
+        from av.video.reformatter import ColorRange, Colorspace
+
+        assert self._offset is not None
+        shown = time - self._offset
+        if self._sound is not None:
+            self._sound.write_until(shown)
+        height, width = picture.shape[:2]
+        if height % 2 or width % 2:
+            picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        frame = self._reformatter.reformat(
+            VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+        )
+        # Two times closer than a tick must not fall together.
+        self._last_tick = max(round(shown / self._time_base), self._last_tick + 1)
+        frame.pts, frame.time_base = self._last_tick, self._time_base
+        self._durations[self._last_tick] = max(1, round(duration / self._time_base))
+        self._end = shown + duration
+        self._mux(self._video.encode(frame))
+
+    def _mux(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            # Containers work durations out from the distance of two packets; the last one has only its own.
+            if packet.pts is not None:
+                packet.duration = self._durations.pop(packet.pts, packet.duration)
+            self._output.mux(packet)
+
+
+def _container(path: Path) -> _Container:
+    kind = _CONTAINERS.get(path.suffix.lower())
+    if kind is None:
+        known = ", ".join(_CONTAINERS)
+        raise DynastError(
+            f"{path}: videos are written as {known}, not as {path.suffix or 'a name without suffix'!r}"
+        )
+    return kind
+
+
+def _fine_enough(time_base: Fraction) -> Fraction:
+    """The source's tick where every container can keep it, else 1/90000 s, which is exact for the usual rates."""
+    return time_base if Fraction(1, 1_000_000) <= time_base <= Fraction(1, 10_000) else Fraction(1, 90_000)
