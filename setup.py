@@ -10,8 +10,8 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import build
+from dynast_deploy.errors import DynastError  # noqa: E402
+from dynast_deploy.plugins import build  # noqa: E402
 
 
 class BuildWithKernels(build_py):
@@ -19,7 +19,9 @@ class BuildWithKernels(build_py):
 
     def run(self) -> None:
         super().run()
-        folder = HERE / "plugins" if self.editable_mode else Path(self.build_lib) / "dynast_deploy" / "plugins"
+        folder = (
+            HERE / "plugins" if self.editable_mode else Path(self.build_lib) / "dynast_deploy" / "plugins"
+        )
         try:
             for line in build.build_all(folder):
                 print(f"native kernels: {line}")
