@@ -18,9 +18,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dynast_deploy.plugins import library
-
 from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import library
 
 # -ffp-contract: fused multiply-add also where the standard's strict mode would not; -w: users cannot mend warnings,
 # tests compile with them on.

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from attention_layers import REFERENCE, Layer, layers, relative_error
-from dynast_deploy.plugins import build, native, torch_ops
 from golden import golden
 from hypothesis import given, settings
 from torch import Tensor
 
 from dynast_deploy import attention
 from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import build, native, torch_ops
 
 pytestmark = pytest.mark.skipif(
     build.find_compiler() is None, reason="no C++ compiler to build the kernels with"
@@ -30,9 +30,9 @@ def _built() -> None:
 
 
 @pytest.fixture
-def _threads() -> Iterator[None]:
+def set_threads() -> Iterator[Callable[[int], None]]:
     before = torch.get_num_threads()
-    yield
+    yield torch.set_num_threads
     torch.set_num_threads(before)
 
 
