@@ -108,6 +108,16 @@ def _run(command: list[str]) -> None:
         raise DynastError(f"the C++ compiler failed.\n{shlex.join(command)}\n{done.stderr.strip()}")
 
 
+def build_all(folder: Path | None) -> list[str]:
+    """Build every library that can be built here, into `folder` or where each is looked for; say what was done.
+
+    Raises DynastError if the CPU kernels cannot be compiled.
+    """
+    target = (folder or target_folder(library.CPU)) / library.file_name(library.CPU)
+    compile_library(library.CPU, target)
+    return [f"built {target}"]
+
+
 def target_folder(name: str) -> Path:
     """The package's folder, or the user's cache where that cannot be written to."""
     return library.FOLDER if os.access(library.FOLDER, os.W_OK) else library.cache_folder(name)
@@ -122,12 +132,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     try:
-        target = (options.output or target_folder(library.CPU)) / library.file_name(library.CPU)
-        compile_library(library.CPU, target)
+        print(*build_all(options.output), sep="\n")
     except DynastError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
-    print(f"built {target}")
 
 
 if __name__ == "__main__":

@@ -43,8 +43,13 @@ def cache_folder(library: str) -> Path:
 
 
 def find(library: str) -> Path | None:
-    """The library built from the sources at hand, beside this file or in the user's cache, or None."""
-    for folder in (FOLDER, cache_folder(library)):
+    """The library built from the sources at hand, or None.
+
+    It is looked for beside this file, in the user's cache, and in an installed copy of this package: Python started
+    in a checkout uses the checkout's files, although only the installed copy may have been compiled.
+    """
+    installed = [Path(entry) / "dynast_deploy" / "plugins" for entry in sys.path]
+    for folder in (FOLDER, cache_folder(library), *installed):
         path = folder / file_name(library)
         if path.is_file() and _identifier(path) == source_id(library):
             return path

@@ -49,21 +49,9 @@ def inter_scale_attention(
     Raises DynastError for float64, for tensors that are not on the CPU, for shapes that do not fit together, and for
     matches that lie outside the key map.
     """
-    return _attention(
-        query,
-        query_prune,
-        key,
-        key_prune,
-        value,
-        matches,
-        False,
-        query_width,
-        key_width,
-        top_k,
-        temperature,
-        warp_source,
-        warp_mask,
-    )
+    tensors = _checked(query, query_prune, key, key_prune, value, matches, warp_source, warp_mask)
+    settings = (False, query_width, key_width, top_k, temperature, warp_mask == "published")
+    return _in_type(query.dtype, sparse_attention(*tensors, *settings))
 
 
 def inner_scale_attention(
@@ -82,39 +70,22 @@ def inner_scale_attention(
     warp_mask: str = "kept",
 ) -> Attention:
     """Attend to the matches `[N, Lq, K]` of the layer before and of the neighbours; else as `inter_scale_attention`."""
-    return _attention(
-        query,
-        query_prune,
-        key,
-        key_prune,
-        value,
-        matches,
-        True,
-        query_width,
-        key_width,
-        top_k,
-        temperature,
-        warp_source,
-        warp_mask,
-    )
+    tensors = _checked(query, query_prune, key, key_prune, value, matches, warp_source, warp_mask)
+    settings = (True, query_width, key_width, top_k, temperature, warp_mask == "published")
+    return _in_type(query.dtype, sparse_attention(*tensors, *settings))
 
 
-def _attention(
+def _checked(
     query: Tensor,
     query_prune: Tensor,
     key: Tensor,
     key_prune: Tensor,
     value: Tensor,
     matches: Tensor,
-    inner: bool,
-    query_width: int,
-    key_width: int,
-    top_k: int,
-    temperature: float,
     warp_source: Tensor | None,
     warp_mask: str,
-) -> Attention:
-    """Check what the operator's own checks cannot see, convert to its types and back."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]:
+    """The tensors in the operator's types, if they are of a device and type that it has kernels for."""
     if warp_mask not in WARP_MASKS:
         raise DynastError(f"warp_mask is {warp_mask!r}; it has to be one of {', '.join(WARP_MASKS)}")
     tensors = {"query": query, "query_prune": query_prune, "key": key, "key_prune": key_prune, "value": value}
@@ -132,7 +103,7 @@ def _attention(
             )
     if matches.dtype not in (torch.int32, torch.int64):
         raise DynastError(f"matches are {matches.dtype}; they have to be int32 or int64")
-    attended, confidence, best, warped = sparse_attention(
+    return (
         query.float(),
         query_prune.float(),
         key.float(),
@@ -140,19 +111,16 @@ def _attention(
         value.float(),
         matches.int(),
         None if warp_source is None else warp_source.float(),
-        inner,
-        query_width,
-        key_width,
-        top_k,
-        temperature,
-        warp_mask == "published",
     )
-    dtype = query.dtype
+
+
+def _in_type(dtype: torch.dtype, result: tuple[Tensor, Tensor, Tensor, Tensor]) -> Attention:
+    attended, confidence, matches, warped = result
     return Attention(
         attended.to(dtype),
         confidence.to(dtype),
-        best.long(),
-        None if warp_source is None else warped.to(dtype),
+        matches.long(),
+        warped.to(dtype) if warped.shape[2] else None,
     )
 
 
@@ -173,22 +141,9 @@ def sparse_attention(
     warp_published: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The operator itself: float32, matches int32 in and out, warped `[N, Lq, 0]` without a warp source."""
-    problem = _problem(
-        query,
-        query_prune,
-        key,
-        key_prune,
-        value,
-        matches,
-        warp_source,
-        inner,
-        query_width,
-        key_width,
-        top_k,
-        temperature,
-        warp_published,
-    )
-    inputs = [_contiguous(x) for x in (query, query_prune, key, key_prune, value, matches, warp_source)]
+    tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
+    problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
+    inputs = [_contiguous(x) for x in tensors]
     outputs = _outputs(query, value, warp_source, top_k)
     call = native.Forward(*map(_address, inputs), *map(_address, outputs))
     native.forward(problem, call, half=False, threads=torch.get_num_threads())
@@ -235,22 +190,9 @@ def sparse_attention_backward(
     wanted: list[bool],
 ) -> list[Tensor]:
     """Gradients of query, query_prune, key, key_prune, value and warp_source; an empty tensor where not wanted."""
-    problem = _problem(
-        query,
-        query_prune,
-        key,
-        key_prune,
-        value,
-        matches,
-        warp_source,
-        inner,
-        query_width,
-        key_width,
-        top_k,
-        temperature,
-        warp_published,
-    )
-    inputs = [_contiguous(x) for x in (query, query_prune, key, key_prune, value, matches, warp_source)]
+    tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
+    problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
+    inputs = [_contiguous(x) for x in tensors]
     incoming = [_contiguous(x) for x in (grad_attended, grad_confidence, grad_warped)]
     gradients = _gradients((query, query_prune, key, key_prune, value, warp_source), wanted)
     call = native.Backward(*map(_address, [*inputs, *incoming, *gradients]))
@@ -360,7 +302,7 @@ def _problem(
         if width < 1 or length % width:
             raise DynastError(f"{name} has {length} tokens, which is no multiple of {name}_width {width}")
     matches_length = query_length if inner else query_length // 4
-    for name, tensor, leading in (
+    for name, given, leading in (
         ("query_prune", query_prune, (frames, query_length)),
         ("key", key, (exemplars, key_length)),
         ("key_prune", key_prune, (exemplars, key_length)),
@@ -368,8 +310,8 @@ def _problem(
         ("matches", matches, (frames, matches_length)),
         ("warp_source", warp_source, (exemplars, key_length)),
     ):
-        if tensor is not None and (tensor.ndim != 3 or tensor.shape[:2] != leading):
-            raise DynastError(f"{name} has shape {list(tensor.shape)}; it has to be {[*leading, 'channels']}")
+        if given is not None and (given.ndim != 3 or given.shape[:2] != leading):
+            raise DynastError(f"{name} has shape {list(given.shape)}; it has to be {[*leading, 'channels']}")
     for name, tensor, expected in (("key", key, channels), ("key_prune", key_prune, query_prune.shape[2])):
         if tensor.shape[2] != expected:
             raise DynastError(f"{name} has {tensor.shape[2]} channels, but its query has {expected}")

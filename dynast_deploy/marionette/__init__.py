@@ -1,8 +1,23 @@
 """The marionette: procedural dressed people with exact correspondences."""
 
+from dynast_deploy.marionette.animate import animate
+from dynast_deploy.marionette.correspondence import correspondence
 from dynast_deploy.marionette.identity import FIRST_EVALUATION_SEED, Identity
 from dynast_deploy.marionette.parts import Part
-from dynast_deploy.marionette.pose import Arm, Leg, Pose, sample_pose
+from dynast_deploy.marionette.pose import Arm, Leg, Pose
+from dynast_deploy.marionette.poses import sample_pose
 from dynast_deploy.marionette.render import Figure, render
 
-__all__ = ["FIRST_EVALUATION_SEED", "Arm", "Figure", "Identity", "Leg", "Part", "Pose", "render", "sample_pose"]
+__all__ = [
+    "FIRST_EVALUATION_SEED",
+    "Arm",
+    "Figure",
+    "Identity",
+    "Leg",
+    "Part",
+    "Pose",
+    "animate",
+    "correspondence",
+    "render",
+    "sample_pose",
+]

@@ -13,7 +13,7 @@ def paint_backdrop(who: Identity, size: int) -> np.ndarray:
     """float32 [size, size, 3] RGB 0..255: a wall that brightens to its middle and sinks softly into the floor."""
     at = (np.arange(size, dtype=np.float32) + 0.5) / size
     x, y = at[None, :], at[:, None]
-    glow = 1.03 - 0.11 * ((x - 0.5) ** 2 + (y - 0.4) ** 2) / 0.41
+    glow = 1.03 - 0.07 * ((x - 0.5) ** 2 + (y - 0.4) ** 2) / 0.41
     floor = 1 / (1 + np.exp(-(y - _FLOOR) / 0.018))
     lit = 1.02 - 0.05 * (y - _FLOOR) / (1 - _FLOOR) - 0.06 * (x - 0.5) ** 2 / 0.25
     wall, ground = np.array(who.wall, np.float32), np.array(who.floor, np.float32)

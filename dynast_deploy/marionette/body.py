@@ -92,8 +92,8 @@ class Body:
         sign = -1 if side == 0 else 1
         placed[tubes["arm"].sheet.part] = tubes["arm"].place(shoulder, elbow, wrist, k.scale)
         inwards = -sign * np.array([axis[1], -axis[0]])
-        out = axis * 0.85 + inwards * 0.52
-        bent = axis * 0.97 + inwards * 0.2
+        out = axis * 0.9 + inwards * 0.43
+        bent = axis * 0.99 + inwards * 0.1
         root = wrist + 0.10 * hand * axis + 0.16 * hand * inwards
         knuckle = root + 0.3 * hand * out
         thumb = tubes["thumb"].place(root, knuckle, knuckle + 0.34 * hand * bent, k.scale)
@@ -109,15 +109,10 @@ class Body:
         joints = k.hips[side], k.knees[side], k.ankles[side]
         leg = (pose.right_leg, pose.left_leg)[side]
         placed[tubes["leg"].sheet.part] = tubes["leg"].place(*joints, k.scale)
-        sign = -1 if side == 0 else 1
-        shoe = self.shoes[side].place(k.ankles[side], k.knees[side], leg.toe, leg.up, sign, k.scale)
-        trouser = {}
+        shoe = self.shoes[side]
+        placed[shoe.sheet.part] = shoe.place(k.ankles[side], k.knees[side], leg, k.scale)
         if "trouser" in tubes:
-            trouser = {tubes["trouser"].sheet.part: tubes["trouser"].place(*joints, k.scale)}
-        shoe_part = {self.shoes[side].sheet.part: shoe}
-        # Boots go over narrow trousers, other shoes under any.
-        over = self.who.shoes.kind == "boot" and self.who.bottom.slack < 0.3
-        placed.update({**trouser, **shoe_part} if over else {**shoe_part, **trouser})
+            placed[tubes["trouser"].sheet.part] = tubes["trouser"].place(*joints, k.scale)
 
     def _keypoints(self, k: Skeleton, pose: Pose) -> np.ndarray:
         head, turn = self.head, pose.head_turn

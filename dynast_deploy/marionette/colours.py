@@ -98,7 +98,7 @@ def contrasting_cloth(rng: np.random.Generator, *others: Colour, least: float = 
 
 def backdrop(rng: np.random.Generator) -> Colour:
     """A light, quiet wall colour."""
-    return _from_hsv(rng.random(), rng.uniform(0.02, 0.24), rng.uniform(0.84, 0.97))
+    return _from_hsv(rng.random(), 0.02 + 0.16 * rng.random() ** 1.5, rng.uniform(0.90, 0.98))
 
 
 def difference(a: Colour, b: Colour) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from dynast_deploy.marionette.body import Body
 from dynast_deploy.marionette.cloth import folds, paint_cloth
 from dynast_deploy.marionette.colours import Colour, darker, lighter, mix
+from dynast_deploy.marionette.limbs import SLEEVE_START, TROUSER_START
 from dynast_deploy.marionette.shapes import draw_print
 from dynast_deploy.marionette.sheet import Sheet
 from dynast_deploy.marionette.trunk import AROUND
@@ -117,7 +118,7 @@ def paint_ear(body: Body, h: int, w: int) -> np.ndarray:
 
 def paint_sleeve(body: Body, h: int, w: int) -> np.ndarray:
     who, tube = body.who, body.arms[0]["sleeve"]
-    top, surface = who.top, _Surface(tube.sheet, h, w, tube=True, start=-0.031)
+    top, surface = who.top, _Surface(tube.sheet, h, w, tube=True, start=SLEEVE_START)
     picture = paint_cloth(top.cloth, surface.x, surface.y + 0.03, surface.texel)
     end = tube.s[-1]
     elbow = np.exp(-(((surface.y - who.proportions.upper_arm) / 0.03) ** 2))
@@ -132,7 +133,9 @@ def paint_sleeve(body: Body, h: int, w: int) -> np.ndarray:
             picture *= (1 - 0.08 * cuff * np.cos(surface.x * 1300))[..., None]
     else:
         _blend(picture, 0.5 * _band(surface.y, end - 0.008, end - 0.006, surface.texel), darker(top.cloth.base, 0.4))
-    picture *= surface.light[..., None]
+    # At the shoulder the sleeve lies flat on the torso.
+    flat = np.clip(1 - surface.y / 0.06, 0, 1)
+    picture *= (surface.light + (1 - surface.light) * flat)[..., None]
     return picture * (1 - 0.14 * _soft(surface.y - end + 0.004, surface.texel))[..., None]
 
 
@@ -160,10 +163,12 @@ def paint_torso(body: Body, h: int, w: int) -> np.ndarray:
         hem = _soft(y - end + 0.022, texel)
         _blend(picture, hem, top.trim)
         picture *= (1 - 0.08 * hem * np.cos(x * 1300))[..., None]
+    elif top.kind == "dress":
+        if who.bottom.belt is not None:
+            _blend(picture, _soft(y - end + 0.014, texel), who.bottom.belt)
     else:
         _blend(picture, 0.45 * _band(y, end - 0.010, end - 0.0075, texel), darker(top.cloth.base, 0.4))
     picture *= surface.light[..., None]
-    picture *= (1 - 0.10 * np.clip((y - end + 0.05) / 0.05, 0, 1))[..., None]
     _paint_neckline(picture, body, surface)
     return picture
 
@@ -257,7 +262,7 @@ def paint_pelvis(body: Body, h: int, w: int) -> np.ndarray:
 def paint_trouser(body: Body, h: int, w: int) -> np.ndarray:
     who, tube = body.who, body.legs[0]["trouser"]
     bottom, p = who.bottom, who.proportions
-    surface = _Surface(tube.sheet, h, w, tube=True, start=-0.03)
+    surface = _Surface(tube.sheet, h, w, tube=True, start=TROUSER_START)
     x, y, texel = surface.x, surface.y, surface.texel
     picture = paint_cloth(bottom.cloth, x + 0.045, y + 0.085, texel)
     picture *= folds((h, w), bottom.cloth.seed + 3, 0.03)[..., None]
@@ -273,8 +278,8 @@ def paint_trouser(body: Body, h: int, w: int) -> np.ndarray:
         _blend(picture, _soft(y - end + 0.016, texel), lighter(bottom.cloth.base, 0.3))
     else:
         _blend(picture, 0.5 * _band(y, end - 0.011, end - 0.0085, texel), dark)
-    light = 0.76 + 0.26 * (surface.light - 0.8) / 0.22
-    return picture * light[..., None]
+    flat = 0.7 * np.clip(1 - (y - 0.02) / 0.08, 0, 1)
+    return picture * (surface.light + (0.97 - surface.light) * flat)[..., None]
 
 
 def paint_leg(body: Body, h: int, w: int) -> np.ndarray:
@@ -286,7 +291,11 @@ def paint_leg(body: Body, h: int, w: int) -> np.ndarray:
     picture = _skin(body, (h, w))
     knee = np.clip(1 - np.hypot(x / 0.018, (y - p.thigh) / 0.018), 0, 1)
     _blend(picture, 0.30 * knee, darker(mix(who.skin, (220.0, 90.0, 80.0), 0.2), 0.1))
-    if shoes.sock > 0:
+    if shoes.kind == "boot":
+        top = p.leg - (0.035 + 0.2 * shoes.sock * p.thigh)
+        _blend(picture, _soft(y - top, texel), shoes.colour)
+        _blend(picture, 0.9 * _band(y, top, top + 0.009, texel), shoes.accent)
+    elif shoes.sock > 0:
         top = p.leg - shoes.sock * p.thigh
         sock = _soft(y - top, texel)
         _blend(picture, sock, shoes.sock_colour)
@@ -300,14 +309,14 @@ def paint_skirt(body: Body, h: int, w: int) -> np.ndarray:
     assert sheet is not None
     bottom, surface = who.bottom, _Surface(sheet, h, w, tube=False)
     x, y, texel = surface.x, surface.y, surface.texel
-    from_waist = y + (body.who.proportions.torso - 0.085 if who.top.kind == "dress" else 0.0)
+    from_waist = y + (body.trunk.torso_length - 0.008 if who.top.kind == "dress" else 0.0)
     picture = paint_cloth(bottom.cloth, x, from_waist, texel)
     u = np.linspace(-1, 1, w)[None, :]
     v = np.linspace(0, 1, h)[:, None]
     deep = 0.10 * v * (0.35 + 0.65 * bottom.flare)
     picture *= (1 + deep * np.cos(u * 19 + 0.6 * np.sin(3 * v)))[..., None]
     _blend(picture, 0.5 * _band(v, 1 - 0.012 / sheet.length, 1 - 0.009 / sheet.length, 1 / h) * np.ones_like(u), darker(bottom.cloth.base, 0.4))
-    if bottom.belt is not None:
+    if bottom.belt is not None and who.top.kind != "dress":
         _blend(picture, _soft(0.02 - y, texel), bottom.belt)
     return picture * (0.5 + 0.5 * surface.light[..., None])
 
@@ -325,9 +334,7 @@ def paint_shoe(body: Body, h: int, w: int) -> np.ndarray:
         for line in (0.02, 0.22, 0.42):
             _blend(picture, 0.9 * _soft(0.05 - np.abs(u - line), 2 / w) * _soft(0.45 - v, texel), (250.0, 250.0, 248.0))
         _blend(picture, _soft(0.07 - np.abs(u + 0.45 + 0.5 * (v - 0.5)), 2 / w) * _soft(v - 0.25, texel), shoes.accent)
-    elif shoes.kind == "boot":
-        _blend(picture, _soft(0.05 - np.abs(v - 0.06), texel), shoes.accent)
-    else:
+    elif shoes.kind == "plain":
         _blend(picture, 0.8 * _soft(0.08 - np.abs(u - 0.3), 2 / w) * _soft(0.5 - v, texel), shoes.accent)
     sole = 0.80 if shoes.kind == "trainer" else 0.88
     _blend(picture, _soft(v - sole, texel), shoes.sole)

@@ -38,7 +38,7 @@ class Identity:
         skin = colours.jitter(colours.SKINS[rng.integers(len(colours.SKINS))], rng, 0.4)
         hair = wardrobe.sample_hair(rng, skin)
         top = wardrobe.sample_top(rng)
-        bottom = wardrobe.sample_bottom(rng, top)
+        bottom = wardrobe.sample_bottom(rng, top, skin)
         wall = colours.backdrop(rng)
         for _ in range(8):
             if colours.difference(wall, top.cloth.base) > 60:
@@ -66,7 +66,7 @@ def _sample_proportions(rng: np.random.Generator) -> Proportions:
     head = rng.uniform(0.158, 0.188)
     neck = rng.uniform(0.026, 0.036)
     foot = rng.uniform(0.036, 0.042)
-    leg = rng.uniform(0.43, 0.465)
+    leg = rng.uniform(0.447, 0.478)
     build = float(np.clip(rng.normal(1.0, 0.11), 0.82, 1.28))
     shoulder = rng.uniform(0.096, 0.114) * (0.7 + 0.3 * build)
     hip = rng.uniform(0.082, 0.094) * (0.45 + 0.55 * build)

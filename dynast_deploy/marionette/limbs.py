@@ -6,8 +6,12 @@ import numpy as np
 
 from dynast_deploy.marionette.identity import Identity
 from dynast_deploy.marionette.parts import Part
+from dynast_deploy.marionette.pose import Leg
 from dynast_deploy.marionette.sheet import Sheet, smooth
 from dynast_deploy.marionette.skeleton import Point
+
+# Where sleeves and trouser legs begin, seen from the shoulder and hip joints.
+SLEEVE_START, TROUSER_START = -0.026, -0.03
 
 _ACROSS = np.array([-1.0, 0.0, 1.0])
 
@@ -15,7 +19,7 @@ _ACROSS = np.array([-1.0, 0.0, 1.0])
 class Tube:
     """A tube around the two bones a-b and b-c, between two positions along them.
 
-    Positions `s` are lengths from `a` in body heights, below 0 or beyond both bones where the tube runs on.
+    `joins` is a part and the position up to which the tube continues it. Positions `s` are lengths from `a` in body heights, below 0 or beyond both bones where the tube runs on.
     The middle line turns the corner at `b` within `turn` to both sides.
     """
 
@@ -29,6 +33,7 @@ class Tube:
         rows: int,
         start_cap: float = 0.0,
         end_cap: float = 0.0,
+        joins: tuple[Part, float] | None = None,
     ) -> None:
         self.bones = bones
         start, end = span
@@ -58,6 +63,7 @@ class Tube:
             width=float(np.pi * widths.max()),
             length=end - start,
             facing=-1 if part.name.startswith("RIGHT") else 1,
+            joins=joins and (joins[0], (joins[1] - start) / (end - start)),
         )
 
     def place(self, a: Point, b: Point, c: Point, scale: float) -> np.ndarray:
@@ -106,7 +112,7 @@ def arm_tubes(who: Identity, side: int) -> dict[str, Tube]:
         start_cap=0.03 if covered <= 0 else 0.0,
     )
     hand = p.hand
-    wide = 0.0205 * (0.6 + 0.4 * k)
+    wide = 0.019 * (0.6 + 0.4 * k)
     tubes["hand"] = Tube(
         Part.RIGHT_HAND if right else Part.LEFT_HAND,
         (0.3 * hand, 0.7 * hand),
@@ -119,15 +125,15 @@ def arm_tubes(who: Identity, side: int) -> dict[str, Tube]:
     tubes["thumb"] = Tube(
         Part.RIGHT_THUMB if right else Part.LEFT_THUMB,
         (0.3 * hand, 0.34 * hand),
-        (-0.01, 0.64 * hand),
-        [(-0.01, 0.009), (0.2 * hand, 0.0092), (0.64 * hand, 0.0062)],
+        (-0.01, 0.58 * hand),
+        [(-0.01, 0.0085), (0.2 * hand, 0.0085), (0.58 * hand, 0.0055)],
         turn=0.008,
         rows=4,
         end_cap=0.008,
     )
     if covered > 0:
         ease = 0.0045 + 0.013 * who.top.slack
-        sleeve = [(s, w + ease * (0.6 + 0.5 * max(s, 0) / arm)) for s, w in skin]
+        sleeve = [(s, w + ease * min(1.0, 0.25 + max(s, 0) / (0.5 * arm))) for s, w in skin]
         cuff = who.top.kind in ("jumper", "jacket", "shirt") and who.top.sleeve > 0.8
         if cuff:
             sleeve = [(s, w) for s, w in sleeve if s < covered - 0.03]
@@ -136,11 +142,12 @@ def arm_tubes(who: Identity, side: int) -> dict[str, Tube]:
         tubes["sleeve"] = Tube(
             Part.RIGHT_SLEEVE if right else Part.LEFT_SLEEVE,
             bones,
-            (-0.031, covered),
+            (SLEEVE_START, covered),
             sleeve,
             turn=0.04,
             rows=6 if covered < 0.55 * arm else 14,
-            start_cap=0.035,
+            start_cap=0.03,
+            joins=(Part.TORSO, 0.03),
         )
     return tubes
 
@@ -180,10 +187,11 @@ def leg_tubes(who: Identity, side: int) -> dict[str, Tube]:
         tubes["trouser"] = Tube(
             Part.RIGHT_TROUSER if right else Part.LEFT_TROUSER,
             bones,
-            (-0.03, covered),
+            (TROUSER_START, covered),
             cloth,
             turn=0.06,
             rows=8 if covered < 0.6 * p.leg else 14,
+            joins=(Part.PELVIS, 0.10),
         )
     return tubes
 
@@ -193,41 +201,27 @@ class Shoe:
 
     def __init__(self, who: Identity, side: int) -> None:
         p = who.proportions
-        self.height = p.foot
-        self.length = 0.098 * (0.6 + 0.4 * p.build)
-        shaft = {"boot": 0.075, "trainer": 0.012, "plain": 0.0}[who.shoes.kind]
-        ankle = 0.0165 * (0.4 + 0.6 * (0.3 + 0.7 * p.build)) + 0.004
-        u = np.linspace(-1, 1, 9)
+        length = 0.102 * (0.6 + 0.4 * p.build)
+        u = np.linspace(-1, 1, 11)
         v = np.array([0, 0.25, 0.5, 0.72, 0.9, 1.0])
-        x = (u + 1) / 2  # heel 0 to toe 1
+        x = (u + 1) / 2
         # In units of the foot's height, 0 at the ankle joint and 1 on the ground.
-        top = smooth([(0, -0.1), (0.12, -0.2), (0.45, -0.2), (0.6, 0.12), (0.82, 0.42), (1.0, 0.72)], x)
-        bottom = smooth([(0, 0.93), (0.08, 1.0), (0.9, 1.0), (1.0, 0.93)], x)
+        top = smooth([(0, 0.0), (0.1, -0.22), (0.42, -0.22), (0.55, 0.05), (0.8, 0.3), (0.93, 0.5), (1.0, 0.75)], x)
+        bottom = smooth([(0, 0.9), (0.08, 1.0), (0.92, 1.0), (1.0, 0.9)], x)
         self.y = (top + (bottom - top) * v[:, None]) * p.foot
-        self.x = (-0.24 + x - 0.02 * np.sin(np.pi * v[:, None])) * self.length
-        if shaft:
-            lift = np.clip(1 - v / 0.72, 0, 1)[:, None] ** 1.5
-            narrow = np.linspace(-1.0, 1.0, u.size) * (ankle + 0.004)
-            self.y = self.y * (1 - lift) + lift * (-shaft)
-            self.x = self.x * (1 - lift) + lift * narrow
-        self.sheet = Sheet(
-            Part.RIGHT_SHOE if side < 0 else Part.LEFT_SHOE,
-            u,
-            v,
-            width=self.length,
-            length=p.foot * 1.2 + shaft,
-            facing=side,
-        )
-        self.ankle = ankle
+        bulge = np.sin(np.pi * v[:, None]) * np.where(x > 0.5, 1.0, -1.0) * np.abs(2 * x - 1) ** 3
+        self.x = (-0.25 + x + 0.025 * bulge) * length
+        part = Part.RIGHT_SHOE if side < 0 else Part.LEFT_SHOE
+        self.sheet = Sheet(part, u, v, width=length, length=p.foot * 1.25, facing=side)
 
-    def place(self, ankle: Point, knee: Point, toe: float, up: float, side: int, scale: float) -> np.ndarray:
-        """Points of a shoe under `ankle`; a foot that turns out less is seen shorter, a lifted one hangs."""
-        shown = 0.5 + 0.5 * toe
-        x = self.x * shown + 0.004 * (1 - toe)
-        hang = min(1.0, up / 0.12) * 0.6
+    def place(self, ankle: Point, knee: Point, leg: Leg, scale: float) -> np.ndarray:
+        """float64 [R, C, 2] points of a shoe on the ankle of a shin that comes from `knee`; a foot that turns out
+        less is seen shorter, a lifted one hangs."""
+        side = self.sheet.facing
+        x = self.x * (0.55 + 0.45 * leg.toe) + 0.004 * (1 - leg.toe)
         shin = ankle - knee
         lean = np.arctan2(-side * shin[0], shin[1])
-        angle = hang + 0.25 * lean * min(1.0, up / 0.05)
+        angle = 0.6 * min(1.0, leg.up / 0.12) + 0.25 * lean * min(1.0, leg.up / 0.05)
         c, s = np.cos(angle), np.sin(angle)
         points = np.stack([side * (x * c - self.y * s), x * s + self.y * c], axis=-1)
         return ankle + scale * points

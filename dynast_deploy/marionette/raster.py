@@ -19,11 +19,14 @@ class Mesh:
     """What of a body's triangles does not change with the pose, part by part.
 
     `triangles` int32 [T, 3] count a part's own vertices, `texture` float64 [V, 2] are their atlas positions.
+    `joined` is the part that a sheet continues and, float32 [T], how far each triangle is its own: 0 (of the other)
+    to 1.
     """
 
     triangles: dict[Part, np.ndarray]
     texture: dict[Part, np.ndarray]
     facing: dict[Part, int]
+    joined: dict[Part, tuple[Part, np.ndarray]]
 
 
 def build_mesh(sheets: dict[Part, Sheet], tiles: dict[Part, Tile]) -> Mesh:
@@ -38,28 +41,37 @@ def build_mesh(sheets: dict[Part, Sheet], tiles: dict[Part, Tile]) -> Mesh:
         triangles={part: sheet.triangles() for part, sheet in sheets.items()},
         texture=texture,
         facing={part: sheet.facing for part, sheet in sheets.items()},
+        joined={part: _joined(sheet) for part, sheet in sheets.items()},
     )
+
+
+def _joined(sheet: Sheet) -> tuple[Part, np.ndarray]:
+    other, until = sheet.joins or (sheet.part, 0.0)
+    own = np.clip((sheet.v[1:] - until) / (1.5 * until + 1e-6), 0, 1)
+    return other, np.repeat(own, 2 * (sheet.u.size - 1)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Raster:
     """What a canvas shows.
 
-    `index` int32 [H, W]: 1 + triangle seen, 0 for none. Per triangle: `part` uint8 [T], `rank` uint8 [T] (1 the
-    farthest part), and `inverse` float32 [T, 10]: texture x = a X + b Y + c and texture y = d X + e Y + f at the
+    `index` int32 [H, W]: 1 + triangle seen, 0 for none. Per triangle: `part` and `owner` (the part whose
+    outline encloses it) uint8 [T], `rank` float32 [T] (1 the farthest part), and `inverse` float32 [T, 10]: texture x = a X + b Y + c and texture y = d X + e Y + f at the
     canvas position (X, Y), then the lowest x, lowest y, highest x and highest y that the triangle holds.
     """
 
     index: np.ndarray
     part: np.ndarray
+    owner: np.ndarray
     rank: np.ndarray
     inverse: np.ndarray
 
 
 def rasterise(mesh: Mesh, placed: dict[Part, np.ndarray], canvas: int) -> Raster:
     """Draw the parts in the order of `placed`; its points are fractions of the canvas's side."""
-    corners, texture, parts, ranks = [], [], [], []
-    for rank, (part, points) in enumerate(placed.items(), start=1):
+    rank_of = {part: float(rank) for rank, part in enumerate(placed, start=1)}
+    corners, texture, parts, owners, ranks = [], [], [], [], []
+    for part, points in placed.items():
         triangles = mesh.triangles[part]
         seen = points.reshape(-1, 2)[triangles]
         facing = mesh.facing[part]
@@ -69,14 +81,23 @@ def rasterise(mesh: Mesh, placed: dict[Part, np.ndarray], canvas: int) -> Raster
         corners.append(seen[keep])
         texture.append(mesh.texture[part][triangles[keep]])
         parts.append(np.full(corners[-1].shape[0], int(part), np.uint8))
-        ranks.append(np.full(corners[-1].shape[0], rank, np.uint8))
+        other, own = mesh.joined[part]
+        other = other if other in placed else part
+        owners.append(np.where(own[keep] > 0, np.uint8(part), np.uint8(other)))
+        ranks.append(rank_of[other] + own[keep] * (rank_of[part] - rank_of[other]))
     at = np.concatenate(corners) * canvas - 0.5
     index = np.zeros((canvas, canvas), np.int32)
     fixed = np.round(at * (1 << _SHIFT)).astype(np.int32)
     fill = cv2.fillConvexPoly
     for i, triangle in enumerate(fixed, start=1):
         fill(index, triangle, i, 8, _SHIFT)
-    return Raster(index, np.concatenate(parts), np.concatenate(ranks), _inverse(at, np.concatenate(texture)))
+    return Raster(
+        index,
+        np.concatenate(parts),
+        np.concatenate(owners),
+        np.concatenate(ranks).astype(np.float32),
+        _inverse(at, np.concatenate(texture)),
+    )
 
 
 def _inverse(at: np.ndarray, texture: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from dynast_deploy.marionette.body import Body
 from dynast_deploy.marionette.identity import Identity
 from dynast_deploy.marionette.parts import Part
 from dynast_deploy.marionette.pose import Pose
-from dynast_deploy.marionette.raster import Mesh, build_mesh, rasterise, texture_at
-from dynast_deploy.marionette.shading import GROUP_OF, shade
+from dynast_deploy.marionette.raster import Mesh, Raster, build_mesh, rasterise, texture_at
+from dynast_deploy.marionette.shading import shade
+from dynast_deploy.marionette.sheet import Sheet
 
 # Canvas pixels to a picture pixel, along each side.
 _OVERSAMPLING = 2
@@ -27,15 +28,16 @@ class Figure:
 
     `picture` uint8 [S, S, 3] RGB. `keypoints` float32 [18, 3]: x, y in pixels and a score, 0 where out of sight or
     outside the picture, in OpenPose's COCO-18 order. `surface` float32 [S, S, 3]: part (see `Part`), u (-1..1) and
-    v (0..1) of the surface point seen at a pixel's centre; 0, 0, 0 on the backdrop. `sheets` are the parts' grids in
-    the picture, float64 [R, C, 2] in pixels, and `grids` their (u [C], v [R]).
+    v (0..1) of the surface point seen at a pixel's centre; 0, 0, 0 on the backdrop. `places` are the points
+    of the parts' sheets in the picture, float64 [R, C, 2] in pixels, and `scale` the pixels to a body height.
     """
 
     picture: np.ndarray
     keypoints: np.ndarray
     surface: np.ndarray
-    sheets: dict[Part, np.ndarray] = field(repr=False)
-    grids: dict[Part, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    sheets: dict[Part, Sheet] = field(repr=False)
+    places: dict[Part, np.ndarray] = field(repr=False)
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,7 @@ def render(identity: Identity, pose: Pose, size: int = 256) -> Figure:
     colour = _look_up(ready.atlas.picture, tx, ty)
     picture.reshape(-1, 3)[seen] = colour
 
-    part_of = np.concatenate([[np.uint8(0)], raster.part])
-    rank_of = np.concatenate([[np.uint8(0)], raster.rank])
-    factor = shade(GROUP_OF[part_of][raster.index], rank_of[raster.index], _OVERSAMPLING)
-    picture *= factor[..., None]
+    picture *= shade(raster)[..., None]
     small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
 
     keypoints[:, :2] = keypoints[:, :2] * size - 0.5
@@ -99,8 +98,9 @@ def render(identity: Identity, pose: Pose, size: int = 256) -> Figure:
         picture=np.clip(small + 0.5, 0, 255).astype(np.uint8),
         keypoints=keypoints.astype(np.float32),
         surface=_surface(ready, raster, size),
-        sheets={part: points * size - 0.5 for part, points in placed.items()},
-        grids={part: (sheet.u, sheet.v) for part, sheet in ready.body.sheets.items()},
+        sheets=ready.body.sheets,
+        places={part: points * size - 0.5 for part, points in placed.items()},
+        scale=pose.scale * size,
     )
 
 
@@ -114,7 +114,7 @@ def _look_up(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return found.reshape(-1, 3)[: x.size]
 
 
-def _surface(ready: _Painted, raster: object, size: int) -> np.ndarray:
+def _surface(ready: _Painted, raster: Raster, size: int) -> np.ndarray:
     """The surface map at the picture's pixel centres; each takes its part from one canvas pixel, unblended."""
     index = raster.index[::_OVERSAMPLING, ::_OVERSAMPLING]
     surface = np.zeros((size * size, 3), np.float32)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from dynast_deploy.marionette.parts import Part
+from dynast_deploy.marionette.raster import Raster
 
 # Parts of one group meet without an outline.
 _GROUPS = {
@@ -35,26 +36,32 @@ _GROUPS = {
     Part.RIGHT_SHOE: 21,
     Part.LEFT_SHOE: 22,
 }
-GROUP_OF = np.zeros(max(Part) + 1, np.uint8)
+_GROUP_OF = np.zeros(max(Part) + 1, np.uint8)
 for _part, _group in _GROUPS.items():
-    GROUP_OF[_part] = _group
+    _GROUP_OF[_part] = _group
 
-_OUTLINE = 0.42
-_CONTACT = 0.5
+_OUTLINE = 0.40
+_CONTACT = 0.42
 
 
-def shade(group: np.ndarray, rank: np.ndarray, oversampling: int) -> np.ndarray:
-    """Factors float32 [H, W] to darken a canvas by.
+def shade(raster: Raster) -> np.ndarray:
+    """Factors float32 [H, W] to darken a canvas by."""
+    own = np.concatenate([[np.uint8(0)], _GROUP_OF[raster.part]])[raster.index]
+    enclosed = np.concatenate([[np.uint8(0)], _GROUP_OF[raster.owner]])[raster.index]
+    # Only where both differ: where a sleeve parts from the torso it still is one sleeve.
+    line = cv2.blur((_edges(own) & _edges(enclosed)).astype(np.float32), (2, 2))
+    rank = np.concatenate([[np.float32(0)], raster.rank])[raster.index[::2, ::2]]
+    return (1 - _OUTLINE * line) * (1 - _CONTACT * _contact(rank, own.shape))
 
-    `group` uint8 [H, W] tells parts apart by `GROUP_OF`; `rank` uint8 [H, W] is 0 behind the figure and grows
-    towards the viewer. A pixel with nearer parts around it lies in their shadow.
-    """
+
+def _edges(group: np.ndarray) -> np.ndarray:
     kernel = np.ones((3, 3), np.uint8)
-    edge = cv2.dilate(group, kernel) != cv2.erode(group, kernel)
-    line = cv2.blur(edge.astype(np.float32), (2, 2))
-    small = cv2.resize(rank, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST).astype(np.float32)
-    reach = max(3, small.shape[0] // 26) | 1
-    near = cv2.blur(cv2.blur(small, (reach, reach)), (reach, reach))
-    depth = np.clip((near - small) / 14.0, 0, 0.5) * (small > 0)
-    contact = cv2.resize(depth, (rank.shape[1], rank.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return (1 - _OUTLINE * line) * (1 - _CONTACT * contact)
+    return cv2.dilate(group, kernel) != cv2.erode(group, kernel)
+
+
+def _contact(rank: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Shadow 0..1 on what has nearer parts around it; `rank` is 0 behind the figure and grows towards the viewer."""
+    reach = max(3, rank.shape[0] // 26) | 1
+    near = cv2.blur(cv2.blur(rank, (reach, reach)), (reach, reach))
+    depth = np.clip((near - rank) / 16.0, 0, 0.4) * (rank > 0)
+    return cv2.resize(depth, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)

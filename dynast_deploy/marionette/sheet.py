@@ -15,6 +15,7 @@ class Sheet:
 
     `width` and `length` are what u and v span on the body, in body heights: the texture is painted to
     that measure. `facing` is the sign that triangles turn with while their outer side shows; 0 shows both.
+    A sheet that `joins` (part, v) continues that part down to v: there no outline parts the two.
     """
 
     part: Part
@@ -23,6 +24,7 @@ class Sheet:
     width: float
     length: float
     facing: int = 0
+    joins: tuple[Part, float] | None = None
 
     @property
     def vertices(self) -> int:

@@ -25,7 +25,7 @@ class Trunk:
         p, top, bottom = who.proportions, who.top, who.bottom
         self.p = p
         chest = p.shoulder * (0.86 + 0.06 * p.build)
-        self.hem = {"jumper": 0.03, "jacket": 0.035, "dress": 0.0, "vest": 0.03}.get(top.kind, 0.045)
+        self.hem = {"jumper": 0.03, "jacket": 0.035, "dress": -0.075, "vest": 0.03}.get(top.kind, 0.045)
         if top.tucked:
             self.hem = 0.02
         self.torso_length = p.torso + self.hem
@@ -38,9 +38,10 @@ class Trunk:
             hem_width -= 0.004
         v = np.array([0, 0.035, 0.08, 0.14, 0.22, 0.32, 0.43, 0.54, 0.65, 0.76, 0.86, 0.94, 1.0])
         self.torso_widths = smooth(
-            [(0, p.shoulder * 0.98), (0.09, p.shoulder * 0.985), (0.3, chest), (0.66, waist), (0.93, hem_width), (1, hem_width)], v
+            [(0, p.shoulder * 0.98), (0.09, p.shoulder * 0.985), (0.3, chest), (0.66, waist), (0.93, hem_width), (1, hem_width)], v * (self.torso_length / (p.torso + 0.03))
         )
-        self.torso = Sheet(Part.TORSO, np.linspace(-1, 1, 13), v, 2 * AROUND * chest, self.torso_length, facing=1)
+        self.torso = Sheet(Part.TORSO, np.linspace(-1, 1, 13), v, 2 * AROUND * chest, self.torso_length, facing=1,
+            joins=(Part.SKIRT, 1.0) if top.kind == "dress" else None)
         neck_width = 0.0265 * (0.5 + 0.5 * p.build)
         self.neck_widths = np.array([neck_width * 0.98, neck_width * 0.96, neck_width * 1.05, neck_width * 1.5])
         self.neck = Sheet(
@@ -84,8 +85,8 @@ class Trunk:
         middle, across, down = self._curve(k, t)
         x = bulge(sheet.u, turn)
         points = middle[:, None] + (self.torso_widths * scale)[:, None, None] * x[:, None] * across[:, None]
-        slope = np.clip(1 - t / 0.4, 0, 1)[:, None] * (-0.013 + 0.024 * np.abs(x) ** 1.8)
-        belly = 0.006 * np.clip((t - 0.5) / 0.5, 0, 1)[:, None] * (1 - x**2)
+        slope = np.clip(1 - t / 0.4, 0, 1)[:, None] * (-0.014 + 0.021 * np.abs(x) ** 1.8)
+        belly = 0.011 * np.clip((t - 0.5) / 0.5, 0, 1)[:, None] * (1 - x**2)
         points += (slope + belly)[..., None] * scale * down[:, None]
         pull = np.clip(1 - t / 0.45, 0, 1)[:, None] ** 1.5 * x**2
         for side in (0, 1):

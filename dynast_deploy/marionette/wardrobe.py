@@ -54,7 +54,7 @@ def sample_hair(rng: np.random.Generator, skin: Colour) -> Hair:
     return Hair(
         style=style,
         colour=colour,
-        hairline=rng.uniform(-0.16, -0.02) if style in ("fringe", "bob") else rng.uniform(-0.52, -0.36),
+        hairline=rng.uniform(-0.26, -0.1) if style in ("fringe", "bob") else rng.uniform(-0.52, -0.36),
         parting=rng.uniform(-0.5, 0.5),
         volume=volume.get(style, rng.uniform(0.1, 0.19)),
         side=side.get(style, rng.uniform(0.02, 0.2)),
@@ -115,12 +115,12 @@ def sample_top(rng: np.random.Generator) -> Top:
         inner=colours.contrasting_cloth(rng, cloth.base, least=80),
         print_shape=str(rng.choice(PRINTS)) if printable and rng.random() < 0.8 else "none",
         print_colour=colours.contrasting_cloth(rng, cloth.base, least=110),
-        print_size=rng.uniform(0.045, 0.075) if rng.random() < 0.75 else 0.02,
+        print_size=rng.uniform(0.052, 0.078) if rng.random() < 0.75 else 0.02,
         tucked=bool(kind in ("tee", "shirt", "vest") and rng.random() < 0.4),
     )
 
 
-def sample_bottom(rng: np.random.Generator, top: Top) -> Bottom:
+def sample_bottom(rng: np.random.Generator, top: Top, skin: Colour) -> Bottom:
     """Trousers, jeans, shorts, a skirt or leggings; under a dress, the dress's own skirt."""
     belt = colours.contrasting_cloth(rng, top.cloth.base) if rng.random() < 0.6 else None
     if top.kind == "dress":
@@ -128,7 +128,7 @@ def sample_bottom(rng: np.random.Generator, top: Top) -> Bottom:
     kind = str(rng.choice(("trousers", "jeans", "shorts", "skirt", "leggings"), p=(0.3, 0.24, 0.2, 0.18, 0.08)))
     cloth = sample_cloth(rng, _BOTTOM_MOTIFS)
     for _ in range(8):
-        if colours.difference(cloth.base, top.cloth.base) > 75:
+        if colours.difference(cloth.base, top.cloth.base) > 75 and colours.difference(cloth.base, skin) > 70:
             break
         cloth = sample_cloth(rng, _BOTTOM_MOTIFS)
     if kind == "jeans":

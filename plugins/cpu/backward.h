@@ -27,31 +27,26 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
     score(p, call.query + query * p.channels, call.query_prune + query * p.prune_channels, key, key_prune, group,
           scores);
 
-    alignas(64) float rewards[kSlots], of_logits[kSlots], of_prunes[kSlots];
+    alignas(64) float rewards[kSlots], kept_rewards[kSlots], of_logits[kSlots], of_prunes[kSlots];
+    mask_slopes(scores.prune_logits, count, of_prunes);
     dot_rows(call.grad_attended + query * p.value_channels, value, p.value_channels, group.candidates, count,
              rewards);
-    float expected = 0.0f;
     for (int i = 0; i < count; ++i) {
       rewards[i] += call.grad_confidence[query];
-      if (is_kept(scores.prune_logits[i])) expected += scores.weights[i] * rewards[i];
+      kept_rewards[i] = is_kept(scores.prune_logits[i]) ? rewards[i] : 0.0f;
+      of_prunes[i] *= scores.weights[i] * rewards[i];
     }
-    for (int i = 0; i < count; ++i) {
-      const bool kept = is_kept(scores.prune_logits[i]);
-      of_logits[i] = logit_gradient(scores.weights[i], kept, rewards[i], expected);
-      of_prunes[i] = prune_gradient(scores.weights[i], rewards[i], scores.prune_logits[i]);
-    }
+    softmax_gradient(scores.weights, kept_rewards, count, of_logits);
 
     alignas(64) float warp_weights[kSlots];
     if (p.warp_channels) {
-      alignas(64) float warp_rewards[kSlots];
+      alignas(64) float warp_rewards[kSlots], of_warp_logits[kSlots];
       dot_rows(call.grad_warped + query * p.warp_channels, call.warp_source + tokens * p.warp_channels,
                p.warp_channels, group.candidates, count, warp_rewards);
       warp_softmax(p, scores, count, warp_weights);
-      float warp_expected = 0.0f;
-      for (int i = 0; i < count; ++i) warp_expected += warp_weights[i] * warp_rewards[i];
+      softmax_gradient(warp_weights, warp_rewards, count, of_warp_logits);
       for (int i = 0; i < count; ++i)
-        if (!warp_replaces(p, is_kept(scores.prune_logits[i])))
-          of_logits[i] += logit_gradient(warp_weights[i], true, warp_rewards[i], warp_expected);
+        if (!warp_replaces(p, is_kept(scores.prune_logits[i]))) of_logits[i] += of_warp_logits[i];
     }
 
     const float scale = 1.0f / p.temperature;
@@ -61,11 +56,15 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
       keys.add(group.candidates[i], of_logits[i]);
       prunes.add(group.candidates[i], of_prunes[i]);
       const int64_t at = query * count + i;
-      scratch.keys[at] = group.candidates[i];
+      const float kept_weight = is_kept(scores.prune_logits[i]) ? scores.weights[i] : 0.0f;
+      const float warp_weight = scratch.warp_weights ? warp_weights[i] : 0.0f;
+      const bool matters =
+          of_logits[i] != 0.0f || of_prunes[i] != 0.0f || kept_weight != 0.0f || warp_weight != 0.0f;
+      scratch.keys[at] = matters ? group.candidates[i] : -1;
       scratch.logit_gradients[at] = of_logits[i];
       scratch.prune_gradients[at] = of_prunes[i];
-      scratch.kept_weights[at] = is_kept(scores.prune_logits[i]) ? scores.weights[i] : 0.0f;
-      if (scratch.warp_weights) scratch.warp_weights[at] = warp_weights[i];
+      scratch.kept_weights[at] = kept_weight;
+      if (scratch.warp_weights) scratch.warp_weights[at] = warp_weight;
     }
     if (call.grad_query)
       weighted_sum(key, p.channels, keys.rows, keys.weights, keys.count, false,
@@ -82,48 +81,47 @@ inline void order_by_key(const DynastProblem& p, const Scratch& scratch, int exe
   const int64_t begin = exemplar * per_frame;
   const int64_t end = begin + per_frame * (p.exemplars == 1 ? p.frames : 1);
   uint32_t* starts = scratch.starts + static_cast<int64_t>(exemplar) * (key_length(p) + 1);
-  const auto matters = [&](int64_t i) {
-    return scratch.logit_gradients[i] != 0.0f || scratch.prune_gradients[i] != 0.0f ||
-           scratch.kept_weights[i] != 0.0f || (scratch.warp_weights && scratch.warp_weights[i] != 0.0f);
-  };
   for (int k = 0; k <= key_length(p); ++k) starts[k] = 0;
-  for (int64_t i = begin; i < end; ++i) starts[scratch.keys[i] + 1] += matters(i);
+  for (int64_t i = begin; i < end; ++i) if (scratch.keys[i] >= 0) ++starts[scratch.keys[i] + 1];
   for (int k = 0; k < key_length(p); ++k) starts[k + 1] += starts[k];
   // Filling moves each start to the end of its list, which is the start of the next.
   for (int64_t i = begin; i < end; ++i)
-    if (matters(i)) scratch.order[begin + starts[scratch.keys[i]]++] = static_cast<uint32_t>(i - begin);
+    if (scratch.keys[i] >= 0) scratch.order[begin + starts[scratch.keys[i]]++] = static_cast<uint32_t>(i - begin);
   for (int k = key_length(p); k > 0; --k) starts[k] = starts[k - 1];
   starts[0] = 0;
 }
 
-// Second half, one key: sum over the queries that had it as a candidate.
+// Second half, one key: sums over the queries that had it as a candidate.
 inline void collect(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch, int exemplar,
                     int key) {
   constexpr int kBatch = 128;
-  const int count = candidate_count(p);
+  const uint32_t count = static_cast<uint32_t>(candidate_count(p));
   const int64_t first_query = static_cast<int64_t>(exemplar) * query_length(p);
   const int64_t first = first_query * count;
   const int64_t token = static_cast<int64_t>(exemplar) * key_length(p) + key;
   const uint32_t* starts = scratch.starts + token + exemplar;
-  const auto sum = [&](const float* table, int channels, const float* numbers, float* gradient) {
-    if (!gradient) return;
-    bool add = false;
-    uint32_t i = starts[0];
-    do {  // at least once, since a key that nobody looked at has gradient 0
-      WeightedRows<kBatch> part;
-      for (; i < starts[1] && part.count < kBatch; ++i) {
-        const uint32_t candidate = scratch.order[first + i];
-        part.add(static_cast<int32_t>(candidate / static_cast<uint32_t>(count)), numbers[first + candidate]);
-      }
-      weighted_sum(table + first_query * channels, channels, part.rows, part.weights, part.count, add,
+  uint32_t i = starts[0];
+  do {  // at least once, since a key that nobody looked at has gradient 0
+    uint32_t candidates[kBatch];
+    int32_t queries[kBatch];
+    const bool add = i != starts[0];
+    int size = 0;
+    for (; i < starts[1] && size < kBatch; ++i, ++size) {
+      candidates[size] = scratch.order[first + i];
+      queries[size] = static_cast<int32_t>(candidates[size] / count);
+    }
+    const auto sum = [&](const float* table, int channels, const float* numbers, float* gradient) {
+      if (!gradient) return;
+      WeightedRows<kBatch> rows;
+      for (int j = 0; j < size; ++j) rows.add(queries[j], numbers[first + candidates[j]]);
+      weighted_sum(table + first_query * channels, channels, rows.rows, rows.weights, rows.count, add,
                    gradient + token * channels);
-      add = true;
-    } while (i < starts[1]);
-  };
-  sum(call.query, p.channels, scratch.logit_gradients, call.grad_key);
-  sum(call.query_prune, p.prune_channels, scratch.prune_gradients, call.grad_key_prune);
-  sum(call.grad_attended, p.value_channels, scratch.kept_weights, call.grad_value);
-  if (p.warp_channels) sum(call.grad_warped, p.warp_channels, scratch.warp_weights, call.grad_warp_source);
+    };
+    sum(call.query, p.channels, scratch.logit_gradients, call.grad_key);
+    sum(call.query_prune, p.prune_channels, scratch.prune_gradients, call.grad_key_prune);
+    sum(call.grad_attended, p.value_channels, scratch.kept_weights, call.grad_value);
+    if (p.warp_channels) sum(call.grad_warped, p.warp_channels, scratch.warp_weights, call.grad_warp_source);
+  } while (i < starts[1]);
 }
 
 inline void backward(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch,

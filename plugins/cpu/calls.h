@@ -44,7 +44,7 @@ struct Parallel {
 
 // Numbers that the backward pass keeps for each candidate between its two halves, allocated by the caller.
 struct Scratch {
-  int32_t* keys;
+  int32_t* keys;  // [N * Lq * M], -1 where all of the candidate's other numbers are 0
   float *logit_gradients, *prune_gradients, *kept_weights, *warp_weights;  // [N * Lq * M] each
   uint32_t* order;                                                        // [N * Lq * M]
   uint32_t* starts;                                                       // [E * (Lk + 1)]

@@ -1,6 +1,8 @@
 // The queries of one layer in groups that share their candidates, and what the scores of a group's query are.
 #pragma once
 
+#include <math.h>
+
 #include "cpu/rows.h"
 #include "dynast/arithmetic.h"
 #include "dynast/candidates.h"
@@ -87,6 +89,26 @@ inline void score(const DynastProblem& p, const T* query, const T* query_prune, 
   const float scale = 1.0f / p.temperature;
   for (int i = 0; i < group.count; ++i) scores.weights[i] = scores.logits[i] *= scale;
   softmax(scores.weights, group.count);
+}
+
+// slopes[i] = the mask's derivative at prune_logits[i], whose room is read up to a whole vector.
+inline void mask_slopes(float* prune_logits, int count, float* slopes) {
+  const int end = rounded_up(count, kLanes);
+  for (int i = count; i < end; ++i) prune_logits[i] = 0.0f;
+  for (int i = 0; i < end; i += kLanes) {
+    const Lanes x = load(prune_logits + i);
+    store(slopes + i, mask_slope(exp_nonpositive(x < 0.0f ? x : -x)));
+  }
+}
+
+// Gradients of logits under a softmax: `rewards` are the gradients of the `count` weights, see `logit_gradient`.
+inline void softmax_gradient(const float* weights, const float* rewards, int count, float* gradients) {
+  int heaviest = 0;
+  for (int i = 1; i < count; ++i) heaviest = weights[i] > weights[heaviest] ? i : heaviest;
+  const float anchor = rewards[heaviest];
+  float expected = 0.0f;
+  for (int i = 0; i < count; ++i) expected += weights[i] * (rewards[i] - anchor);
+  for (int i = 0; i < count; ++i) gradients[i] = logit_gradient(weights[i], rewards[i] - anchor, expected);
 }
 
 // Softmax of the warp, see `warp_replaces`.

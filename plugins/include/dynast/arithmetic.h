@@ -1,8 +1,6 @@
 // What happens to one candidate: kept or dropped, ranked, weighed in the warp, differentiated.
 #pragma once
 
-#include <math.h>
-
 #include "dynast/problem.h"
 
 DYNAST_BEGIN
@@ -10,9 +8,10 @@ DYNAST_BEGIN
 // A candidate contributes if its prune logit is positive.
 DYNAST_INLINE bool is_kept(float prune_logit) { return prune_logit > 0.0f; }
 
-// The mask is a step, but in training its gradient is that of a sigmoid: s (1 - s), without overflow.
-DYNAST_INLINE float mask_slope(float prune_logit) {
-  const float e = expf(-fabsf(prune_logit));
+// The mask is a step, but in training its gradient is that of a sigmoid, s (1 - s). `e` is exp(-|prune logit|),
+// which cannot overflow; T is a number or a vector of them.
+template <class T>
+DYNAST_INLINE T mask_slope(T e) {
   return e / ((1.0f + e) * (1.0f + e));
 }
 
@@ -40,13 +39,11 @@ struct Ranking {
   }
 };
 
-// One candidate's share of the gradients. `reward` is the gradient of its kept weight (attended's gradient times
-// the value, plus confidence's), `expected` the sum of weight * mask * reward over the query's candidates.
-DYNAST_INLINE float logit_gradient(float weight, bool kept, float reward, float expected) {
-  return weight * ((kept ? reward : 0.0f) - expected);
-}
-DYNAST_INLINE float prune_gradient(float weight, float reward, float prune_logit) {
-  return weight * reward * mask_slope(prune_logit);
+// A logit's gradient under a softmax. A `reward` is the gradient of a weight; it counts relative to the reward of
+// the heaviest candidate: the difference cancels in exact arithmetic, but where one candidate has nearly all the
+// weight it is all that is left of the precision. `expected` is the sum of weight * relative reward.
+DYNAST_INLINE float logit_gradient(float weight, float relative_reward, float expected) {
+  return weight * (relative_reward - expected);
 }
 
 DYNAST_END

@@ -1,0 +1,44 @@
+"""Compile the native kernels into the wheel where a compiler is found, and do without them where there is none."""
+
+import sys
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from dynast_deploy.errors import DynastError  # noqa: E402
+from dynast_deploy.plugins import build  # noqa: E402
+
+
+class BuildWithKernels(build_py):
+    """Python files, then the libraries beside them: in place for an editable installation."""
+
+    def run(self) -> None:
+        super().run()
+        folder = (
+            HERE / "plugins" if self.editable_mode else Path(self.build_lib) / "dynast_deploy" / "plugins"
+        )
+        try:
+            for line in build.build_all(folder):
+                print(f"native kernels: {line}")
+        except DynastError as error:
+            print(f"native kernels: left out, {error}", file=sys.stderr)
+
+
+class PlatformWheel(bdist_wheel):
+    """A wheel with libraries is for one platform, but for every Python: they use no Python interface."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.root_is_pure = build.find_compiler() is None
+
+    def get_tag(self) -> tuple[str, str, str]:
+        python, abi, platform = super().get_tag()
+        return (python, abi, platform) if self.root_is_pure else ("py3", "none", platform)
+
+
+setup(cmdclass={"build_py": BuildWithKernels, "bdist_wheel": PlatformWheel})
