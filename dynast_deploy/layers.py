@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
@@ -24,6 +23,11 @@ def positional_norm(x: Tensor) -> Tensor:
     return centred / (variance + 1e-8).sqrt()
 
 
+def nearest(signal: Tensor, factor: int) -> Tensor:
+    """`signal` reduced by a whole factor to its nearest neighbours, as `F.interpolate` chooses them."""
+    return signal[..., ::factor, ::factor]
+
+
 class SPADE(nn.Module):
     """Spatially adaptive modulation of the normalised input by a signal (Park et al., CVPR 2019)."""
 
@@ -34,7 +38,7 @@ class SPADE(nn.Module):
         self.mlp_beta = conv3x3(channels, channels)
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
-        hidden = self.mlp_shared(F.interpolate(signal, x.shape[-2:], mode="nearest"))
+        hidden = self.mlp_shared(nearest(signal, signal.shape[-1] // x.shape[-1]))
         return (1 + self.mlp_gamma(hidden)) * positional_norm(x) + self.mlp_beta(hidden)
 
 

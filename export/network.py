@@ -72,6 +72,8 @@ def positional_norm(graph: Graph, x: str, channels: int) -> str:
     with graph.scope("positional_norm"):
         axis = graph.constant([1])
         centred = graph.op("Sub", x, graph.op("ReduceMean", x, axis, keepdims=1), name="centred")
+        for reduced in (x, centred):
+            graph.state_channels(reduced, channels)
         squares = graph.op("ReduceSumSquare", centred, axis, keepdims=1)
         variance = graph.op("Mul", squares, graph.constant(1 / (channels - 1)), name="variance")
         deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(1e-8)), name="deviation")

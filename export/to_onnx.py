@@ -64,7 +64,7 @@ def build_model(
         inputs,
         [tensor("image", "N", 3, height, width)],
         list(graph.initializers.values()),
-        value_info=cuts,
+        value_info=[*cuts, *graph.value_info.values()],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
     model = helper.make_model(

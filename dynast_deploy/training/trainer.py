@@ -61,7 +61,7 @@ def train(
         load_state(generator, state, str(start_from))
     average = copy.deepcopy(generator).eval()
     use_fast_attention(generator)
-    optimiser = torch.optim.Adam(generator.parameters(), config.learning_rate, betas=(0.9, 0.99))
+    optimiser = torch.optim.Adam(generator.parameters(), config.learning_rate, betas=(0.9, 0.99), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, config))
     batches = iter(
         DataLoader(
@@ -125,8 +125,7 @@ def rate(step: int, config: TrainingConfig) -> float:
 @torch.no_grad()
 def update_average(average: Generator, generator: Generator, decay: float) -> None:
     """Exponential moving average of the parameters; buffers (running statistics, spectral vectors) are copied."""
-    for mean, parameter in zip(average.parameters(), generator.parameters(), strict=True):
-        mean.lerp_(parameter, 1 - decay)
+    torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - decay)
     for mean, buffer in zip(average.buffers(), generator.buffers(), strict=True):
         mean.copy_(buffer)
 
