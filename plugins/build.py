@@ -1,8 +1,8 @@
 """Compile the native libraries: `python -m dynast_deploy.plugins.build`.
 
-Needs a C++17 compiler of the GCC or Clang family (`$CXX`, else c++, g++ or clang++) and nothing else. Installing the
-package does the same where a compiler is found, and does without where there is none. Standard library only, since
-setup.py calls it.
+Needs a C++17 compiler of the GCC or Clang family (`$CXX`, else c++, g++ or clang++), and for the ONNX Runtime operators
+that library's C headers (`onnxruntime_headers.py` says where they come from). Installing the package does the same
+where a compiler is found, and does without where there is none. Standard library only, since setup.py calls it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from dynast_deploy.plugins import library
-
 from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import library, onnxruntime_headers
 
 # -ffp-contract: fused multiply-add also where the standard's strict mode would not; -w: users cannot mend warnings,
 # tests compile with them on.
@@ -47,10 +47,35 @@ def find_compiler() -> list[str] | None:
     return next(([path] for name in ("c++", "g++", "clang++") if (path := shutil.which(name))), None)
 
 
-def compile_library(name: str, target: Path, *, extra: tuple[str, ...] = ()) -> None:
-    """Compile the library `name` and put it at `target` when it is whole.
+@dataclass(frozen=True)
+class Unit:
+    """One compilation: a source file with options of its own. Libraries may share it."""
 
-    `extra` are further options for the compiler, such as those of a sanitizer. Raises DynastError with the
+    source: str
+    options: tuple[str, ...] = ()
+
+
+def units(name: str) -> list[Unit]:
+    """Every compilation that makes up a library. Raises DynastError if ONNX Runtime's headers are to be had nowhere."""
+    kernels = [
+        *(
+            Unit("cpu/kernels.cpp", (f"-DDYNAST_VARIANT={variant}", *options))
+            for variant, options in variants().items()
+        ),
+        Unit("cpu/select.cpp"),
+        Unit("cpu/check.cpp"),
+    ]
+    source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
+    if name == library.CPU:
+        return [*kernels, Unit("cpu/library.cpp", (source,))]
+    headers = onnxruntime_headers.find_headers(library.cache_folder())
+    return [*kernels, Unit("ort/operators.cpp", (source, "-isystem", str(headers)))]
+
+
+def compile_libraries(targets: dict[Path, list[Unit]], *, extra: tuple[str, ...] = ()) -> None:
+    """Compile each target's units, once if several share them, and put the library there when it is whole.
+
+    `extra` are further options for compiler and linker, such as those of a sanitizer. Raises DynastError with the
     compiler's words if it fails, or if there is none.
     """
     compiler = find_compiler()
@@ -58,45 +83,28 @@ def compile_library(name: str, target: Path, *, extra: tuple[str, ...] = ()) -> 
         chosen = os.environ.get("CXX")
         what = f"the compiler in CXX, {chosen}, was not found" if chosen else "no C++ compiler was found"
         raise DynastError(f"{what}: install g++ or clang++, or name one in the environment variable CXX")
-    defines = [
-        f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"',
-        *(["-DDYNAST_X86"] if is_x86() else []),
-    ]
-    common = [
-        *compiler,
-        *FLAGS,
-        "-w",
-        *defines,
-        "-I",
-        str(library.FOLDER / "include"),
-        "-I",
-        str(library.FOLDER),
-    ]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as folder:
-        objects, commands = [], []
-        for source, options, stem in _units(name):
-            objects.append(str(Path(folder) / f"{stem}.o"))
-            commands.append(
-                [*common, *options, *extra, "-c", str(library.FOLDER / source), "-o", objects[-1]]
-            )
+    common = [*compiler, *FLAGS, "-w", *(["-DDYNAST_X86"] if is_x86() else []), *extra]
+    includes = ["-I", str(library.FOLDER / "include"), "-I", str(library.FOLDER)]
+    # A Python of another origin (conda) brings a C++ library of its own, often an older one.
+    static = ["-static-libstdc++", "-static-libgcc"] if sys.platform == "linux" and not extra else []
+    with tempfile.TemporaryDirectory(prefix="dynast-build-") as folder:
+        distinct = dict.fromkeys(unit for members in targets.values() for unit in members)
+        objects = {unit: str(Path(folder) / f"{i}.o") for i, unit in enumerate(distinct)}
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            commands = [
+                [*common, *includes, *unit.options, "-c", str(library.FOLDER / unit.source), "-o", path]
+                for unit, path in objects.items()
+            ]
             list(pool.map(_run, commands))
-        whole = Path(folder) / target.name
-        # A Python of another origin (conda) brings a C++ library of its own, often an older one.
-        static = ["-static-libstdc++", "-static-libgcc"] if sys.platform == "linux" and not extra else []
-        _run([*compiler, "-shared", "-pthread", *static, *extra, *objects, "-o", str(whole)])
-        os.replace(whole, target)
-
-
-def _units(name: str) -> list[tuple[str, tuple[str, ...], str]]:
-    """Source file, options and object name of every compilation that makes up a library."""
-    kernels = [
-        ("cpu/kernels.cpp", (f"-DDYNAST_VARIANT={variant}", *options), f"kernels_{variant}")
-        for variant, options in variants().items()
-    ]
-    sources = ["cpu/select.cpp", "cpu/check.cpp", "cpu/library.cpp"]
-    return kernels + [(source, (), Path(source).stem) for source in sources]
+        for target, members in targets.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f".{os.getpid()}-{target.name}")
+            try:
+                linked = [objects[unit] for unit in members]
+                _run([*compiler, "-shared", "-pthread", *static, *extra, *linked, "-o", str(unfinished)])
+                os.replace(unfinished, target)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
 
 def _run(command: list[str]) -> None:
@@ -111,16 +119,24 @@ def _run(command: list[str]) -> None:
 def build_all(folder: Path | None) -> list[str]:
     """Build every library that can be built here, into `folder` or where each is looked for; say what was done.
 
-    Raises DynastError if the CPU kernels cannot be compiled.
+    Raises DynastError if the CPU kernels cannot be compiled. The ONNX Runtime operators may stay out, for want of
+    headers: then a line says so.
     """
-    target = (folder or target_folder(library.CPU)) / library.file_name(library.CPU)
-    compile_library(library.CPU, target)
-    return [f"built {target}"]
+    targets, lines = {}, []
+    for name in (library.CPU, library.ONNXRUNTIME):
+        target = (folder or target_folder(name)) / library.file_name(name)
+        try:
+            targets[target] = units(name)
+            lines.append(f"built {target}")
+        except DynastError as error:
+            lines.append(f"left out the ONNX Runtime operators: {error}")
+    compile_libraries(targets)
+    return lines
 
 
 def target_folder(name: str) -> Path:
     """The package's folder, or the user's cache where that cannot be written to."""
-    return library.FOLDER if os.access(library.FOLDER, os.W_OK) else library.cache_folder(name)
+    return library.FOLDER if os.access(library.FOLDER, os.W_OK) else library.built_folder(name)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -36,10 +36,15 @@ def source_id(library: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def cache_folder(library: str) -> Path:
-    """Where a library is built if the package's own folder is not writable."""
+def cache_folder() -> Path:
+    """The user's cache folder of this package; it need not exist."""
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return Path(base or Path.home() / ".cache") / "dynast_deploy" / source_id(library)
+    return Path(base or Path.home() / ".cache") / "dynast_deploy"
+
+
+def built_folder(library: str) -> Path:
+    """Where a library is built if the package's own folder is not writable."""
+    return cache_folder() / source_id(library)
 
 
 def find(library: str) -> Path | None:
@@ -49,7 +54,7 @@ def find(library: str) -> Path | None:
     in a checkout uses the checkout's files, although only the installed copy may have been compiled.
     """
     installed = [Path(entry) / "dynast_deploy" / "plugins" for entry in sys.path]
-    for folder in (FOLDER, cache_folder(library), *installed):
+    for folder in (FOLDER, built_folder(library), *installed):
         path = folder / file_name(library)
         if path.is_file() and _identifier(path) == source_id(library):
             return path

@@ -11,7 +11,7 @@ import numpy as np
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, halves, load_model
-from dynast_deploy.plugins.library import onnxruntime_library
+from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_graph import for_cpu
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 

@@ -123,3 +123,36 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
         return 0.0
     difference = (actual.detach().double() - expected.double()).abs().max()
     return float(difference / expected.detach().double().abs().max().clamp_min(1e-30))
+
+
+def a_layer(**changes: object) -> Layer:
+    sizes: dict[str, object] = {
+        "scale": "inner",
+        "frames": 2,
+        "exemplars": 1,
+        "query_size": (13, 9),
+        "key_size": (7, 11),
+        "channels": 21,
+        "prune_channels": 5,
+        "value_channels": 18,
+        "warp_channels": 3,
+        "matches_k": 4,
+        "top_k": 4,
+        "temperature": 0.1,
+        "warp_mask": "kept",
+        "few_matches": False,
+        "seed": 3,
+    }
+    return Layer(**{**sizes, **changes})  # type: ignore[arg-type]
+
+
+def in_type(tensors: dict[str, Tensor], dtype: torch.dtype, grad: bool = False) -> dict[str, Tensor]:
+    return {name: tensor.detach().to(dtype).requires_grad_(grad) for name, tensor in tensors.items()}
+
+
+def assert_same_matches(layer: Layer, tensors: dict[str, Tensor], actual: Tensor, expected: Tensor) -> None:
+    """The same keys; where they differ, logits that differ by no more than rounding."""
+    difference = layer.logits(tensors, actual) - layer.logits(tensors, expected)
+    scale = (tensors["query"].abs().sum(-1).max() * tensors["key"].abs().max()) / layer.temperature
+    assert difference.abs().max() <= 1e-6 * scale
+    assert (actual == expected).float().mean() > 0.98 or layer.few_matches or (difference == 0).all()

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from attention_layers import REFERENCE, Layer, layers, relative_error
+from attention_layers import (
+    REFERENCE,
+    Layer,
+    a_layer,
+    assert_same_matches,
+    in_type,
+    layers,
+    relative_error,
+)
 from golden import golden
 from hypothesis import given, settings
 from torch import Tensor
@@ -40,18 +48,6 @@ def operate(layer: Layer, tensors: dict[str, Tensor]) -> attention.Attention:
     return OPERATORS[layer.scale](
         **tensors, matches=layer.matches(), warp_mask=layer.warp_mask, **layer.settings
     )
-
-
-def in_type(tensors: dict[str, Tensor], dtype: torch.dtype, grad: bool = False) -> dict[str, Tensor]:
-    return {name: tensor.detach().to(dtype).requires_grad_(grad) for name, tensor in tensors.items()}
-
-
-def assert_same_matches(layer: Layer, tensors: dict[str, Tensor], actual: Tensor, expected: Tensor) -> None:
-    """The same keys; where they differ, logits that differ by no more than rounding."""
-    difference = layer.logits(tensors, actual) - layer.logits(tensors, expected)
-    scale = (tensors["query"].abs().sum(-1).max() * tensors["key"].abs().max()) / layer.temperature
-    assert difference.abs().max() <= 1e-6 * scale
-    assert (actual == expected).float().mean() > 0.98 or layer.few_matches or (difference == 0).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -102,27 +98,6 @@ def test_extreme_logits_give_finite_results_and_gradients(layer: Layer) -> None:
         # At such logits float32 itself is far from float64.
         error = relative_error(getattr(result, name), getattr(exact, name))
         assert error <= max(1e-5, 4 * relative_error(getattr(plain, name), getattr(exact, name)))
-
-
-def a_layer(**changes: object) -> Layer:
-    sizes: dict[str, object] = {
-        "scale": "inner",
-        "frames": 2,
-        "exemplars": 1,
-        "query_size": (13, 9),
-        "key_size": (7, 11),
-        "channels": 21,
-        "prune_channels": 5,
-        "value_channels": 18,
-        "warp_channels": 3,
-        "matches_k": 4,
-        "top_k": 4,
-        "temperature": 0.1,
-        "warp_mask": "kept",
-        "few_matches": False,
-        "seed": 3,
-    }
-    return Layer(**{**sizes, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scale", ["inter", "inner"])
