@@ -62,7 +62,9 @@ def test_equal_seeds_give_equal_pictures_and_unequal_seeds_do_not() -> None:
     assert Identity.of_seed(11) == Identity.of_seed(11)
     assert _pose(11) == _pose(11)
     pose = _pose(0)
-    pictures = [render(Identity.of_seed(seed), pose, 64).picture for seed in (*range(8), FIRST_EVALUATION_SEED)]
+    pictures = [
+        render(Identity.of_seed(seed), pose, 64).picture for seed in (*range(8), FIRST_EVALUATION_SEED)
+    ]
     again = render(Identity.of_seed(0), pose, 64).picture
     np.testing.assert_array_equal(pictures[0], again)
     for i, a in enumerate(pictures):
@@ -197,15 +199,16 @@ def test_hidden_points_are_not_called_visible() -> None:
     """A hand before the belly hides what a hanging arm shows."""
     who = Identity.of_seed(2)
     hanging = Pose(right_arm=Arm(0.5), left_arm=Arm(0.5))
-    before = Pose(right_arm=Arm(0.2, -1.1), left_arm=Arm(0.5))
+    before = Pose(right_arm=Arm(0.15, -1.35), left_arm=Arm(0.5))
     target, exemplar = render(who, hanging), render(who, before)
     at, visible = correspondence(target, exemplar)
     torso = target.surface[..., 0] == Part.TORSO
     nearest = np.clip(np.round(at).astype(int), 0, 255)
     covered = torso & np.isin(
-        exemplar.surface[nearest[..., 1], nearest[..., 0], 0], [Part.RIGHT_ARM, Part.RIGHT_SLEEVE, Part.RIGHT_HAND]
+        exemplar.surface[nearest[..., 1], nearest[..., 0], 0],
+        [Part.RIGHT_ARM, Part.RIGHT_SLEEVE, Part.RIGHT_HAND, Part.RIGHT_THUMB],
     )
-    assert covered.sum() > 50
+    assert covered.sum() > 80
     assert not visible[covered].any()
 
 
@@ -218,7 +221,7 @@ def test_a_dance_moves_smoothly_keeps_its_scale_and_stays_in_the_picture() -> No
     assert (keypoints[..., :2] >= 0).all()
     assert (keypoints[..., :2] <= 63).all()
     steps = np.hypot(*np.moveaxis(np.diff(keypoints[:, :, :2], axis=0), 2, 0))
-    assert steps.max() < 64 * 0.06
+    assert steps.max() < 64 * 0.08
     wrists = keypoints[:, [4, 7], :2]
     assert (wrists.max(axis=0) - wrists.min(axis=0)).max() > 64 * 0.2
 

@@ -10,7 +10,8 @@ _FLOOR = 0.80
 
 
 def paint_backdrop(who: Identity, size: int) -> np.ndarray:
-    """float32 [size, size, 3] RGB 0..255: a wall that brightens to its middle and sinks softly into the floor."""
+    """float32 [size, size, 3] RGB 0..255: a wall that brightens to its middle and sinks softly into the
+    floor."""
     at = (np.arange(size, dtype=np.float32) + 0.5) / size
     x, y = at[None, :], at[:, None]
     glow = 1.03 - 0.07 * ((x - 0.5) ** 2 + (y - 0.4) ** 2) / 0.41
@@ -21,8 +22,11 @@ def paint_backdrop(who: Identity, size: int) -> np.ndarray:
     return np.clip(picture, 0, 255).astype(np.float32)
 
 
-def shadow_under_feet(feet: list[tuple[float, float]], ground: float, scale: float, size: int) -> tuple[slice, np.ndarray]:
-    """Rows of a canvas and the factors float32 [rows, size, 1] by which soft shadows under `feet` darken them.
+def shadow_under_feet(
+    feet: list[tuple[float, float]], ground: float, scale: float, size: int
+) -> tuple[slice, np.ndarray]:
+    """Rows of a canvas and the factors float32 [rows, size, 1] by which soft shadows under `feet` darken
+    them.
 
     `feet` are (x, height above the ground), `ground` the floor's line; all as fractions of the canvas's side.
     """

@@ -46,10 +46,12 @@ class Body:
         self.sheets: dict[Part, Sheet] = {sheet.part: sheet for sheet in sheets if sheet is not None}
 
     def place(self, pose: Pose) -> tuple[dict[Part, np.ndarray], np.ndarray]:
-        """The sheets' points in a pose, from the farthest sheet to the nearest: float64 [R, C, 2] each, as fractions
-        of the picture's side; and the keypoints: float64 [18, 3] (x, y, score)."""
+        """The sheets' points in a pose, from the farthest sheet to the nearest: float64 [R, C, 2] each, as
+        fractions of the picture's side; and the keypoints: float64 [18, 3] (x, y, score)."""
         k = skeleton(self.who.proportions, pose)
-        down = replace(pose, right_arm=replace(pose.right_arm, lift=0.2), left_arm=replace(pose.left_arm, lift=0.2))
+        down = replace(
+            pose, right_arm=replace(pose.right_arm, lift=0.2), left_arm=replace(pose.left_arm, lift=0.2)
+        )
         rest = skeleton(self.who.proportions, down).shoulders
         placed: dict[Part, np.ndarray] = {}
         head, trunk = self.head, self.trunk

@@ -26,10 +26,11 @@ _OVERSAMPLING = 2
 class Figure:
     """A rendered marionette. Pixel (0, 0) has its centre at (0, 0).
 
-    `picture` uint8 [S, S, 3] RGB. `keypoints` float32 [18, 3]: x, y in pixels and a score, 0 where out of sight or
-    outside the picture, in OpenPose's COCO-18 order. `surface` float32 [S, S, 3]: part (see `Part`), u (-1..1) and
-    v (0..1) of the surface point seen at a pixel's centre; 0, 0, 0 on the backdrop. `places` are the points
-    of the parts' sheets in the picture, float64 [R, C, 2] in pixels, and `scale` the pixels to a body height.
+    `picture` uint8 [S, S, 3] RGB. `keypoints` float32 [18, 3]: x, y in pixels and a score, 0 where out of
+    sight or outside the picture, in OpenPose's COCO-18 order. `surface` float32 [S, S, 3]: part (see
+    `Part`), u (-1..1) and v (0..1) of the surface point seen at a pixel's centre; 0, 0, 0 on the backdrop.
+    `places` are the points of the parts' sheets in the picture, float64 [R, C, 2] in pixels, and `scale` the
+    pixels to a body height.
     """
 
     picture: np.ndarray
@@ -77,7 +78,10 @@ def render(identity: Identity, pose: Pose, size: int = 256) -> Figure:
 
     picture = _backdrop(identity, canvas).copy()
     feet = [
-        (float(placed[part][-1, :, 0].mean()), max(0.0, pose.ground - float(placed[part][..., 1].max())) / pose.scale)
+        (
+            float(placed[part][-1, :, 0].mean()),
+            max(0.0, pose.ground - float(placed[part][..., 1].max())) / pose.scale,
+        )
         for part in (Part.RIGHT_SHOE, Part.LEFT_SHOE)
     ]
     rows, dark = shadow_under_feet(feet, pose.ground, pose.scale, canvas)
@@ -115,7 +119,8 @@ def _look_up(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _surface(ready: _Painted, raster: Raster, size: int) -> np.ndarray:
-    """The surface map at the picture's pixel centres; each takes its part from one canvas pixel, unblended."""
+    """The surface map at the picture's pixel centres; each takes its part from one canvas pixel,
+    unblended."""
     index = raster.index[::_OVERSAMPLING, ::_OVERSAMPLING]
     surface = np.zeros((size * size, 3), np.float32)
     seen = np.flatnonzero(index)
@@ -123,7 +128,10 @@ def _surface(ready: _Painted, raster: Raster, size: int) -> np.ndarray:
     y, x = np.divmod(seen, size)
     centre = (_OVERSAMPLING - 1) / 2
     tx, ty = texture_at(
-        raster, triangle, x.astype(np.float32) * _OVERSAMPLING + centre, y.astype(np.float32) * _OVERSAMPLING + centre
+        raster,
+        triangle,
+        x.astype(np.float32) * _OVERSAMPLING + centre,
+        y.astype(np.float32) * _OVERSAMPLING + centre,
     )
     part = raster.part[triangle]
     m = ready.to_surface[part]

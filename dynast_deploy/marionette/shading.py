@@ -60,7 +60,8 @@ def _edges(group: np.ndarray) -> np.ndarray:
 
 
 def _contact(rank: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Shadow 0..1 on what has nearer parts around it; `rank` is 0 behind the figure and grows towards the viewer."""
+    """Shadow 0..1 on what has nearer parts around it; `rank` is 0 behind the figure and grows towards the
+    viewer."""
     reach = max(3, rank.shape[0] // 26) | 1
     near = cv2.blur(cv2.blur(rank, (reach, reach)), (reach, reach))
     depth = np.clip((near - rank) / 16.0, 0, 0.4) * (rank > 0)

@@ -13,7 +13,8 @@ _SHIFT = 4
 
 
 def shape_mask(shape: str, x: np.ndarray, y: np.ndarray, soft: float) -> np.ndarray:
-    """Coverage 0..1 of a shape of radius about 1 around the origin; `soft` is the edge's width in the same unit."""
+    """Coverage 0..1 of a shape of radius about 1 around the origin; `soft` is the edge's width in the same
+    unit."""
     r, a = np.hypot(x, y), np.arctan2(x, -y)
     if shape == "star":
         inside = 0.98 - 0.56 * (1 - np.abs((((a * 5 / (2 * np.pi)) + 0.5) % 1.0) * 2 - 1)) - r
@@ -37,7 +38,9 @@ def shape_mask(shape: str, x: np.ndarray, y: np.ndarray, soft: float) -> np.ndar
     return np.clip(inside / soft + 0.5, 0, 1)
 
 
-def draw_print(picture: np.ndarray, shape: str, centre: tuple[float, float], radius: float, colour: Colour) -> None:
+def draw_print(
+    picture: np.ndarray, shape: str, centre: tuple[float, float], radius: float, colour: Colour
+) -> None:
     """Draw a print into an RGB uint8 or float32 picture, `radius` in its pixels."""
     second = lighter(colour, 0.55) if sum(colour) < 420 else darker(colour, 0.4)
     cx, cy = centre

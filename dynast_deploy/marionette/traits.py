@@ -85,7 +85,8 @@ class Face:
 
 @dataclass(frozen=True)
 class Hair:
-    """Hair style by its name and measures: hairline, how far the sides and the back fall (head heights / 2)."""
+    """Hair style by its name and measures: hairline, how far the sides and the back fall (head heights /
+    2)."""
 
     style: str
     colour: Colour

@@ -38,14 +38,36 @@ class Trunk:
             hem_width -= 0.004
         v = np.array([0, 0.035, 0.08, 0.14, 0.22, 0.32, 0.43, 0.54, 0.65, 0.76, 0.86, 0.94, 1.0])
         self.torso_widths = smooth(
-            [(0, p.shoulder * 0.98), (0.09, p.shoulder * 0.985), (0.3, chest), (0.66, waist), (0.93, hem_width), (1, hem_width)], v * (self.torso_length / (p.torso + 0.03))
+            [
+                (0, p.shoulder * 0.98),
+                (0.09, p.shoulder * 0.985),
+                (0.3, chest),
+                (0.66, waist),
+                (0.93, hem_width),
+                (1, hem_width),
+            ],
+            v * (self.torso_length / (p.torso + 0.03)),
         )
-        self.torso = Sheet(Part.TORSO, np.linspace(-1, 1, 13), v, 2 * AROUND * chest, self.torso_length, facing=1,
-            joins=(Part.SKIRT, 1.0) if top.kind == "dress" else None)
+        self.torso = Sheet(
+            Part.TORSO,
+            np.linspace(-1, 1, 13),
+            v,
+            2 * AROUND * chest,
+            self.torso_length,
+            facing=1,
+            joins=(Part.SKIRT, 1.0) if top.kind == "dress" else None,
+        )
         neck_width = 0.0265 * (0.5 + 0.5 * p.build)
-        self.neck_widths = np.array([neck_width * 0.98, neck_width * 0.96, neck_width * 1.05, neck_width * 1.5])
+        self.neck_widths = np.array(
+            [neck_width * 0.98, neck_width * 0.96, neck_width * 1.05, neck_width * 1.5]
+        )
         self.neck = Sheet(
-            Part.NECK, np.array([-1.0, 0.0, 1.0]), np.linspace(0, 1, 4), np.pi * neck_width, p.neck + 0.055, facing=1
+            Part.NECK,
+            np.array([-1.0, 0.0, 1.0]),
+            np.linspace(0, 1, 4),
+            np.pi * neck_width,
+            p.neck + 0.055,
+            facing=1,
         )
         self.pelvis = Sheet(
             Part.PELVIS, np.linspace(-1, 1, 9), np.linspace(0, 1, 8), 2 * AROUND * p.hip, 0.16, facing=1
@@ -53,7 +75,14 @@ class Trunk:
         y = self.pelvis.v * self.pelvis.length - 0.085
         cloth = 0.002 + 0.006 * bottom.slack
         self.pelvis_widths = smooth(
-            [(-0.085, p.waist * 1.0 + cloth), (-0.02, p.hip + cloth), (0.02, p.hip + cloth), (0.05, p.hip * 0.62), (0.075, p.hip * 0.12)], y
+            [
+                (-0.085, p.waist * 1.0 + cloth),
+                (-0.02, p.hip + cloth),
+                (0.02, p.hip + cloth),
+                (0.05, p.hip * 0.62),
+                (0.075, p.hip * 0.12),
+            ],
+            y,
         )
         self.skirt: Sheet | None = None
         if bottom.kind == "skirt":
@@ -61,11 +90,17 @@ class Trunk:
             self.skirt_flare = 0.012 + 0.10 * bottom.flare * bottom.length
             hem = 2 * (p.hip + self.skirt_flare)
             self.skirt = Sheet(
-                Part.SKIRT, np.linspace(-1, 1, 13), np.linspace(0, 1, 10), hem * 1.25, self.skirt_length + 0.085, facing=1
+                Part.SKIRT,
+                np.linspace(-1, 1, 13),
+                np.linspace(0, 1, 10),
+                hem * 1.25,
+                self.skirt_length + 0.085,
+                facing=1,
             )
 
     def _curve(self, k: Skeleton, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The spine at `t` (0 neck, 1 hips, beyond: straight on): points [R, 2], across [R, 2], down [R, 2]."""
+        """The spine at `t` (0 neck, 1 hips, beyond: straight on): points [R, 2], across [R, 2], down [R,
+        2]."""
         length = self.p.torso * k.scale
         start = np.array([-k.across_shoulders[1], k.across_shoulders[0]]) * length * 0.8
         end = np.array([-k.across_hips[1], k.across_hips[0]]) * length
@@ -99,16 +134,25 @@ class Trunk:
         bottom = k.neck - k.torso_axis * 0.02 * k.scale
         middle = top + (bottom - top) * self.neck.v[:, None]
         across = np.stack(
-            [-k.head_axis[1] * (1 - self.neck.v) + k.across_shoulders[0] * self.neck.v,
-             k.head_axis[0] * (1 - self.neck.v) + k.across_shoulders[1] * self.neck.v], axis=1)
-        return middle[:, None] + self.neck.u[:, None] * (self.neck_widths * k.scale)[:, None, None] * across[:, None]
+            [
+                -k.head_axis[1] * (1 - self.neck.v) + k.across_shoulders[0] * self.neck.v,
+                k.head_axis[0] * (1 - self.neck.v) + k.across_shoulders[1] * self.neck.v,
+            ],
+            axis=1,
+        )
+        return (
+            middle[:, None]
+            + self.neck.u[:, None] * (self.neck_widths * k.scale)[:, None, None] * across[:, None]
+        )
 
     def place_pelvis(self, k: Skeleton, turn: float) -> np.ndarray:
         sheet = self.pelvis
         t = 1 + (sheet.v * sheet.length - 0.085) / self.p.torso
         middle, across, down = self._curve(k, t)
         x = bulge(sheet.u, turn)
-        points = middle[:, None] + (self.pelvis_widths * k.scale)[:, None, None] * x[:, None] * across[:, None]
+        points = (
+            middle[:, None] + (self.pelvis_widths * k.scale)[:, None, None] * x[:, None] * across[:, None]
+        )
         return points + (0.004 * k.scale * (1 - x**2))[None, :, None] * down[:, None]
 
     def place_skirt(self, k: Skeleton, turn: float, swing: float) -> np.ndarray:
@@ -124,9 +168,18 @@ class Trunk:
             bone = k.knees[side] - k.hips[side]
             down = bone / max(float(np.hypot(*bone)), 1e-6)
             # Cloth spans what the thighs spread and hangs down from there.
-            spread = np.array([0.75 * down[0], 1.0])
+            spread = np.array([down[0], max(down[1], 0.75)])
             hem = k.hips[side] + (spread / np.hypot(*spread)) * self.skirt_length * scale
-            hem = hem + np.array([sign * (self.p.hip * 0.5 + self.skirt_flare) + 0.05 * swing * self.skirt_length / 0.2, 0.0]) * scale
+            hem = (
+                hem
+                + np.array(
+                    [
+                        sign * (self.p.hip * 0.5 + self.skirt_flare) + 0.05 * swing * self.skirt_length / 0.2,
+                        0.0,
+                    ]
+                )
+                * scale
+            )
             hips_at = 0.085 / sheet.length
             upper = np.clip(v / hips_at, 0, 1)
             lower = np.clip((v - hips_at) / (1 - hips_at), 0, 1)
