@@ -190,9 +190,9 @@ def test_the_exemplar_read_at_the_correspondence_gives_the_targets_colours(
         sure = visible & _inner(target) & (cv2.remap(inner, at[..., 0], at[..., 1], cv2.INTER_LINEAR) > 0.99)
         error = np.abs(warped - target.picture).mean(axis=2)[sure]
         assert error.size > 1500
-        # Contact shadows differ from pose to pose; on patterned cloth so does how fine the pattern is sampled.
-        assert error.mean() < 9
-        assert np.median(error) < 6
+        # Contact shadows differ from pose to pose, and so does how finely a pattern is sampled.
+        assert error.mean() < 6
+        assert np.median(error) < 4
 
 
 def test_hidden_points_are_not_called_visible() -> None:

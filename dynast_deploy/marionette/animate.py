@@ -89,7 +89,8 @@ def _pose_at(beat: float, count: int, arms: np.ndarray, feet: np.ndarray, phase:
     up = [0.0, 0.0]
     up[travelling] = float(rise * moves)
     middle = (right_x + left_x) / 2
-    # Hips swing over the foot that stands while the other travels: the right one (picture's left) on even beats.
+    # Hips swing over the foot that stands while the other travels: on even beats the right one, which is
+    # on the picture's left.
     side = -np.cos(np.pi * (beat - 0.35))
     turn = np.sin(2 * np.pi * slow * beat / count + phase)
     bounce = np.cos(2 * np.pi * beat)

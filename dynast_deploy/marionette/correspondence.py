@@ -31,7 +31,7 @@ def correspondence(target: Figure, exemplar: Figure) -> tuple[np.ndarray, np.nda
             surface = target.surface[ys, xs, 1:]
             at[ys, xs], facing = locate(exemplar, part, surface)
             visible[ys, xs] = facing & _shown(exemplar, part, surface, at[ys, xs])
-            # A pixel on a part's rim may have its centre beyond the part: it shows the part, but no one point of it.
+            # A pixel on a part's rim may have its centre beyond the part: it shows the part, but no one point.
             centre, _ = locate(target, part, surface)
             visible[ys, xs] &= np.hypot(centre[:, 0] - xs, centre[:, 1] - ys) < 0.5
     return at, visible

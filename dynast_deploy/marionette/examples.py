@@ -29,7 +29,7 @@ from dynast_deploy.marionette.traits import Motif
 
 SIZE = 256
 FRAMES, FRAMES_A_SECOND = 120, 30
-_DANCER, _DANCE = FIRST_EVALUATION_SEED + 24, 1
+_DANCER, _DANCE = FIRST_EVALUATION_SEED + 38, 1
 
 
 def _dressed(seed: int, motif: Motif, base: Colour, second: Colour, period: float) -> Identity:
@@ -49,7 +49,7 @@ def exemplars() -> dict[str, tuple[Identity, Pose]]:
     wave = replace(relaxed, right_arm=Arm(1.0, 1.6), head_tilt=-0.06)
     return {
         "red-stripes": (
-            _dressed(3, Motif.STRIPES, (196.0, 44.0, 52.0), (250.0, 240.0, 226.0), 0.045),
+            _dressed(29, Motif.STRIPES, (196.0, 44.0, 52.0), (250.0, 240.0, 226.0), 0.045),
             relaxed,
         ),
         "blue-dots": (_dressed(9, Motif.DOTS, (44.0, 92.0, 170.0), (248.0, 244.0, 236.0), 0.055), hip),

@@ -1,8 +1,8 @@
 """Head, ears, hair and hat.
 
 Head coordinates: origin in the middle of the head, unit half the head's height, x to the picture's right and
-y down, so that the crown is at y = -1 and the chin at y = 1. A point of the face is (angle, y): the angle around
-the head's axis from straight ahead, positive to the picture's right.
+y down, so that the crown is at y = -1 and the chin at y = 1. A point of the face is (angle, y): the angle
+around the head's axis from straight ahead, positive to the picture's right.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ class Raster:
 
     `index` int32 [H, W]: 1 + triangle seen, 0 for none. Per triangle: `part` and `owner` (the part whose
     outline encloses it) uint8 [T], `rank` float32 [T] (1 the farthest part), and `inverse` float32 [T, 10]:
-    texture x = a X + b Y + c and texture y = d X + e Y + f at the canvas position (X, Y), then the lowest x, lowest y, highest x and highest y that the triangle holds.
+    texture x = a X + b Y + c and texture y = d X + e Y + f at the canvas position (X, Y), then the lowest x,
+    lowest y, highest x and highest y that the triangle holds.
     """
 
     index: np.ndarray

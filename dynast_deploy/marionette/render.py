@@ -64,7 +64,7 @@ class _Painted:
 _painted = lru_cache(maxsize=64)(_Painted.of)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _backdrop(who: Identity, canvas: int) -> np.ndarray:
     return paint_backdrop(who, canvas)
 
@@ -78,28 +78,27 @@ def render(identity: Identity, pose: Pose, size: int = 256) -> Figure:
 
     picture = _backdrop(identity, canvas).copy()
     feet = [
-        (
-            float(placed[part][-1, :, 0].mean()),
-            max(0.0, pose.ground - float(placed[part][..., 1].max())) / pose.scale,
-        )
+        (float(placed[part][-1, :, 0].mean()), max(0.0, pose.ground - float(placed[part][..., 1].max())))
         for part in (Part.RIGHT_SHOE, Part.LEFT_SHOE)
     ]
     rows, dark = shadow_under_feet(feet, pose.ground, pose.scale, canvas)
-    picture[rows] *= dark
+    picture[rows] = picture[rows] * dark
 
     seen = np.flatnonzero(raster.index)
     triangle = raster.index.ravel()[seen] - 1
     y, x = np.divmod(seen, canvas)
     tx, ty = texture_at(raster, triangle, x.astype(np.float32), y.astype(np.float32))
-    colour = _look_up(ready.atlas.picture, tx, ty)
-    picture.reshape(-1, 3)[seen] = colour
-
-    picture *= shade(raster)[..., None]
+    picture.reshape(-1, 3)[seen] = _look_up(ready.atlas.picture, tx, ty)
+    if seen.size:
+        # Shading reaches no farther than an outline beyond the figure.
+        top, bottom = max(0, y[0] - 2), y[-1] + 3
+        left, right = max(0, x.min() - 2), x.max() + 3
+        picture[top:bottom, left:right] = shade(picture[top:bottom, left:right], raster, (top, left))
     small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
 
     keypoints[:, :2] = keypoints[:, :2] * size - 0.5
     return Figure(
-        picture=np.clip(small + 0.5, 0, 255).astype(np.uint8),
+        picture=small,
         keypoints=keypoints.astype(np.float32),
         surface=_surface(ready, raster, size),
         sheets=ready.body.sheets,
