@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import av
 import cv2
 import numpy as np
 import pytest
 
+from dynast_deploy.errors import DynastError
 from dynast_deploy.marionette import (
     FIRST_EVALUATION_SEED,
     Arm,
@@ -17,6 +21,7 @@ from dynast_deploy.marionette import (
     render,
     sample_pose,
 )
+from dynast_deploy.marionette.examples import FRAMES, FRAMES_A_SECOND, exemplars, write_examples
 
 SEEDS = range(6)
 
@@ -231,3 +236,29 @@ def test_a_dance_of_whole_bars_ends_where_it_begins() -> None:
     poses = list(animate(np.random.default_rng(0), frames=120, fps=30))
     first, last = (render(who, pose, 64).keypoints[:, :2] for pose in (poses[0], poses[-1]))
     assert np.abs(first - last).max() < 64 * 0.06
+
+
+def test_the_examples_are_complete_and_their_keypoints_match_their_pictures(tmp_path: Path) -> None:
+    written = write_examples(tmp_path / "media")
+    names = {path.name for path in written}
+    assert {"dance.mp4", "dance.poses.npz", "red-stripes.png", "red-stripes.poses.npz"} <= names
+    with av.open(str(tmp_path / "media" / "dance.mp4")) as film:
+        assert {stream.codec_context.name for stream in film.streams} == {"h264", "aac"}
+        assert film.streams.video[0].average_rate == FRAMES_A_SECOND
+        frames = sum(1 for _ in film.decode(video=0))
+    keypoints = np.load(tmp_path / "media" / "dance.poses.npz")["keypoints"]
+    assert keypoints.shape == (frames, 18, 3) == (FRAMES, 18, 3)
+    for name, (who, pose) in exemplars().items():
+        figure = render(who, pose, 256)
+        np.testing.assert_array_equal(
+            cv2.imread(str(tmp_path / "media" / f"{name}.png"))[..., ::-1], figure.picture
+        )
+        saved = np.load(tmp_path / "media" / f"{name}.poses.npz")["keypoints"]
+        np.testing.assert_array_equal(saved, figure.keypoints[None])
+
+
+def test_examples_into_a_file_are_refused_with_a_clear_message(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(DynastError, match="taken"):
+        write_examples(taken)

@@ -114,6 +114,6 @@ def _pose_at(beat: float, count: int, arms: np.ndarray, feet: np.ndarray, phase:
         pose,
         right_arm=Arm(right_lift, right_bend, wrist, 1.0, 0.97),
         left_arm=Arm(left_lift, left_bend, -wrist, 1.0, 0.97),
-        right_leg=Leg(middle - right_x, up[0], 0.45 + 0.2 * bounce, 0.6),
-        left_leg=Leg(left_x - middle, up[1], 0.45 + 0.2 * bounce, 0.6),
+        right_leg=Leg(middle - right_x, up[0], 0.32 + 0.12 * bounce, 0.6),
+        left_leg=Leg(left_x - middle, up[1], 0.32 + 0.12 * bounce, 0.6),
     )

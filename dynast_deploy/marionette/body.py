@@ -127,7 +127,7 @@ class Body:
         points = np.array(
             [
                 face(0.0, NOSE_Y),
-                k.neck,
+                (k.shoulders[0] + k.shoulders[1]) / 2,  # where pose estimators put the neck
                 *(joint for side in (0, 1) for joint in (k.shoulders[side], k.elbows[side], k.wrists[side])),
                 *(joint for side in (0, 1) for joint in (k.hips[side], k.knees[side], k.ankles[side])),
                 face(-gap, EYE_Y),

@@ -24,16 +24,20 @@ def correspondence(target: Figure, exemplar: Figure) -> tuple[np.ndarray, np.nda
     h, w = target.surface.shape[:2]
     at = np.zeros((h, w, 2), np.float32)
     visible = np.zeros((h, w), bool)
-    part_at = target.surface[..., 0].astype(np.uint8)
-    for part in exemplar.places:
-        ys, xs = np.nonzero(part_at == part)
-        if ys.size:
-            surface = target.surface[ys, xs, 1:]
-            at[ys, xs], facing = locate(exemplar, part, surface)
-            visible[ys, xs] = facing & _shown(exemplar, part, surface, at[ys, xs])
-            # A pixel on a part's rim may have its centre beyond the part: it shows the part, but no one point.
-            centre, _ = locate(target, part, surface)
-            visible[ys, xs] &= np.hypot(centre[:, 0] - xs, centre[:, 1] - ys) < 0.5
+    ys, xs = np.nonzero(target.surface[..., 0])
+    order = np.argsort(target.surface[ys, xs, 0], kind="stable")
+    ys, xs = ys[order], xs[order]
+    surface = target.surface[ys, xs]
+    ends = np.searchsorted(surface[:, 0], np.arange(max(Part) + 1), side="right")
+    for part in target.places:
+        of_part = slice(ends[part - 1], ends[part])
+        y, x, uv = ys[of_part], xs[of_part], surface[of_part, 1:]
+        found, facing = locate(exemplar, part, uv)
+        # A pixel on a part's rim may have its centre beyond the part: it shows the part, but no one point.
+        centre, _ = locate(target, part, uv)
+        sure = np.hypot(centre[:, 0] - x, centre[:, 1] - y) < 0.5
+        at[y, x] = found
+        visible[y, x] = facing & sure & _shown(exemplar, part, uv, found)
     return at, visible
 
 

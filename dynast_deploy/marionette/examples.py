@@ -29,7 +29,7 @@ from dynast_deploy.marionette.traits import Motif
 
 SIZE = 256
 FRAMES, FRAMES_A_SECOND = 120, 30
-_DANCER, _DANCE = FIRST_EVALUATION_SEED + 38, 1
+_DANCER, _DANCE = FIRST_EVALUATION_SEED + 38, 6
 
 
 def _dressed(seed: int, motif: Motif, base: Colour, second: Colour, period: float) -> Identity:
@@ -62,16 +62,30 @@ def exemplars() -> dict[str, tuple[Identity, Pose]]:
 
 
 def write_examples(folder: Path) -> list[Path]:
-    """Write all example files into `folder` (made if missing) and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write all example files into `folder` (made if missing) and return their paths.
+
+    Raises DynastError where the folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [*_write_exemplars(folder), *_write_dance(folder)]
+    except OSError as error:
+        raise DynastError(f"cannot write the examples into {folder}: {error}; name another folder") from error
+
+
+def _write_exemplars(folder: Path) -> list[Path]:
     written = []
     for name, (who, pose) in exemplars().items():
         figure = render(who, pose, SIZE)
         picture, poses = folder / f"{name}.png", folder / f"{name}.poses.npz"
         if not cv2.imwrite(str(picture), figure.picture[..., ::-1]):
-            raise DynastError(f"cannot write {picture}: check that the folder may be written to")
+            raise OSError(f"{picture.name} could not be written")
         np.savez_compressed(poses, keypoints=figure.keypoints[None])
         written += [picture, poses]
+    return written
+
+
+def _write_dance(folder: Path) -> list[Path]:
     who = Identity.of_seed(_DANCER)
     poses_of_dance = animate(np.random.default_rng(_DANCE), FRAMES, FRAMES_A_SECOND)
     figures = [render(who, pose, SIZE) for pose in poses_of_dance]
@@ -79,7 +93,7 @@ def write_examples(folder: Path) -> list[Path]:
     sound = beat_track(FRAMES / FRAMES_A_SECOND, BEATS_PER_MINUTE)
     _write_film(film, [figure.picture for figure in figures], sound)
     np.savez_compressed(poses, keypoints=np.stack([figure.keypoints for figure in figures]))
-    return [*written, film, poses]
+    return [film, poses]
 
 
 def _write_film(path: Path, pictures: list[np.ndarray], sound: np.ndarray) -> None:

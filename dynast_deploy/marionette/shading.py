@@ -45,7 +45,7 @@ _CONTACT = 0.42
 
 
 def shade(picture: np.ndarray, raster: Raster, origin: tuple[int, int]) -> np.ndarray:
-    """The picture, uint8 [H, W, 3], shaded; it is the part of the raster's canvas that begins at `origin` (y, x)."""
+    """The picture, uint8 [H, W, 3], shaded; it is the raster's canvas from `origin` (y, x) on."""
     h, w = picture.shape[:2]
     index = raster.index[origin[0] : origin[0] + h, origin[1] : origin[1] + w]
     own = np.concatenate([[np.uint8(0)], _GROUP_OF[raster.part]])[index]
