@@ -250,9 +250,8 @@ def test_the_examples_are_complete_and_their_keypoints_match_their_pictures(tmp_
     assert keypoints.shape == (frames, 18, 3) == (FRAMES, 18, 3)
     for name, (who, pose) in exemplars().items():
         figure = render(who, pose, 256)
-        np.testing.assert_array_equal(
-            cv2.imread(str(tmp_path / "media" / f"{name}.png"))[..., ::-1], figure.picture
-        )
+        saved_picture = np.asarray(cv2.imread(str(tmp_path / "media" / f"{name}.png")))
+        np.testing.assert_array_equal(saved_picture[..., ::-1], figure.picture)
         saved = np.load(tmp_path / "media" / f"{name}.poses.npz")["keypoints"]
         np.testing.assert_array_equal(saved, figure.keypoints[None])
 

@@ -83,8 +83,7 @@ class Head:
             )
 
     def _shape_front(self) -> None:
-        """Hairline (angle, y) and outer edge (x, y) of the front hair, from the right side over to the
-        left."""
+        """Hairline (angle, y) and outer edge (x, y) of the front hair, from right to left."""
         hair, s = self.hair, self.front.u
         over = np.clip(s / 0.72, -1, 1)  # along the arc over the head, then down the sides
         down = np.clip((np.abs(s) - 0.72) / 0.28, 0, 1)

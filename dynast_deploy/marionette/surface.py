@@ -46,6 +46,7 @@ class Surface:
 
 
 def blend(picture: np.ndarray, cover: np.ndarray, ink: Colour | np.ndarray) -> None:
+    """Paint `ink` (a colour or a picture) over `picture` (float32 [H, W, 3]) where `cover` ([H, W], 0..1) is."""
     picture += cover[..., None].astype(np.float32) * (np.asarray(ink, np.float32) - picture)
 
 
@@ -55,10 +56,12 @@ def soft(distance: np.ndarray, texel: float) -> np.ndarray:
 
 
 def band(y: np.ndarray, start: float, end: float, texel: float) -> np.ndarray:
+    """1 where `y` is between `start` and `end`, with soft edges."""
     return soft(y - start, texel) * soft(end - y, texel)
 
 
 def bare_skin(body: Body, shape: tuple[int, int]) -> np.ndarray:
+    """float32 [H, W, 3] of the skin's colour."""
     picture = np.empty((*shape, 3), np.float32)
     picture[:] = body.who.skin
     return picture
