@@ -46,7 +46,7 @@ class Surface:
 
 
 def blend(picture: np.ndarray, cover: np.ndarray, ink: Colour | np.ndarray) -> None:
-    """Paint `ink` (a colour or a picture) over `picture` (float32 [H, W, 3]) where `cover` ([H, W], 0..1) is."""
+    """Paint `ink` (a colour or picture) over `picture` (float32 [H, W, 3]) by `cover` ([H, W], 0..1)."""
     picture += cover[..., None].astype(np.float32) * (np.asarray(ink, np.float32) - picture)
 
 
