@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -44,10 +45,6 @@ class Sound:
                 raise ValueError(f"{path} has no sound")
             if source.codec_context is None:
                 raise ValueError(f"PyAV has no decoder for the sound of {path}")
-            try:
-                source.codec_context.open(strict=False)
-            except av.error.FFmpegError as error:
-                raise ValueError(f"the sound of {path} has a damaged header") from error
             for stream in self._container.streams:
                 if stream.index != source.index:
                     stream.discard = Discard.all  # containers that can will not even read the pictures
@@ -55,12 +52,16 @@ class Sound:
             self._tick = source.time_base or Fraction(1, 90_000)
             self.codec: str = source.codec_context.codec.canonical_name
             """Name of the source's codec, such as "aac"."""
-            self.is_copied = self.codec in copied and not _lacks_header(source)
+            self.is_copied = self.codec in copied and _can_be_copied(path, source.index, output.format.name)
             """Whether packets are passed on unchanged."""
             self._rate: int = source.codec_context.sample_rate or 48000
             if self.is_copied:
                 self._stream: AudioStream = output.add_stream_from_template(source)
             else:
+                try:
+                    source.codec_context.open(strict=False)
+                except av.error.FFmpegError as error:
+                    raise ValueError(f"the sound of {path} has a damaged header") from error
                 self._rate = 48000 if encoder == "libopus" or self._rate not in _AAC_RATES else self._rate
                 channels = source.codec_context.channels
                 layout = {1: "mono", 6: "5.1"}.get(channels, "stereo")
@@ -189,9 +190,21 @@ class Sound:
                 self._output.mux(self._stream.encode(samples))
 
 
-def _lacks_header(stream: AudioStream) -> bool:
-    # The one codec that MP4 takes whose decoder does without the header that MP4 insists on.
-    header = stream.codec_context.extradata or b""
-    return stream.codec_context.codec.canonical_name == "opus" and (
-        len(header) < 19 or header[:8] != b"OpusHead"
-    )
+def _can_be_copied(path: Path, index: int, muxer: str) -> bool:
+    """Whether the first packet of a stream makes a whole file of its own, in memory.
+
+    A damaged header would otherwise show only when the output is completed, and take the pictures with it.
+    """
+    import av
+
+    try:
+        with av.open(str(path.absolute())) as source, av.open(BytesIO(), "w", format=muxer) as trial:
+            copy = trial.add_stream_from_template(source.streams[index])
+            for packet in source.demux(source.streams[index]):
+                if packet.size:
+                    packet.stream = copy
+                    trial.mux(packet)
+                    break
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True

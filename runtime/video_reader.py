@@ -51,7 +51,8 @@ class VideoReader:
     BT.709 from 720 lines or 1280 columns up and BT.601 below. All have the size of the first: a stream that
     changes its size is scaled. High dynamic range is not tone-mapped.
 
-    Damaged packets are skipped and counted. Times only go forward (see `ForwardClock`).
+    Damaged packets are skipped and counted; damage in the very last ones can cost as many frames as there are
+    decoding threads, because PyAV gives up what the decoder still holds. Times only go forward (see `ForwardClock`).
 
     Raises DynastError as `video_file.open_video` does, and for a file whose video has no frame that can be decoded.
     """

@@ -63,7 +63,8 @@ class VideoWriter:
     where the source's clock is no finer than 1/1000000 s, and rounded to the millisecond by MKV and WebM.
 
     The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes
-    on leaving normally and removes the unfinished file on an exception.
+    on leaving normally and removes the unfinished file on an exception; to keep what is done when the user presses
+    Ctrl-C, catch KeyboardInterrupt inside it and call `finish(cut_sound=True)`.
 
     Raises DynastError for an unknown suffix, a missing or read-only folder, a path that is the source itself, a
     picture size that cannot be encoded, and later when the disk fills up.

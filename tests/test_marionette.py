@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import av
 import cv2
 import numpy as np
 import pytest
 
+from dynast_deploy.errors import DynastError
 from dynast_deploy.marionette import (
     FIRST_EVALUATION_SEED,
     Arm,
@@ -17,6 +21,7 @@ from dynast_deploy.marionette import (
     render,
     sample_pose,
 )
+from dynast_deploy.marionette.examples import FRAMES, FRAMES_A_SECOND, exemplars, write_examples
 
 SEEDS = range(6)
 
@@ -62,7 +67,9 @@ def test_equal_seeds_give_equal_pictures_and_unequal_seeds_do_not() -> None:
     assert Identity.of_seed(11) == Identity.of_seed(11)
     assert _pose(11) == _pose(11)
     pose = _pose(0)
-    pictures = [render(Identity.of_seed(seed), pose, 64).picture for seed in (*range(8), FIRST_EVALUATION_SEED)]
+    pictures = [
+        render(Identity.of_seed(seed), pose, 64).picture for seed in (*range(8), FIRST_EVALUATION_SEED)
+    ]
     again = render(Identity.of_seed(0), pose, 64).picture
     np.testing.assert_array_equal(pictures[0], again)
     for i, a in enumerate(pictures):
@@ -188,24 +195,25 @@ def test_the_exemplar_read_at_the_correspondence_gives_the_targets_colours(
         sure = visible & _inner(target) & (cv2.remap(inner, at[..., 0], at[..., 1], cv2.INTER_LINEAR) > 0.99)
         error = np.abs(warped - target.picture).mean(axis=2)[sure]
         assert error.size > 1500
-        # Contact shadows differ from pose to pose; on patterned cloth so does how fine the pattern is sampled.
-        assert error.mean() < 9
-        assert np.median(error) < 6
+        # Contact shadows differ from pose to pose, and so does how finely a pattern is sampled.
+        assert error.mean() < 6
+        assert np.median(error) < 4
 
 
 def test_hidden_points_are_not_called_visible() -> None:
     """A hand before the belly hides what a hanging arm shows."""
     who = Identity.of_seed(2)
     hanging = Pose(right_arm=Arm(0.5), left_arm=Arm(0.5))
-    before = Pose(right_arm=Arm(0.2, -1.1), left_arm=Arm(0.5))
+    before = Pose(right_arm=Arm(0.15, -1.35), left_arm=Arm(0.5))
     target, exemplar = render(who, hanging), render(who, before)
     at, visible = correspondence(target, exemplar)
     torso = target.surface[..., 0] == Part.TORSO
     nearest = np.clip(np.round(at).astype(int), 0, 255)
     covered = torso & np.isin(
-        exemplar.surface[nearest[..., 1], nearest[..., 0], 0], [Part.RIGHT_ARM, Part.RIGHT_SLEEVE, Part.RIGHT_HAND]
+        exemplar.surface[nearest[..., 1], nearest[..., 0], 0],
+        [Part.RIGHT_ARM, Part.RIGHT_SLEEVE, Part.RIGHT_HAND, Part.RIGHT_THUMB],
     )
-    assert covered.sum() > 50
+    assert covered.sum() > 80
     assert not visible[covered].any()
 
 
@@ -218,7 +226,7 @@ def test_a_dance_moves_smoothly_keeps_its_scale_and_stays_in_the_picture() -> No
     assert (keypoints[..., :2] >= 0).all()
     assert (keypoints[..., :2] <= 63).all()
     steps = np.hypot(*np.moveaxis(np.diff(keypoints[:, :, :2], axis=0), 2, 0))
-    assert steps.max() < 64 * 0.06
+    assert steps.max() < 64 * 0.08
     wrists = keypoints[:, [4, 7], :2]
     assert (wrists.max(axis=0) - wrists.min(axis=0)).max() > 64 * 0.2
 
@@ -228,3 +236,28 @@ def test_a_dance_of_whole_bars_ends_where_it_begins() -> None:
     poses = list(animate(np.random.default_rng(0), frames=120, fps=30))
     first, last = (render(who, pose, 64).keypoints[:, :2] for pose in (poses[0], poses[-1]))
     assert np.abs(first - last).max() < 64 * 0.06
+
+
+def test_the_examples_are_complete_and_their_keypoints_match_their_pictures(tmp_path: Path) -> None:
+    written = write_examples(tmp_path / "media")
+    names = {path.name for path in written}
+    assert {"dance.mp4", "dance.poses.npz", "red-stripes.png", "red-stripes.poses.npz"} <= names
+    with av.open(str(tmp_path / "media" / "dance.mp4")) as film:
+        assert {stream.codec_context.name for stream in film.streams} == {"h264", "aac"}
+        assert film.streams.video[0].average_rate == FRAMES_A_SECOND
+        frames = sum(1 for _ in film.decode(video=0))
+    keypoints = np.load(tmp_path / "media" / "dance.poses.npz")["keypoints"]
+    assert keypoints.shape == (frames, 18, 3) == (FRAMES, 18, 3)
+    for name, (who, pose) in exemplars().items():
+        figure = render(who, pose, 256)
+        saved_picture = np.asarray(cv2.imread(str(tmp_path / "media" / f"{name}.png")))
+        np.testing.assert_array_equal(saved_picture[..., ::-1], figure.picture)
+        saved = np.load(tmp_path / "media" / f"{name}.poses.npz")["keypoints"]
+        np.testing.assert_array_equal(saved, figure.keypoints[None])
+
+
+def test_examples_into_a_file_are_refused_with_a_clear_message(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(DynastError, match="taken"):
+        write_examples(taken)

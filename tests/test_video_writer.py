@@ -420,3 +420,35 @@ def test_random_damage_in_sound_and_picture_still_gives_a_whole_video(
         (tmp_path / name).write_bytes(damaged)
         pass_through(tmp_path / name, tmp_path / f"out{suffix}")
         assert len(read(tmp_path / f"out{suffix}")) == len(read(tmp_path / name))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_damaged_sound_header_does_not_cost_the_pictures(tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / "in.webm", tmp_path / f"out{suffix}"
+    write_clip(source, codec="libvpx-vp9", sound="libopus")
+    stored = source.read_bytes()
+    assert stored.count(b"OpusHead") == 1
+    source.write_bytes(stored.replace(b"OpusHead", b"OpusHurt"))
+    pass_through(source, target)
+    assert_same_times(source, target)
+
+
+def test_ctrl_c_in_a_threaded_loop_leaves_a_playable_file(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    write_clip(source)
+    with VideoReader(source) as reader, VideoWriter(target, reader.size, reader) as writer:
+        try:
+            with (
+                ReadAhead(reader, depth=4) as frames,
+                WriteBehind[Frame](
+                    lambda frame: writer.write(frame.picture, frame.time, frame.duration), depth=1
+                ) as output,
+            ):
+                for frame in frames:
+                    output.put(frame)
+                    if frame.index == 20:
+                        raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            writer.finish(cut_sound=True)
+    assert 15 <= len(read(target)) <= 21
+    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]

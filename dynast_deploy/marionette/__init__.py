@@ -1,4 +1,12 @@
-"""The marionette: procedural dressed people with exact correspondences."""
+"""The marionette: procedural dressed people with exact correspondences.
+
+    who = Identity.of_seed(7)
+    target = render(who, sample_pose(rng), size=256)      # picture, keypoints, surface
+    exemplar = render(who, sample_pose(rng), size=256)
+    position, visible = correspondence(target, exemplar)  # where the exemplar shows what the target shows
+
+Training uses seeds below `FIRST_EVALUATION_SEED`, evaluation the seeds from there on.
+"""
 
 from dynast_deploy.marionette.animate import animate
 from dynast_deploy.marionette.correspondence import correspondence

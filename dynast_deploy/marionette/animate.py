@@ -12,14 +12,15 @@ from dynast_deploy.marionette.skeleton import framed
 
 BEATS_PER_MINUTE = 120.0
 
-# Moves of the arms, each two keys that alternate from beat to beat: (right lift, right bend, left lift, left bend).
+# Moves of the arms, each two keys that alternate from beat to beat: (right lift, right bend, left lift, left
+# bend).
 _MOVES: tuple[tuple[tuple[float, float, float, float], tuple[float, float, float, float]], ...] = (
     ((2.45, 0.35, 0.55, 1.25), (0.55, 1.25, 2.45, 0.35)),  # one fist up, then the other
     ((1.45, 1.35, 1.45, -1.15), (1.45, -1.15, 1.45, 1.35)),  # the wave
     ((2.60, 0.15, 2.60, 0.15), (1.85, 1.15, 1.85, 1.15)),  # hands in the air
     ((0.50, -1.15, 0.60, 1.35), (0.60, 1.35, 0.50, -1.15)),  # the twist
-    ((2.30, 0.05, 0.75, -1.75), (-0.30, -0.35, 0.75, -1.75)),  # point up, point down
-    ((0.35, -1.80, 0.35, -1.80), (1.50, 0.10, 1.50, 0.10)),  # crossed, then wide
+    ((2.30, 0.05, 0.75, -1.75), (0.95, -1.75, 0.75, -1.75)),  # point up, hand to the chest
+    ((0.45, -1.55, 0.45, -1.55), (1.30, 0.25, 1.30, 0.25)),  # crossed, then wide
     ((0.75, 1.60, 0.75, 1.60), (0.95, 0.70, 0.95, 0.70)),  # raise the roof, low
 )
 
@@ -27,9 +28,9 @@ _MOVES: tuple[tuple[tuple[float, float, float, float], tuple[float, float, float
 def animate(rng: np.random.Generator, frames: int, fps: float) -> Iterator[Pose]:
     """The poses of a dance at `BEATS_PER_MINUTE`, one for each of `frames` frames at `fps` frames a second.
 
-    Feet step in turn and stay where they are put, hips sway over them, arms change between the keys of a move and
-    move on to another move every four beats. The dance ends where it begins when the frames fill an even number of
-    beats. Scale and place are the same in all frames and keep everybody within the picture.
+    Feet step in turn and stay where they are put, hips sway over them, arms change between the keys of a
+    move and move on to another move every four beats. The dance ends where it begins when the frames fill an
+    even number of beats. Scale and place are the same in all frames and keep everybody within the picture.
     """
     beats = frames / fps * BEATS_PER_MINUTE / 60
     count = max(2, 2 * round(beats / 2))
@@ -57,7 +58,8 @@ def _arm_keys(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _foot_keys(rng: np.random.Generator, count: int) -> np.ndarray:
-    """float64 [count, 2]: where the right and the left foot stand on each beat; even beats move the right one."""
+    """float64 [count, 2]: where the right and the left foot stand on each beat; even beats move the right
+    one."""
     middle = 0.045 * np.sin(2 * np.pi * np.arange(count) / count + rng.uniform(0, 2 * np.pi))
     half = rng.uniform(0.055, 0.115, count)
     keys = np.stack([middle - half, middle + half], axis=1)
@@ -71,14 +73,14 @@ def _ease(x: float) -> float:
     return x * x * x * (x * (6 * x - 15) + 10)
 
 
-def _pose_at(
-    beat: float, count: int, arms: np.ndarray, feet: np.ndarray, phase: float, slow: int
-) -> Pose:
+def _pose_at(beat: float, count: int, arms: np.ndarray, feet: np.ndarray, phase: float, slow: int) -> Pose:
     now = int(beat)
     part = beat - now
-    # Arms leave late and arrive on the beat; feet leave on the beat and are down well before the next.
-    share = _ease((part - 0.15) / 0.85)
-    right_lift, right_bend, left_lift, left_bend = (1 - share) * arms[now % count] + share * arms[(now + 1) % count]
+    # Arms swing through and arrive on the beat; feet leave on the beat and are down well before the next.
+    share = 0.5 - 0.5 * np.cos(np.pi * part)
+    right_lift, right_bend, left_lift, left_bend = (1 - share) * arms[now % count] + share * arms[
+        (now + 1) % count
+    ]
     step = _ease(part / 0.65)
     right_x, left_x = (1 - step) * feet[now % count] + step * feet[(now + 1) % count]
     travelling = (now + 1) % 2
@@ -87,7 +89,8 @@ def _pose_at(
     up = [0.0, 0.0]
     up[travelling] = float(rise * moves)
     middle = (right_x + left_x) / 2
-    # Hips swing over the foot that stands while the other travels: the right one (picture's left) on even beats.
+    # Hips swing over the foot that stands while the other travels: on even beats the right one, which is
+    # on the picture's left.
     side = -np.cos(np.pi * (beat - 0.35))
     turn = np.sin(2 * np.pi * slow * beat / count + phase)
     bounce = np.cos(2 * np.pi * beat)
@@ -111,6 +114,6 @@ def _pose_at(
         pose,
         right_arm=Arm(right_lift, right_bend, wrist, 1.0, 0.97),
         left_arm=Arm(left_lift, left_bend, -wrist, 1.0, 0.97),
-        right_leg=Leg(middle - right_x, up[0], 0.45 + 0.2 * bounce, 0.6),
-        left_leg=Leg(left_x - middle, up[1], 0.45 + 0.2 * bounce, 0.6),
+        right_leg=Leg(middle - right_x, up[0], 0.32 + 0.12 * bounce, 0.6),
+        left_leg=Leg(left_x - middle, up[1], 0.32 + 0.12 * bounce, 0.6),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dynast_deploy.marionette import garments
+from dynast_deploy.marionette import bottoms, locks, skin, tops
 from dynast_deploy.marionette.body import Body
 from dynast_deploy.marionette.face import paint_face
 from dynast_deploy.marionette.parts import TEXTURE_OF, Part
@@ -72,20 +72,20 @@ def _pack(textures: dict[Part, np.ndarray]) -> Atlas:
 _Painter = Callable[[Body, int, int], np.ndarray]
 _PAINTERS: dict[Part, _Painter] = {
     Part.HEAD: lambda body, h, w: paint_face(body.who, h, w),
-    Part.HAIR_BACK: garments.paint_hair_back,
-    Part.HAIR_TAIL: garments.paint_hair_back,
-    Part.NECK: garments.paint_neck,
-    Part.TORSO: garments.paint_torso,
-    Part.PELVIS: garments.paint_pelvis,
-    Part.SKIRT: garments.paint_skirt,
-    Part.RIGHT_EAR: garments.paint_ear,
-    Part.HAIR: garments.paint_hair,
-    Part.HAT: garments.paint_hat,
-    Part.RIGHT_ARM: garments.paint_arm,
-    Part.RIGHT_HAND: garments.paint_hand,
-    Part.RIGHT_THUMB: garments.paint_thumb,
-    Part.RIGHT_SLEEVE: garments.paint_sleeve,
-    Part.RIGHT_LEG: garments.paint_leg,
-    Part.RIGHT_TROUSER: garments.paint_trouser,
-    Part.RIGHT_SHOE: garments.paint_shoe,
+    Part.HAIR_BACK: locks.paint_hair_back,
+    Part.HAIR_TAIL: locks.paint_hair_back,
+    Part.NECK: skin.paint_neck,
+    Part.TORSO: tops.paint_torso,
+    Part.PELVIS: bottoms.paint_pelvis,
+    Part.SKIRT: bottoms.paint_skirt,
+    Part.RIGHT_EAR: skin.paint_ear,
+    Part.HAIR: locks.paint_hair,
+    Part.HAT: locks.paint_hat,
+    Part.RIGHT_ARM: skin.paint_arm,
+    Part.RIGHT_HAND: skin.paint_hand,
+    Part.RIGHT_THUMB: skin.paint_thumb,
+    Part.RIGHT_SLEEVE: tops.paint_sleeve,
+    Part.RIGHT_LEG: skin.paint_leg,
+    Part.RIGHT_TROUSER: bottoms.paint_trouser,
+    Part.RIGHT_SHOE: bottoms.paint_shoe,
 }

@@ -46,10 +46,12 @@ class Body:
         self.sheets: dict[Part, Sheet] = {sheet.part: sheet for sheet in sheets if sheet is not None}
 
     def place(self, pose: Pose) -> tuple[dict[Part, np.ndarray], np.ndarray]:
-        """The sheets' points in a pose, from the farthest sheet to the nearest: float64 [R, C, 2] each, as fractions
-        of the picture's side; and the keypoints: float64 [18, 3] (x, y, score)."""
+        """The sheets' points in a pose, from the farthest sheet to the nearest: float64 [R, C, 2] each, as
+        fractions of the picture's side; and the keypoints: float64 [18, 3] (x, y, score)."""
         k = skeleton(self.who.proportions, pose)
-        down = replace(pose, right_arm=replace(pose.right_arm, lift=0.2), left_arm=replace(pose.left_arm, lift=0.2))
+        down = replace(
+            pose, right_arm=replace(pose.right_arm, lift=0.2), left_arm=replace(pose.left_arm, lift=0.2)
+        )
         rest = skeleton(self.who.proportions, down).shoulders
         placed: dict[Part, np.ndarray] = {}
         head, trunk = self.head, self.trunk
@@ -125,7 +127,7 @@ class Body:
         points = np.array(
             [
                 face(0.0, NOSE_Y),
-                k.neck,
+                (k.shoulders[0] + k.shoulders[1]) / 2,  # where pose estimators put the neck
                 *(joint for side in (0, 1) for joint in (k.shoulders[side], k.elbows[side], k.wrists[side])),
                 *(joint for side in (0, 1) for joint in (k.hips[side], k.knees[side], k.ankles[side])),
                 face(-gap, EYE_Y),

@@ -12,8 +12,8 @@ from dynast_deploy.marionette.traits import Cloth, Motif
 
 
 def paint_cloth(cloth: Cloth, x: np.ndarray, y: np.ndarray, texel: float) -> np.ndarray:
-    """float32 [H, W, 3] RGB 0..255 of a cloth at `x`, `y` (float32 [H, W], body heights), drawn with edges one
-    `texel` (body heights) soft."""
+    """float32 [H, W, 3] RGB 0..255 of a cloth at `x`, `y` (float32 [H, W], body heights), drawn with edges
+    one `texel` (body heights) soft."""
     layers = _MOTIFS[cloth.motif](cloth, x, y, texel)
     colour = np.empty((*x.shape, 3), np.float32)
     colour[:] = cloth.base
@@ -62,7 +62,9 @@ def _plaid(c: Cloth, x: np.ndarray, y: np.ndarray, t: float) -> list[np.ndarray]
     return [wide, thin]
 
 
-def _lattice(x: np.ndarray, y: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _lattice(
+    x: np.ndarray, y: np.ndarray, period: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Offsets to the nearest point of a brick lattice, and that point's column and row."""
     row = np.floor(y / (0.85 * period) + 0.5)
     shifted = x / period + 0.5 * (row % 2)

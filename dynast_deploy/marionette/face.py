@@ -20,7 +20,9 @@ def paint_face(who: Identity, h: int, w: int) -> np.ndarray:
     y = -np.cos(np.linspace(0, np.pi, h, dtype=np.float32))[:, None]
     picture = np.empty((h, w, 3), np.float32)
     picture[:] = skin
-    shade = 1 - 0.13 * np.clip((np.abs(angle) - 0.7) / 1.0, 0, 1) ** 1.5 - 0.10 * np.clip((y - 0.72) / 0.28, 0, 1)
+    shade = (
+        1 - 0.13 * np.clip((np.abs(angle) - 0.7) / 1.0, 0, 1) ** 1.5 - 0.10 * np.clip((y - 0.72) / 0.28, 0, 1)
+    )
     picture *= shade[..., None]
     width = who.proportions.head_width
     blush = np.array(mix(skin, (236.0, 96.0, 90.0), 0.55), np.float32)
@@ -39,7 +41,12 @@ def paint_face(who: Identity, h: int, w: int) -> np.ndarray:
     size = face.nose
     _disc(picture, 0.0, NOSE_Y + 0.015, 0.135 * size, 0.072 * size, nose)
     _disc(picture, -0.015, NOSE_Y - 0.02, 0.125 * size, 0.072 * size, tuple(np.array(skin) * 1.0))
-    _line(picture, [(0.06, EYE_Y + 0.04), (0.075, EYE_Y + 0.12), (0.095 * size, NOSE_Y - 0.02)], 0.012, darker(skin, 0.12))
+    _line(
+        picture,
+        [(0.06, EYE_Y + 0.04), (0.075, EYE_Y + 0.12), (0.095 * size, NOSE_Y - 0.02)],
+        0.012,
+        darker(skin, 0.12),
+    )
     _paint_mouth(picture, who)
     if face.glasses:
         frame = darker(hair, 0.4) if sum(hair) > 300 else _INK
@@ -59,7 +66,10 @@ def _paint_eyes(picture: np.ndarray, who: Identity) -> None:
         _disc(picture, x, y + 0.005, 0.108 * size, 0.108 * size, face.eye)
         _disc(picture, x, y + 0.005, 0.062 * size, 0.066 * size, (24.0, 18.0, 20.0))
         _disc(picture, x - 0.035, y - 0.035, 0.032 * size, 0.034 * size, (255.0, 255.0, 255.0))
-        arc = [(x + dx * 0.185 * size, y + (0.118 * dx * dx - 0.118 + 0.018 * side * dx) * size) for dx in np.linspace(-1, 1, 9)]
+        arc = [
+            (x + dx * 0.185 * size, y + (0.118 * dx * dx - 0.118 + 0.018 * side * dx) * size)
+            for dx in np.linspace(-1, 1, 9)
+        ]
         _line(picture, arc, 0.034, _INK)
         lift = face.brow_lift
         brow = [
@@ -78,12 +88,16 @@ def _paint_mouth(picture: np.ndarray, who: Identity) -> None:
     if face.open_mouth:
         lower = np.stack([t[::-1] * half, MOUTH_Y - up * (t * t - 0.4) + 0.14 * (1 - t * t)], axis=1)
         _fill(picture, np.concatenate([upper, lower]), (120.0, 40.0, 44.0))
-        teeth = np.stack([t[::-1] * half * 0.85, MOUTH_Y - up * (t * t * 0.72 - 0.4) + 0.045 * (1 - t * t)], axis=1)
+        teeth = np.stack(
+            [t[::-1] * half * 0.85, MOUTH_Y - up * (t * t * 0.72 - 0.4) + 0.045 * (1 - t * t)], axis=1
+        )
         _fill(picture, np.concatenate([upper * np.array([0.85, 1.0]), teeth]), (250.0, 248.0, 244.0))
         _line(picture, [tuple(p) for p in upper], 0.03, face.lips)
         _line(picture, [tuple(p) for p in lower], 0.034, face.lips)
     else:
-        lower = np.stack([t[::-1] * half * 0.8, MOUTH_Y - up * (t * t * 0.64 - 0.4) + 0.075 * (1 - t * t)], axis=1)
+        lower = np.stack(
+            [t[::-1] * half * 0.8, MOUTH_Y - up * (t * t * 0.64 - 0.4) + 0.075 * (1 - t * t)], axis=1
+        )
         _fill(picture, np.concatenate([upper * np.array([0.8, 1.0]), lower]), face.lips)
         _line(picture, [tuple(p) for p in upper], 0.032, darker(face.lips, 0.35))
 
@@ -133,4 +147,3 @@ def _line(picture: np.ndarray, points: list[tuple[float, float]], pen: float, in
     t = np.linspace(-1, 1, len(line))
     half = (pen * (0.45 + 0.55 * np.sqrt(np.maximum(1 - t * t, 0))))[:, None]
     _fill(picture, np.concatenate([line + normal * half, (line - normal * half)[::-1]]), ink)
-

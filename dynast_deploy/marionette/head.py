@@ -1,8 +1,8 @@
 """Head, ears, hair and hat.
 
-Head coordinates: origin in the middle of the head, unit half the head's height, x to the picture's right and y
-down, so that the crown is at y = -1 and the chin at y = 1. A point of the face is (angle, y): the angle around
-the head's axis from straight ahead, positive to the picture's right.
+Head coordinates: origin in the middle of the head, unit half the head's height, x to the picture's right and
+y down, so that the crown is at y = -1 and the chin at y = 1. A point of the face is (angle, y): the angle
+around the head's axis from straight ahead, positive to the picture's right.
 """
 
 from __future__ import annotations
@@ -60,47 +60,71 @@ class Head:
         self.back: Sheet | None = None
         if hair.style in ("bob", "long", "curls"):
             self.back = Sheet(
-                Part.HAIR_BACK, np.linspace(-1, 1, 9), np.linspace(0, 1, 12), 2.4 * unit, (hair.back + 1) * unit
+                Part.HAIR_BACK,
+                np.linspace(-1, 1, 7),
+                np.linspace(0, 1, 14),
+                2.4 * unit,
+                (hair.back + 1) * unit,
             )
         self.tail: Sheet | None = None
         if hair.style in ("tail", "bun"):
             length = 1.9 if hair.style == "tail" else 0.8
-            self.tail = Sheet(Part.HAIR_TAIL, np.linspace(-1, 1, 5), np.linspace(0, 1, 9), 0.9 * unit, length * unit)
+            self.tail = Sheet(
+                Part.HAIR_TAIL, np.linspace(-1, 1, 3), np.linspace(0, 1, 14), 0.9 * unit, length * unit
+            )
         self.hat: Sheet | None = None
         if hair.hat is not None:
-            self.hat = Sheet(Part.HAT, np.linspace(-1, 1, 17), np.linspace(0, 1, 8), 4.0 * unit, 1.1 * unit)
+            self.hat = Sheet(
+                Part.HAT,
+                np.linspace(-1, 1, 15),
+                np.array([0, 0.26, 0.29, 0.42, 0.56, 0.7, 0.82, 0.92, 1.0]),
+                4.0 * unit,
+                1.1 * unit,
+            )
 
     def _shape_front(self) -> None:
-        """Hairline (angle, y) and outer edge (x, y) of the front hair, from the right side over to the left."""
+        """Hairline (angle, y) and outer edge (x, y) of the front hair, from right to left."""
         hair, s = self.hair, self.front.u
-        a = np.abs(s)
-        over = np.clip(s / 0.72, -1, 1)  # -1..1 along the arc over the head, then down the sides
-        down = np.clip((a - 0.72) / 0.28, 0, 1)
-        angle = over * 1.45
-        if hair.style in ("fringe", "bob"):
-            y = hair.hairline + 0.10 * np.abs(over) ** 6 + 0.03 * np.cos(over * 14)
-        elif hair.style in ("side", "long", "tail"):
-            y = hair.hairline + 0.42 * np.abs(over - hair.parting * 0.6) ** 1.5 * 0.55 - 0.04
-        elif hair.style == "curls":
-            y = hair.hairline + 0.16 * np.abs(over) ** 2 + 0.05 * np.abs(np.sin(over * 9))
-        else:
-            y = hair.hairline + 0.12 * np.abs(over) ** 3 + 0.015 * np.cos(over * 17)
-        temple = np.minimum(y, 0.0) + (0.0 - np.minimum(y, 0.0)) * 0.0
+        over = np.clip(s / 0.72, -1, 1)  # along the arc over the head, then down the sides
+        down = np.clip((np.abs(s) - 0.72) / 0.28, 0, 1)
+        rng = np.random.default_rng(round(1e4 * (hair.volume + hair.hairline + 2)))
+        hairline = self._hairline(over, rng)
         side_y = max(hair.side, 0.05)
-        inner = temple + down * (side_y - temple)
-        self.front_angle = angle + np.sign(s) * 0.1 * down
-        self.front_y = inner
+        self.front_angle = 1.45 * over + np.sign(s) * 0.1 * down
+        self.front_y = hairline + down * (side_y - hairline)
         # Side locks leave the head below the ears and fall straight.
-        self.front_falls = np.clip((inner - 0.2) / 0.3, 0, 1)
-        grow = 1 + hair.volume * (0.85 if hair.style != "curls" else 1.0)
+        self.front_falls = np.clip((self.front_y - 0.2) / 0.3, 0, 1)
         theta = over * (np.pi / 2 + 0.08)
-        wave = 0.05 * np.abs(np.sin(s * 13)) if hair.style == "curls" else 0.0 * s
-        lift = hair.volume * 0.35 * np.cos(theta) * np.cos(theta - 0.4 * hair.parting)
-        radius = grow + lift + wave
-        x = self.width * np.sin(theta) * (radius + 0.02) * (1 + 0.0 * down)
-        y_out = -0.1 - np.cos(theta) * 0.9 * radius
-        self.outer_x = x + np.sign(s) * 0.04 * np.sin(np.pi * down)
-        self.outer_y = y_out + down * (side_y - y_out) * 1.0
+        tufts = rng.normal(0, 1, s.size) * np.cos(theta) ** 2
+        radius = 1 + hair.volume * (0.85 + 0.35 * np.cos(theta) * np.cos(theta - 0.5 * hair.parting))
+        if hair.style == "curls":
+            radius += 0.05 * np.abs(np.sin(s * 13))
+        elif hair.style in ("short", "side"):
+            radius += 0.022 * tufts
+        outer_x = self.width * np.sin(theta) * (radius + 0.02)
+        outer_y = -0.1 - 0.9 * np.cos(theta) * radius
+        outer_y += down * (side_y - outer_y)
+        # Locks end round; the sides of short hair run out along the head.
+        close = down**2 if hair.side < 0.5 else 0.8 * np.clip((down - 0.6) / 0.4, 0, 1) ** 2
+        self.outer_x = outer_x * (1 - close) + np.sign(s) * self.width * 0.97 * close
+        self.outer_y = outer_y
+
+    def _hairline(self, over: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Height of the hairline at -1..1 over the forehead, from temple to temple."""
+        hair = self.hair
+        a = np.abs(over)
+        if hair.style in ("fringe", "bob"):
+            return hair.hairline + 0.12 * a**5 + 0.035 * rng.normal(0, 1, over.size) * (a < 0.9)
+        if hair.style in ("side", "long"):
+            # Parted: highest at the parting, sweeping down to both temples.
+            part = 0.7 * hair.parting
+            sweep = np.abs(over - part) / np.where(over > part, 1 - part, 1 + part)
+            return -0.66 + (0.62 + 0.6 * (hair.hairline + 0.36)) * sweep**1.4
+        if hair.style == "curls":
+            return hair.hairline + 0.16 * a**2 + 0.05 * np.abs(np.sin(over * 9))
+        if hair.style == "tail":
+            return hair.hairline - 0.08 + 0.25 * a**2
+        return hair.hairline - 0.04 + 0.10 * a**3 + 0.02 * rng.normal(0, 1, over.size) * (a < 0.9)
 
     def place_points(self, k: Skeleton, points: np.ndarray) -> np.ndarray:
         """Head coordinates [..., 2] to the picture."""
@@ -117,7 +141,9 @@ class Head:
 
     def place_face(self, k: Skeleton, turn: float, nod: float) -> np.ndarray:
         angle = np.broadcast_to(self.face.u * FACE_AROUND, (self.face.v.size, self.face.u.size))
-        return self.place_points(k, self.on_face(angle, np.broadcast_to(self.face_y[:, None], angle.shape), turn, nod))
+        return self.place_points(
+            k, self.on_face(angle, np.broadcast_to(self.face_y[:, None], angle.shape), turn, nod)
+        )
 
     def ear_centre(self, side: int, turn: float) -> np.ndarray:
         """Head coordinates [2] of an ear's middle."""
@@ -151,11 +177,26 @@ class Head:
         y = -0.95 - 0.4 * hair.volume + (hair.back + 0.95 + 0.4 * hair.volume) * v
         full = self.width * (1 + hair.volume)
         if hair.style == "curls":
-            profile = [(-1.0 - hair.volume, 0.3), (-0.6, full * 0.95), (0.0, full * 1.05), (hair.back * 0.6, full * 1.05), (hair.back, full * 0.55)]
+            profile = [
+                (-1.0 - hair.volume, 0.08),
+                (-0.93 - 0.8 * hair.volume, 0.45),
+                (-0.6, full * 0.95),
+                (0.0, full * 1.05),
+                (hair.back * 0.6, full * 1.0),
+                (hair.back, full * 0.35),
+            ]
         else:
             end = 0.86 if hair.style == "long" else 0.97
-            profile = [(-1.0 - hair.volume, 0.3), (-0.5, full * 0.9), (0.2, full), (hair.back * 0.8, full * 1.04), (hair.back, full * end)]
+            profile = [
+                (-1.0 - hair.volume, 0.3),
+                (-0.5, full * 0.9),
+                (0.2, full),
+                (hair.back * 0.8, full * 1.04),
+                (hair.back, full * end),
+            ]
         half = smooth(profile, y)
+        if hair.style == "curls":
+            half = half * (1 + 0.03 * np.sin(14 * y))
         x = half[:, None] * self.back.u
         # Hair hangs down, however the head tilts.
         tilt = np.arctan2(k.head_axis[0], -k.head_axis[1])
@@ -170,13 +211,17 @@ class Head:
         if self.hair.style == "bun":
             theta = np.pi * v
             points = np.stack(
-                [0.42 * np.sqrt(np.sin(theta) + 0.02)[:, None] * u - 0.25 * turn, -1.22 - 0.36 * np.cos(theta)[:, None] + 0 * u], axis=-1
+                [
+                    0.40 * np.sqrt(np.sin(theta) + 0.004)[:, None] * u - 0.25 * turn,
+                    -1.22 - 0.36 * np.cos(theta)[:, None] + 0 * u,
+                ],
+                axis=-1,
             )
             return self.place_points(k, points)
         side = 1.0 if self.hair.parting < 0 else -1.0
         middle_x = side * (0.35 + 0.85 * np.sqrt(v)) - 0.3 * turn + v**1.5 * swing * 0.5
         middle_y = -0.85 - 0.45 * np.sin(np.pi * np.minimum(v * 1.6, 1)) * (1 - v) + 1.9 * v**1.4
-        half = smooth([(0, 0.12), (0.12, 0.2), (0.5, 0.27), (0.8, 0.2), (1, 0.03)], v)
+        half = smooth([(0, 0.10), (0.1, 0.17), (0.4, 0.27), (0.7, 0.24), (0.9, 0.13), (1, 0.02)], v)
         dx, dy = np.gradient(middle_x), np.gradient(middle_y)
         norm = np.hypot(dx, dy)
         x = middle_x[:, None] + u * (half * dy / norm)[:, None]
@@ -188,16 +233,12 @@ class Head:
         assert self.hat is not None
         u, v = self.hat.u, self.hat.v
         theta = u * np.pi / 2
-        brim_y = -0.36
-        grow = 1.1 + 0.5 * self.hair.volume
-        brim = np.stack([self.width * grow * np.sin(theta), brim_y + 0.10 * np.cos(theta) + 0.08 * nod * np.cos(theta)], axis=-1)
-        rise = smooth([(0, 0.0), (0.3, 0.24), (1, 1.0)], v)
-        top = np.stack([0.55 * self.width * np.sin(theta) + 0.0 * turn, -1.24 - 0.02 * np.cos(theta)], axis=-1)
-        w = rise[:, None, None]
-        points = brim * (1 - w) + top * w
-        bow = np.sin(np.pi * np.clip(rise, 0, 1)) * 0.22
-        points[..., 0] += (np.sin(theta) * self.width)[None, :] * bow[:, None]
-        points[..., 1] -= 0.10 * np.sin(np.pi * rise)[:, None] * np.cos(theta)[None, :]
-        cuff = (v < 0.3)[:, None] * np.sign(u) * 0.035
-        points[..., 0] += cuff
-        return self.place_points(k, points)
+        half = self.width * (1.1 + 0.5 * self.hair.volume)
+        # A straight rolled brim, then a dome.
+        dome = np.clip((v - 0.28) / 0.72, 0, 1) * np.pi / 2
+        rise = 0.26 * np.minimum(v / 0.28, 1) + 0.72 * np.sin(dome)
+        wide = half * np.cos(dome) ** 0.7 + 0.035 * (v < 0.28)
+        x = wide[:, None] * np.sin(theta)
+        front = np.cos(theta) * np.cos(dome)[:, None]
+        y = -0.34 - rise[:, None] + (0.10 + 0.08 * nod) * front
+        return self.place_points(k, np.stack([x + 0.04 * turn * front, y], axis=-1))

@@ -47,7 +47,7 @@ class Identity:
         return Identity(
             proportions=_sample_proportions(rng),
             skin=skin,
-            face=wardrobe.sample_face(rng, skin),
+            face=wardrobe.sample_face(rng, skin, hair),
             hair=hair,
             top=top,
             bottom=bottom,

@@ -19,8 +19,9 @@ _ACROSS = np.array([-1.0, 0.0, 1.0])
 class Tube:
     """A tube around the two bones a-b and b-c, between two positions along them.
 
-    `joins` is a part and the position up to which the tube continues it. Positions `s` are lengths from `a` in body heights, below 0 or beyond both bones where the tube runs on.
-    The middle line turns the corner at `b` within `turn` to both sides.
+    `joins` is a part and the position up to which the tube continues it. Positions `s` are lengths from `a`
+    in body heights, below 0 or beyond both bones where the tube runs on. The middle line turns the corner at
+    `b` within `turn` to both sides.
     """
 
     def __init__(
@@ -117,7 +118,13 @@ def arm_tubes(who: Identity, side: int) -> dict[str, Tube]:
         Part.RIGHT_HAND if right else Part.LEFT_HAND,
         (0.3 * hand, 0.7 * hand),
         (-0.012, hand),
-        [(-0.012, 0.0145), (0.008, 0.016), (0.4 * hand, wide), (0.62 * hand, wide * 0.97), (hand, wide * 0.62)],
+        [
+            (-0.012, 0.0145),
+            (0.008, 0.016),
+            (0.4 * hand, wide),
+            (0.62 * hand, wide * 0.97),
+            (hand, wide * 0.62),
+        ],
         turn=0.01,
         rows=6,
         end_cap=0.014,
@@ -138,7 +145,11 @@ def arm_tubes(who: Identity, side: int) -> dict[str, Tube]:
         if cuff:
             sleeve = [(s, w) for s, w in sleeve if s < covered - 0.03]
             wrist = 0.0148 * (0.5 + 0.5 * k) + 0.0035
-            sleeve += [(covered - 0.022, wrist + ease * 0.9), (covered - 0.012, wrist + 0.002), (covered, wrist)]
+            sleeve += [
+                (covered - 0.022, wrist + ease * 0.9),
+                (covered - 0.012, wrist + 0.002),
+                (covered, wrist),
+            ]
         tubes["sleeve"] = Tube(
             Part.RIGHT_SLEEVE if right else Part.LEFT_SLEEVE,
             bones,
@@ -183,7 +194,10 @@ def leg_tubes(who: Identity, side: int) -> dict[str, Tube]:
     if trousers:
         ease = 0.003 + 0.016 * bottom.slack
         wide = 0.018 * bottom.flare * bottom.slack
-        cloth = [(s, w + ease * min(1.0, 0.4 + max(s, 0) / p.thigh) + wide * max(s - p.thigh, 0) / p.thigh) for s, w in skin]
+        cloth = [
+            (s, w + ease * min(1.0, 0.4 + max(s, 0) / p.thigh) + wide * max(s - p.thigh, 0) / p.thigh)
+            for s, w in skin
+        ]
         tubes["trouser"] = Tube(
             Part.RIGHT_TROUSER if right else Part.LEFT_TROUSER,
             bones,
@@ -206,7 +220,9 @@ class Shoe:
         v = np.array([0, 0.25, 0.5, 0.72, 0.9, 1.0])
         x = (u + 1) / 2
         # In units of the foot's height, 0 at the ankle joint and 1 on the ground.
-        top = smooth([(0, 0.0), (0.1, -0.22), (0.42, -0.22), (0.55, 0.05), (0.8, 0.3), (0.93, 0.5), (1.0, 0.75)], x)
+        top = smooth(
+            [(0, 0.0), (0.1, -0.22), (0.42, -0.22), (0.55, 0.05), (0.8, 0.3), (0.93, 0.5), (1.0, 0.75)], x
+        )
         bottom = smooth([(0, 0.9), (0.08, 1.0), (0.92, 1.0), (1.0, 0.9)], x)
         self.y = (top + (bottom - top) * v[:, None]) * p.foot
         bulge = np.sin(np.pi * v[:, None]) * np.where(x > 0.5, 1.0, -1.0) * np.abs(2 * x - 1) ** 3
@@ -215,8 +231,8 @@ class Shoe:
         self.sheet = Sheet(part, u, v, width=length, length=p.foot * 1.25, facing=side)
 
     def place(self, ankle: Point, knee: Point, leg: Leg, scale: float) -> np.ndarray:
-        """float64 [R, C, 2] points of a shoe on the ankle of a shin that comes from `knee`; a foot that turns out
-        less is seen shorter, a lifted one hangs."""
+        """float64 [R, C, 2] points of a shoe on the ankle of a shin that comes from `knee`; a foot that
+        turns out less is seen shorter, a lifted one hangs."""
         side = self.sheet.facing
         x = self.x * (0.55 + 0.45 * leg.toe) + 0.004 * (1 - leg.toe)
         shin = ankle - knee

@@ -24,8 +24,9 @@ class Arm:
 
 @dataclass(frozen=True)
 class Leg:
-    """Foot `out` to its own side from the middle of the figure and `up` from the ground; `knee` is the share of
-    a knee's bend that shows sideways (the rest comes towards the viewer); `toe` turns the foot out (0..1)."""
+    """Foot `out` to its own side from the middle of the figure and `up` from the ground; `knee` is the share
+    of a knee's bend that shows sideways (the rest comes towards the viewer); `toe` turns the foot out
+    (0..1)."""
 
     out: float = 0.06
     up: float = 0.0
@@ -40,7 +41,8 @@ class Pose:
     `x` is the middle between the feet and `ground` the line they stand on, both as fractions of the picture's
     side; `scale` is the standing height as such a fraction. `sway` moves the hips to the picture's right,
     `drop` lowers them, `jump` lifts the figure. Positive angles lean, tilt and turn to the picture's right.
-    `swing` is how far hanging hair and skirts lag to the picture's right (-1..1). `right` is the person's right.
+    `swing` is how far hanging hair and skirts lag to the picture's right (-1..1). `right` is the person's
+    right.
     """
 
     x: float = 0.5

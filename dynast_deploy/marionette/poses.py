@@ -81,7 +81,9 @@ def _sample_legs(rng: np.random.Generator) -> tuple[Leg, Leg, float, float]:
             toe=float(rng.uniform(0.3, 0.9)),
         )
 
-    stance = rng.choice(("stand", "wide", "weight", "lunge", "raise", "cross"), p=(0.34, 0.2, 0.16, 0.1, 0.13, 0.07))
+    stance = rng.choice(
+        ("stand", "wide", "weight", "lunge", "raise", "cross"), p=(0.34, 0.2, 0.16, 0.1, 0.13, 0.07)
+    )
     drop = float(abs(rng.normal(0, 0.008)))
     if stance == "stand":
         legs = leg(0.058), leg(0.058)

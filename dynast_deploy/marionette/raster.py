@@ -19,8 +19,8 @@ class Mesh:
     """What of a body's triangles does not change with the pose, part by part.
 
     `triangles` int32 [T, 3] count a part's own vertices, `texture` float64 [V, 2] are their atlas positions.
-    `joined` is the part that a sheet continues and, float32 [T], how far each triangle is its own: 0 (of the other)
-    to 1.
+    `joined` is the part that a sheet continues and, float32 [T], how far each triangle is its own: 0 (of the
+    other) to 1.
     """
 
     triangles: dict[Part, np.ndarray]
@@ -56,8 +56,9 @@ class Raster:
     """What a canvas shows.
 
     `index` int32 [H, W]: 1 + triangle seen, 0 for none. Per triangle: `part` and `owner` (the part whose
-    outline encloses it) uint8 [T], `rank` float32 [T] (1 the farthest part), and `inverse` float32 [T, 10]: texture x = a X + b Y + c and texture y = d X + e Y + f at the
-    canvas position (X, Y), then the lowest x, lowest y, highest x and highest y that the triangle holds.
+    outline encloses it) uint8 [T], `rank` float32 [T] (1 the farthest part), and `inverse` float32 [T, 10]:
+    texture x = a X + b Y + c and texture y = d X + e Y + f at the canvas position (X, Y), then the lowest x,
+    lowest y, highest x and highest y that the triangle holds.
     """
 
     index: np.ndarray
@@ -112,7 +113,9 @@ def _inverse(at: np.ndarray, texture: np.ndarray) -> np.ndarray:
     return np.concatenate([affine, texture.min(axis=1), texture.max(axis=1)], axis=1).astype(np.float32)
 
 
-def texture_at(raster: Raster, triangle: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def texture_at(
+    raster: Raster, triangle: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Texture positions float32 [M] of canvas positions in the given triangles (counted from 0)."""
     m = np.take(raster.inverse, triangle, axis=0)
     tx = m[:, 0] * x + m[:, 1] * y + m[:, 2]

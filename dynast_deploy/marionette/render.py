@@ -26,10 +26,11 @@ _OVERSAMPLING = 2
 class Figure:
     """A rendered marionette. Pixel (0, 0) has its centre at (0, 0).
 
-    `picture` uint8 [S, S, 3] RGB. `keypoints` float32 [18, 3]: x, y in pixels and a score, 0 where out of sight or
-    outside the picture, in OpenPose's COCO-18 order. `surface` float32 [S, S, 3]: part (see `Part`), u (-1..1) and
-    v (0..1) of the surface point seen at a pixel's centre; 0, 0, 0 on the backdrop. `places` are the points
-    of the parts' sheets in the picture, float64 [R, C, 2] in pixels, and `scale` the pixels to a body height.
+    `picture` uint8 [S, S, 3] RGB. `keypoints` float32 [18, 3]: x, y in pixels and a score, 0 where out of
+    sight or outside the picture, in OpenPose's COCO-18 order. `surface` float32 [S, S, 3]: part (see
+    `Part`), u (-1..1) and v (0..1) of the surface point seen at a pixel's centre; 0, 0, 0 on the backdrop.
+    `places` are the points of the parts' sheets in the picture, float64 [R, C, 2] in pixels, and `scale` the
+    pixels to a body height.
     """
 
     picture: np.ndarray
@@ -63,7 +64,7 @@ class _Painted:
 _painted = lru_cache(maxsize=64)(_Painted.of)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _backdrop(who: Identity, canvas: int) -> np.ndarray:
     return paint_backdrop(who, canvas)
 
@@ -77,25 +78,27 @@ def render(identity: Identity, pose: Pose, size: int = 256) -> Figure:
 
     picture = _backdrop(identity, canvas).copy()
     feet = [
-        (float(placed[part][-1, :, 0].mean()), max(0.0, pose.ground - float(placed[part][..., 1].max())) / pose.scale)
+        (float(placed[part][-1, :, 0].mean()), max(0.0, pose.ground - float(placed[part][..., 1].max())))
         for part in (Part.RIGHT_SHOE, Part.LEFT_SHOE)
     ]
     rows, dark = shadow_under_feet(feet, pose.ground, pose.scale, canvas)
-    picture[rows] *= dark
+    picture[rows] = picture[rows] * dark
 
     seen = np.flatnonzero(raster.index)
     triangle = raster.index.ravel()[seen] - 1
     y, x = np.divmod(seen, canvas)
     tx, ty = texture_at(raster, triangle, x.astype(np.float32), y.astype(np.float32))
-    colour = _look_up(ready.atlas.picture, tx, ty)
-    picture.reshape(-1, 3)[seen] = colour
-
-    picture *= shade(raster)[..., None]
+    picture.reshape(-1, 3)[seen] = _look_up(ready.atlas.picture, tx, ty)
+    if seen.size:
+        # Shading reaches no farther than an outline beyond the figure.
+        top, bottom = max(0, y[0] - 2), y[-1] + 3
+        left, right = max(0, x.min() - 2), x.max() + 3
+        picture[top:bottom, left:right] = shade(picture[top:bottom, left:right], raster, (top, left))
     small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
 
     keypoints[:, :2] = keypoints[:, :2] * size - 0.5
     return Figure(
-        picture=np.clip(small + 0.5, 0, 255).astype(np.uint8),
+        picture=small,
         keypoints=keypoints.astype(np.float32),
         surface=_surface(ready, raster, size),
         sheets=ready.body.sheets,
@@ -115,7 +118,8 @@ def _look_up(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _surface(ready: _Painted, raster: Raster, size: int) -> np.ndarray:
-    """The surface map at the picture's pixel centres; each takes its part from one canvas pixel, unblended."""
+    """The surface map at the picture's pixel centres; each takes its part from one canvas pixel,
+    unblended."""
     index = raster.index[::_OVERSAMPLING, ::_OVERSAMPLING]
     surface = np.zeros((size * size, 3), np.float32)
     seen = np.flatnonzero(index)
@@ -123,7 +127,10 @@ def _surface(ready: _Painted, raster: Raster, size: int) -> np.ndarray:
     y, x = np.divmod(seen, size)
     centre = (_OVERSAMPLING - 1) / 2
     tx, ty = texture_at(
-        raster, triangle, x.astype(np.float32) * _OVERSAMPLING + centre, y.astype(np.float32) * _OVERSAMPLING + centre
+        raster,
+        triangle,
+        x.astype(np.float32) * _OVERSAMPLING + centre,
+        y.astype(np.float32) * _OVERSAMPLING + centre,
     )
     part = raster.part[triangle]
     m = ready.to_surface[part]

@@ -44,24 +44,30 @@ _OUTLINE = 0.40
 _CONTACT = 0.42
 
 
-def shade(raster: Raster) -> np.ndarray:
-    """Factors float32 [H, W] to darken a canvas by."""
-    own = np.concatenate([[np.uint8(0)], _GROUP_OF[raster.part]])[raster.index]
-    enclosed = np.concatenate([[np.uint8(0)], _GROUP_OF[raster.owner]])[raster.index]
+def shade(picture: np.ndarray, raster: Raster, origin: tuple[int, int]) -> np.ndarray:
+    """The picture, uint8 [H, W, 3], shaded; it is the raster's canvas from `origin` (y, x) on."""
+    h, w = picture.shape[:2]
+    index = raster.index[origin[0] : origin[0] + h, origin[1] : origin[1] + w]
+    own = np.concatenate([[np.uint8(0)], _GROUP_OF[raster.part]])[index]
+    enclosed = np.concatenate([[np.uint8(0)], _GROUP_OF[raster.owner]])[index]
     # Only where both differ: where a sleeve parts from the torso it still is one sleeve.
-    line = cv2.blur((_edges(own) & _edges(enclosed)).astype(np.float32), (2, 2))
-    rank = np.concatenate([[np.float32(0)], raster.rank])[raster.index[::2, ::2]]
-    return (1 - _OUTLINE * line) * (1 - _CONTACT * _contact(rank, own.shape))
+    edge = (_edges(own) & _edges(enclosed)).astype(np.float32)
+    rank = np.concatenate([[np.float32(0)], raster.rank])[index[::2, ::2]]
+    contact = _contact(rank, raster.index.shape[0] // 52, (h, w))
+    factor = (1 - _OUTLINE * cv2.blur(edge, (2, 2))) * (1 - _CONTACT * contact)
+    return (picture * factor[..., None] + 0.5).astype(np.uint8)
 
 
 def _edges(group: np.ndarray) -> np.ndarray:
+    """Where a group meets another: bool [H, W], a pixel to both sides."""
     kernel = np.ones((3, 3), np.uint8)
     return cv2.dilate(group, kernel) != cv2.erode(group, kernel)
 
 
-def _contact(rank: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Shadow 0..1 on what has nearer parts around it; `rank` is 0 behind the figure and grows towards the viewer."""
-    reach = max(3, rank.shape[0] // 26) | 1
-    near = cv2.blur(cv2.blur(rank, (reach, reach)), (reach, reach))
+def _contact(rank: np.ndarray, reach: int, shape: tuple[int, int]) -> np.ndarray:
+    """Shadow 0..1, enlarged to `shape`, on what has nearer parts within `reach`; `rank` is 0 behind the
+    figure and grows towards the viewer."""
+    box = (max(3, reach) | 1,) * 2
+    near = cv2.blur(cv2.blur(rank, box), box)
     depth = np.clip((near - rank) / 16.0, 0, 0.4) * (rank > 0)
-    return cv2.resize(depth, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(depth, shape[::-1], interpolation=cv2.INTER_LINEAR)

@@ -13,13 +13,13 @@ _SHIFT = 4
 
 
 def shape_mask(shape: str, x: np.ndarray, y: np.ndarray, soft: float) -> np.ndarray:
-    """Coverage 0..1 of a shape of radius about 1 around the origin; `soft` is the edge's width in the same unit."""
+    """Coverage 0..1 of a shape of radius about 1 around the origin; its edges are `soft` (same unit) wide."""
     r, a = np.hypot(x, y), np.arctan2(x, -y)
     if shape == "star":
         inside = 0.98 - 0.56 * (1 - np.abs((((a * 5 / (2 * np.pi)) + 0.5) % 1.0) * 2 - 1)) - r
     elif shape == "heart":
-        yy = y * 1.05 + 0.12 - 0.62 * np.sqrt(np.abs(x) + 1e-6)
-        inside = 0.78 - np.hypot(x * 0.95, yy * 1.0)
+        sunk = y * 1.05 + 0.12 - 0.62 * np.sqrt(np.abs(x) + 1e-6)
+        inside = 0.78 - np.hypot(x * 0.95, sunk)
     elif shape == "flower":
         inside = np.maximum(0.68 + 0.26 * np.cos(a * 5) - r, -1)
     elif shape == "leaf":
@@ -37,8 +37,10 @@ def shape_mask(shape: str, x: np.ndarray, y: np.ndarray, soft: float) -> np.ndar
     return np.clip(inside / soft + 0.5, 0, 1)
 
 
-def draw_print(picture: np.ndarray, shape: str, centre: tuple[float, float], radius: float, colour: Colour) -> None:
-    """Draw a print into an RGB uint8 or float32 picture, `radius` in its pixels."""
+def draw_print(
+    picture: np.ndarray, shape: str, centre: tuple[float, float], radius: float, colour: Colour
+) -> None:
+    """Draw a print into `picture` (RGB 0..255, uint8 or float32), `centre` and `radius` in its pixels."""
     second = lighter(colour, 0.55) if sum(colour) < 420 else darker(colour, 0.4)
     cx, cy = centre
 
@@ -47,7 +49,8 @@ def draw_print(picture: np.ndarray, shape: str, centre: tuple[float, float], rad
         cv2.fillPoly(picture, [at], ink, cv2.LINE_AA, _SHIFT)
 
     def disc(x: float, y: float, r: float, ink: Colour) -> None:
-        fill(_polar(lambda a: r + 0 * a) + np.array([x, y]), ink)
+        a = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+        fill(np.stack([x + r * np.sin(a), y - r * np.cos(a)], axis=1), ink)
 
     if shape == "star":
         corners = np.arange(10) * np.pi / 5
@@ -103,9 +106,3 @@ def draw_print(picture: np.ndarray, shape: str, centre: tuple[float, float], rad
     elif shape == "badge":
         fill([(-1.2, -0.5), (1.2, -0.5), (1.2, 0.5), (-1.2, 0.5)], colour)
         fill([(-1.0, -0.12), (1.0, -0.12), (1.0, 0.12), (-1.0, 0.12)], second)
-
-
-def _polar(radius_at: object, count: int = 28) -> np.ndarray:
-    a = np.linspace(0, 2 * np.pi, count, endpoint=False)
-    r = radius_at(a)  # type: ignore[operator]
-    return np.stack([np.sin(a) * r, -np.cos(a) * r], axis=1)

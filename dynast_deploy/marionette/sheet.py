@@ -33,7 +33,8 @@ class Sheet:
     def triangles(self) -> np.ndarray:
         """int32 [T, 3], vertices counted row by row; two to a cell, in the order that the rows come in.
 
-        The first of a cell's triangles holds its points with (u' + v' < 1), u' and v' from 0 to 1 in the cell.
+        The first of a cell's triangles holds its points with (u' + v' < 1), u' and v' from 0 to 1 in the
+        cell.
         """
         columns = self.u.size
         corner = (np.arange(self.v.size - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1, 1)

@@ -65,7 +65,11 @@ class Proportions:
 
 @dataclass(frozen=True)
 class Face:
-    """Features of a face; sizes are factors around 1."""
+    """Features of a face.
+
+    Sizes are factors around 1, `smile` and `blush` go from 0 to 1, `brow_lift` is in half head heights and
+    `beard` is none, stubble, full or moustache.
+    """
 
     eye: Colour
     eye_size: float
@@ -85,7 +89,12 @@ class Face:
 
 @dataclass(frozen=True)
 class Hair:
-    """Hair style by its name and measures: hairline, how far the sides and the back fall (head heights / 2)."""
+    """Hair: the style's name (see wardrobe.HAIR_STYLES) and its measures in half head heights.
+
+    `hairline`, `side` and `back` are heights on the head, -1 at the crown and 1 at the chin: where the hair
+    begins over the forehead and how far it falls at the sides and behind. `parting` goes from the picture's
+    left (-1) to its right (1), `volume` is how far hair stands off. `hat` is a knitted hat's colour.
+    """
 
     style: str
     colour: Colour
@@ -99,7 +108,11 @@ class Hair:
 
 @dataclass(frozen=True)
 class Top:
-    """The upper garment; `sleeve` is the covered share of the arm, `hem` below or above the hip line."""
+    """The upper garment: tee, jumper, shirt, jacket, vest or dress.
+
+    `sleeve` is the covered share of the arm, `slack` how loose it hangs (0..1), `inner` the colour of what an
+    open jacket shows, `print_size` the radius in body heights of a print (see wardrobe.PRINTS, or none).
+    """
 
     kind: str
     cloth: Cloth
@@ -116,7 +129,11 @@ class Top:
 
 @dataclass(frozen=True)
 class Bottom:
-    """The lower garment; `length` is the covered share of the leg."""
+    """The lower garment: trousers, jeans, shorts, leggings or skirt (a dress's own skirt too).
+
+    `length` is the covered share of the leg; `slack` and `flare` (0..1) are how loose and how bell-shaped it
+    hangs.
+    """
 
     kind: str
     cloth: Cloth
@@ -128,7 +145,7 @@ class Bottom:
 
 @dataclass(frozen=True)
 class Shoes:
-    """Shoes and socks; `sock` is the covered share of the lower leg."""
+    """Shoes (trainer, plain or boot) and socks; `sock` is the covered share of the lower leg."""
 
     kind: str
     colour: Colour

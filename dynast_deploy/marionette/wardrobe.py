@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from dynast_deploy.marionette import colours
@@ -9,7 +11,20 @@ from dynast_deploy.marionette.colours import Colour
 from dynast_deploy.marionette.traits import Bottom, Cloth, Face, Hair, Motif, Shoes, Top
 
 SHAPES = ("star", "heart", "flower", "disc", "leaf", "drop", "cross", "ring")
-PRINTS = ("star", "heart", "flower", "sun", "moon", "rainbow", "letter", "cat", "bolt", "peaks", "ring", "badge")
+PRINTS = (
+    "star",
+    "heart",
+    "flower",
+    "sun",
+    "moon",
+    "rainbow",
+    "letter",
+    "cat",
+    "bolt",
+    "peaks",
+    "ring",
+    "badge",
+)
 HAIR_STYLES = ("short", "side", "fringe", "bob", "long", "tail", "bun", "curls", "shaved")
 
 # Relative frequency of motifs; patterned cloth is what a correspondence can be seen by.
@@ -50,22 +65,29 @@ def sample_hair(rng: np.random.Generator, skin: Colour) -> Hair:
         colour = colours.jitter(colours.HAIRS[rng.integers(len(colours.HAIRS))], rng, 0.6)
     side = {"bob": rng.uniform(0.55, 0.95), "long": rng.uniform(0.9, 1.5), "curls": rng.uniform(0.2, 0.8)}
     back = {"bob": rng.uniform(0.75, 1.05), "long": rng.uniform(1.5, 2.5), "curls": rng.uniform(0.5, 1.2)}
-    volume = {"curls": rng.uniform(0.28, 0.5), "shaved": 0.035, "bun": 0.09, "tail": 0.09}
+    volume = {
+        "curls": rng.uniform(0.28, 0.5),
+        "shaved": 0.035,
+        "fringe": rng.uniform(0.1, 0.17),
+        "bun": 0.09,
+        "tail": 0.09,
+    }
     return Hair(
         style=style,
         colour=colour,
         hairline=rng.uniform(-0.26, -0.1) if style in ("fringe", "bob") else rng.uniform(-0.52, -0.36),
         parting=rng.uniform(-0.5, 0.5),
-        volume=volume.get(style, rng.uniform(0.1, 0.19)),
+        volume=volume.get(style, rng.uniform(0.13, 0.24)),
         side=side.get(style, rng.uniform(0.02, 0.2)),
         back=back.get(style, 0.45),
         hat=colours.any_cloth(rng) if rng.random() < 0.12 and style not in ("bun", "curls") else None,
     )
 
 
-def sample_face(rng: np.random.Generator, skin: Colour) -> Face:
+def sample_face(rng: np.random.Generator, skin: Colour, hair: Hair) -> Face:
     """A friendly face."""
     lips = colours.mix(colours.darker(skin, 0.25), (190.0, 60.0, 70.0), rng.uniform(0.25, 0.75))
+    bearded = hair.style in ("short", "side", "shaved", "curls") and sum(hair.colour) < sum(skin) - 90
     irises: tuple[Colour, ...] = ((70, 45, 30), (45, 30, 25), (70, 110, 150), (80, 120, 80), (120, 85, 45))
     return Face(
         eye=irises[rng.integers(len(irises))],
@@ -81,13 +103,19 @@ def sample_face(rng: np.random.Generator, skin: Colour) -> Face:
         blush=rng.uniform(0.1, 0.5),
         freckles=bool(rng.random() < 0.12),
         glasses=bool(rng.random() < 0.14),
-        beard=str(rng.choice(("none", "stubble", "full", "moustache"), p=(0.8, 0.08, 0.08, 0.04))),
+        beard=str(rng.choice(("none", "stubble", "full", "moustache"), p=(0.55, 0.2, 0.15, 0.1)))
+        if bearded
+        else "none",
     )
 
 
 def sample_top(rng: np.random.Generator) -> Top:
     """A T-shirt, jumper, shirt, jacket, vest or dress."""
-    kind = str(rng.choice(("tee", "jumper", "shirt", "jacket", "vest", "dress"), p=(0.3, 0.2, 0.14, 0.14, 0.06, 0.16)))
+    kind = str(
+        rng.choice(
+            ("tee", "jumper", "shirt", "jacket", "vest", "dress"), p=(0.3, 0.2, 0.14, 0.14, 0.06, 0.16)
+        )
+    )
     cloth = sample_cloth(rng, _TOP_MOTIFS)
     sleeve = {
         "tee": rng.uniform(0.28, 0.5),
@@ -125,7 +153,9 @@ def sample_bottom(rng: np.random.Generator, top: Top, skin: Colour) -> Bottom:
     belt = colours.contrasting_cloth(rng, top.cloth.base) if rng.random() < 0.6 else None
     if top.kind == "dress":
         return Bottom("skirt", top.cloth, rng.uniform(0.36, 0.75), 0.3, rng.uniform(0.2, 1.0), belt)
-    kind = str(rng.choice(("trousers", "jeans", "shorts", "skirt", "leggings"), p=(0.3, 0.24, 0.2, 0.18, 0.08)))
+    kind = str(
+        rng.choice(("trousers", "jeans", "shorts", "skirt", "leggings"), p=(0.3, 0.24, 0.2, 0.18, 0.08))
+    )
     cloth = sample_cloth(rng, _BOTTOM_MOTIFS)
     for _ in range(8):
         if colours.difference(cloth.base, top.cloth.base) > 75 and colours.difference(cloth.base, skin) > 70:
@@ -160,7 +190,7 @@ def sample_shoes(rng: np.random.Generator) -> Shoes:
     )
 
 
-def sample_cloth(rng: np.random.Generator, weights: dict[Motif, float]) -> Cloth:
+def sample_cloth(rng: np.random.Generator, weights: Mapping[Motif, float]) -> Cloth:
     """A cloth whose motif is drawn by `weights` and whose colours can be told apart."""
     motifs = list(weights)
     chances = np.array([weights[m] for m in motifs], dtype=np.float64)
