@@ -48,10 +48,10 @@ def batch_normed(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Weights:
     return Weights(weight.detach().float().numpy(), bias.detach().float().numpy())
 
 
-def modulation(spade: SPADE) -> Weights:
-    """gamma and beta of one SPADE as a single convolution, `1 +` gamma included."""
-    gamma, beta = plain(spade.mlp_gamma), plain(spade.mlp_beta)
-    return stacked([Weights(gamma.weight, gamma.bias + 1), beta])
+def gamma(spade: SPADE) -> Weights:
+    """The convolution that gives `1 + gamma`."""
+    weights = plain(spade.mlp_gamma)
+    return Weights(weights.weight, weights.bias + 1)
 
 
 def stacked(parts: list[Weights]) -> Weights:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from dynast_deploy.plugins import native
 from torch import Tensor
 
 from dynast_deploy.attention import Attention
 from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import native
 
 WARP_MASKS = ("kept", "published")
 

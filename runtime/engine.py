@@ -81,4 +81,6 @@ def check_exemplar(engine: Engine, exemplar: EncodedExemplar, conditions: int) -
             "renders"
         )
     if exemplar.count not in (1, conditions):
-        raise DynastError(f"{exemplar.count} exemplars for {conditions} conditions; give one, or one for each")
+        raise DynastError(
+            f"{exemplar.count} exemplars for {conditions} conditions; give one, or one for each"
+        )

@@ -65,7 +65,9 @@ class OnnxRuntimeEngine:
         picture = network_input("exemplar", exemplar, 3, self.info)
         condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
         if picture.shape[0] != condition.shape[0]:
-            raise DynastError(f"{picture.shape[0]} exemplars have {condition.shape[0]} conditions; each needs its own")
+            raise DynastError(
+                f"{picture.shape[0]} exemplars have {condition.shape[0]} conditions; each needs its own"
+            )
         binding = self._encoder.io_binding()
         binding.bind_cpu_input("exemplar", picture)
         binding.bind_cpu_input("exemplar_condition", condition)
@@ -126,7 +128,7 @@ def import_onnxruntime() -> Any:
 
 
 def choose_device(onnxruntime: Any, device: str) -> str:
-    """"cpu" or "cuda"; "auto" takes CUDA where the installed ONNX Runtime has it and a driver answers."""
+    """ "cpu" or "cuda"; "auto" takes CUDA where the installed ONNX Runtime has it and a driver answers."""
     has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "auto":
         return "cuda" if has_cuda and _driver_answers() else "cpu"

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
 from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
 from dynast_deploy.runtime.video_file import may_restart, open_video
-
-from dynast_deploy.errors import DynastError
 
 if TYPE_CHECKING:
     from av.container import InputContainer

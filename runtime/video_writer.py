@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+
+from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.sound import Sound
 from dynast_deploy.runtime.video_reader import VideoReader
 from dynast_deploy.runtime.whole_file import WholeFile, is_write_failure, write_failure
-
-from dynast_deploy.errors import DynastError
 
 if TYPE_CHECKING:
     from av.packet import Packet
