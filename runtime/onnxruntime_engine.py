@@ -38,10 +38,12 @@ class OnnxRuntimeEngine:
         device: str = "auto",
         threads: int | None = None,
         native_attention: bool = True,
+        profile_prefix: str | None = None,
     ) -> None:
         """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
 
-        Without `native_attention` the function bodies in the file run instead of our operators.
+        Without `native_attention` the function bodies in the file run instead of our operators. With `profile_prefix`
+        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted.
         """
         self._onnxruntime = onnxruntime = import_onnxruntime()
         self._path = Path(path).resolve()
@@ -64,7 +66,7 @@ class OnnxRuntimeEngine:
             device=self._device,
             attention="native" if self._library is not None else "function",
         )
-        self._renderer = self._session(renderer)
+        self._renderer = self._session(renderer, profile_prefix=profile_prefix)
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
         picture = network_input("exemplar", exemplar, 3, self.info)
@@ -112,9 +114,16 @@ class OnnxRuntimeEngine:
             return value.ortvalue_from_numpy(np.empty(shape, dtype))
         return value.ortvalue_from_shape_and_type(shape, dtype, self._device)
 
-    def _session(self, half: onnx.ModelProto, disabled_optimizers: list[str] | None = None) -> Any:
+    def _session(
+        self,
+        half: onnx.ModelProto,
+        disabled_optimizers: list[str] | None = None,
+        profile_prefix: str | None = None,
+    ) -> Any:
         """A session for one half of the file."""
         options = self._onnxruntime.SessionOptions()
+        if profile_prefix is not None:
+            options.enable_profiling, options.profile_file_prefix = True, profile_prefix
         options.log_severity_level = 3
         # Buffers are planned from the first run's sizes, and held beside that run's own.
         options.enable_mem_pattern = False

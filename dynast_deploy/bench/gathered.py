@@ -77,6 +77,4 @@ def inner_scale_attention(
     mask = keep_mask((query_prune.unsqueeze(2) * prune_keys).sum(-1))
     kept = logits.softmax(-1) * mask
     attended = (kept.unsqueeze(2) @ values).squeeze(2)
-    return Attention(
-        attended, kept.sum(-1, keepdim=True), candidates.gather(-1, logits.topk(top_k).indices)
-    )
+    return Attention(attended, kept.sum(-1, keepdim=True), candidates.gather(-1, logits.topk(top_k).indices))

@@ -1,0 +1,48 @@
+"""The `dynast` command. Each subcommand imports what it needs when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynast_deploy.command import run
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="DynaST as a deployable engine: exemplar-guided image generation.",
+)
+
+
+@app.callback()
+def commands() -> None:
+    """Without a callback, typer would run an only subcommand by itself."""
+
+
+@app.command()
+def bench(
+    ngf: Annotated[int, typer.Option(min=1, help="Channels at full size.")] = 64,
+    layers: Annotated[int, typer.Option(min=1, help="Attention blocks per scale.")] = 2,
+    size: Annotated[int, typer.Option(min=16, help="Picture height and width in pixels.")] = 256,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [default: all cores]")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Frames of each side.")] = 5,
+    json: Annotated[Path | None, typer.Option(help="Write the medians to this file.")] = None,
+) -> None:
+    """Compare one frame of the engine with the published formulation in eager PyTorch, on the CPU.
+
+    The weights are random. Needs PyTorch.
+    """
+    from dynast_deploy.bench.command import run_bench
+
+    run_bench(ngf, layers, size, threads, repeats, json)
+
+
+def main() -> None:
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
