@@ -5,6 +5,7 @@ Each change was kept because it measured faster or smaller: `docs/speed.md`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -13,8 +14,9 @@ from onnx import helper, numpy_helper
 
 
 def for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` with reductions over channels as matrix products and SPADE maps that live briefly; changed in place."""
+    """`model` with the changes that the functions below describe; changed in place."""
     reductions_as_products(model.graph)
+    positions_beside_features(model.graph)
     modulation_late(model.graph)
     return model
 
@@ -44,6 +46,38 @@ def reductions_as_products(graph: onnx.GraphProto) -> None:
         else:
             nodes.append(node)
     _replace(graph, nodes)
+
+
+def positions_beside_features(graph: onnx.GraphProto) -> None:
+    """`x @ weight + (code @ code_weight + bias)` as `cat(x, code, 1) @ cat(weight, code_weight, bias)`.
+
+    ONNX Runtime folds what stands in brackets when it loads the graph, and at the finest scale that constant is larger
+    than most weights. The long product has neither the constant nor the sum.
+    """
+    constants = _Constants(graph)
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node}
+
+    def made_by(op_type: str, name: str) -> onnx.NodeProto | None:
+        maker = makers.get(name)
+        return maker if maker is not None and maker.op_type == op_type else None
+
+    replaced: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        if node.op_type != "Add":
+            continue
+        product, offset = made_by("MatMul", node.input[0]), made_by("Add", node.input[1])
+        position = made_by("MatMul", offset.input[0]) if offset is not None else None
+        if product is None or offset is None or position is None:
+            continue
+        code, *weights = position.input[0], product.input[1], position.input[1], offset.input[1]
+        if not known.keys() >= {code, *weights}:
+            continue
+        length = known[code].dims[0]
+        ones = constants.add(f"ones_{length}", np.ones((length, 1), np.float32))
+        replaced[node.name] = _with_position(node, product.input[0], [code, ones], weights, constants)
+        replaced.update({gone.name: [] for gone in (product, offset, position)})
+    _replace(graph, [new for node in graph.node for new in replaced.get(node.name, [node])])
 
 
 def modulation_late(graph: onnx.GraphProto) -> None:
@@ -112,6 +146,28 @@ def _over_channels(node: onnx.NodeProto, width: int, constants: _Constants) -> l
         helper.make_node("Shape", [node.input[0]], [f"{name}.size"], name=f"{name}.shape", start=2),
         helper.make_node("Concat", [one_map, f"{name}.size"], [sizes], name=sizes, axis=0),
         helper.make_node("Reshape", [product, sizes], list(node.output), name=f"{name}.unflatten"),
+    ]
+
+
+def _with_position(
+    node: onnx.NodeProto, x: str, code: list[str], weights: list[str], constants: _Constants
+) -> list[onnx.NodeProto]:
+    """`cat(x [N, L, C], code [L, P], ones [L, 1]) @ cat(weight, code_weight, bias)`; ONNX Runtime folds the second."""
+    name, (weight, code_weight, bias) = node.name, weights
+    first, rest = constants.add("axis_0", np.array([0])), constants.add("one_each", np.array([1, 1]))
+
+    def make(op_type: str, inputs: list[str], part: str, **attributes: int) -> onnx.NodeProto:
+        return helper.make_node(op_type, inputs, [f"{name}.{part}"], name=f"{name}.{part}", **attributes)
+
+    return [
+        make("Unsqueeze", [bias, first], "bias_row"),
+        make("Concat", [weight, code_weight, f"{name}.bias_row"], "weight", axis=0),
+        make("Concat", code, "code", axis=1),
+        make("Shape", [x], "batch", start=0, end=1),
+        make("Concat", [f"{name}.batch", rest], "sizes", axis=0),
+        make("Expand", [f"{name}.code", f"{name}.sizes"], "codes"),
+        make("Concat", [x, f"{name}.codes"], "features", axis=2),
+        helper.make_node("MatMul", [f"{name}.features", f"{name}.weight"], list(node.output), name=name),
     ]
 
 

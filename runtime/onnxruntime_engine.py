@@ -91,11 +91,8 @@ class OnnxRuntimeEngine:
         return binding.get_outputs()[0].numpy()
 
     def _encode(self, picture: np.ndarray, condition: np.ndarray) -> dict[str, Any]:
-        """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers.
-
-        Position codes are not folded into its constants, which a session that runs once would not earn back.
-        """
-        session = self._session(self._encoder, disabled_optimizers=["ConstantFolding"])
+        """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers."""
+        session = self._session(self._encoder)
         binding = session.io_binding()
         binding.bind_cpu_input("exemplar", picture)
         binding.bind_cpu_input("exemplar_condition", condition)
@@ -117,7 +114,6 @@ class OnnxRuntimeEngine:
     def _session(
         self,
         half: onnx.ModelProto,
-        disabled_optimizers: list[str] | None = None,
         profile_prefix: str | None = None,
     ) -> Any:
         """A session for one half of the file."""
@@ -138,9 +134,7 @@ class OnnxRuntimeEngine:
         if self._device == "cuda":
             providers.insert(0, "CUDAExecutionProvider")
         try:
-            session = self._onnxruntime.InferenceSession(
-                half.SerializeToString(), options, providers, disabled_optimizers=disabled_optimizers
-            )
+            session = self._onnxruntime.InferenceSession(half.SerializeToString(), options, providers)
         except Exception as error:  # ONNX Runtime raises plain classes of its own for every fault of a file
             reason = str(error).strip().splitlines()[-1]
             raise DynastError(f"{self.info.source}: ONNX Runtime cannot run this file ({reason})") from error
