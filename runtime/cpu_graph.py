@@ -5,7 +5,6 @@ Each change was kept because it measured faster or smaller: `docs/speed.md`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
