@@ -131,7 +131,7 @@ def ptx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc to compile the kernels with")
     path = tmp_path_factory.mktemp("ptx") / "attention.ptx"
-    path.write_bytes(gpu_kernels.compile_with_nvcc("compute_75"))
+    path.write_bytes(gpu_kernels.compile_with_nvcc("", gpu_kernels.OLDEST))
     return path
 
 

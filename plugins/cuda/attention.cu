@@ -19,6 +19,9 @@
                                          next_matches});                                                              \
   }
 
+#ifdef DYNAST_ONLY  // one kernel, for a plan that carries its own copy
+DYNAST_ONLY
+#else
 #define DYNAST_TEAMS(scale, is_inner, name, type) \
   DYNAST_KERNEL(scale, is_inner, name, type, 8)   \
   DYNAST_KERNEL(scale, is_inner, name, type, 16)  \
@@ -30,3 +33,4 @@ DYNAST_TEAMS(inter, 0, half, dynast::Half)
 DYNAST_TEAMS(inner, 1, half, dynast::Half)
 DYNAST_TEAMS(inter, 0, bfloat, dynast::Bfloat)
 DYNAST_TEAMS(inner, 1, bfloat, dynast::Bfloat)
+#endif

@@ -13,6 +13,7 @@
 DYNAST_BEGIN
 
 constexpr int kBlockThreads = 128;
+constexpr float kLowest = -3.402823466e38f;
 
 // Candidates that a team of this size can keep.
 DYNAST_INLINE constexpr int team_capacity(int team) { return 3 * team; }
@@ -81,7 +82,7 @@ __device__ float partial_dot(const Team<kTeam>& team, const T* a, const T* b, in
 }
 
 // What a thread knows of the candidates it keeps: slots `lane`, `lane + kTeam`, ... Beyond the last the logit is
-// minus infinity and the weight 0. With 3 slots the numbers stay in registers; more candidates need larger teams.
+// the lowest number and the weight 0. With 3 slots the numbers stay in registers; more candidates need larger teams.
 template <int kTeam>
 struct Share {
   static constexpr int kSlots = 3;
@@ -94,7 +95,7 @@ struct Share {
 // Weights from logits: softmax over the team's candidates, 0 for those that are not kept. Returns the confidence.
 template <int kTeam>
 __device__ float weigh(const Team<kTeam>& team, Share<kTeam>& share) {
-  float most = -INFINITY, total = 0.0f, confidence = 0.0f;
+  float most = kLowest, total = 0.0f, confidence = 0.0f;
 #pragma unroll
   for (int s = 0; s < Share<kTeam>::kSlots; ++s) most = fmaxf(most, share.logits[s]);
   most = team.largest(most);
@@ -119,7 +120,7 @@ __device__ void rank(const Team<kTeam>& team, const Share<kTeam>& share, int cou
 #pragma unroll
   for (int s = 0; s < Share<kTeam>::kSlots; ++s) taken |= (s * kTeam + team.lane >= count ? 1u : 0u) << s;
   for (int k = 0; k < top_k; ++k) {
-    float logit = -INFINITY;
+    float logit = kLowest;
     int slot = kMaxCandidates;
     int32_t key = 0;
 #pragma unroll
@@ -224,7 +225,7 @@ __device__ void attend(const DynastProblem& p, const Tensors<T>& t) {
 #pragma unroll
   for (int s = 0; s < Share<kTeam>::kSlots; ++s) {
     const int slot = s * kTeam + team.lane;
-    share.logits[s] = -INFINITY;
+    share.logits[s] = kLowest;
     share.keys[s] = 0;
     if (slot < count)
       share.keys[s] = p.inner ? inner_candidate(p, matches, y, x, slot) : inter_candidate(p, matches, slot);
