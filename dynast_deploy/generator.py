@@ -105,10 +105,11 @@ class Generator(nn.Module):
     that computes the two sparse layers; the reference unless another one is assigned.
     """
 
+    sparse_attention: SparseAttention = attention  # type: ignore[assignment]
+
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        self.sparse_attention: SparseAttention = attention  # type: ignore[assignment]
         nc, channels = config.semantic_nc, {scale: config.channels(scale) for scale in SCALES}
         self.pos_embed = nn.Parameter(
             torch.randn(1, config.pos_channels(4), config.crop_size // 8, config.crop_size // 8)

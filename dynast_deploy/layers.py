@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
@@ -18,8 +17,15 @@ def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
 
 def positional_norm(x: Tensor) -> Tensor:
     """Every position normalised over its channels (Li et al., NeurIPS 2019), with the unbiased variance."""
-    mean, variance = x.mean(1, keepdim=True), x.var(1, keepdim=True)
-    return (x - mean) / (variance + 1e-8).sqrt()
+    centred = x - x.mean(1, keepdim=True)
+    # `x.var(1)` is the same and takes several times as long, since it walks the channels with a stride.
+    variance = centred.square().sum(1, keepdim=True) / (x.shape[1] - 1)
+    return centred / (variance + 1e-8).sqrt()
+
+
+def nearest(signal: Tensor, factor: int) -> Tensor:
+    """`signal` reduced by a whole factor to its nearest neighbours, as `F.interpolate` chooses them."""
+    return signal[..., ::factor, ::factor]
 
 
 class SPADE(nn.Module):
@@ -32,7 +38,7 @@ class SPADE(nn.Module):
         self.mlp_beta = conv3x3(channels, channels)
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
-        hidden = self.mlp_shared(F.interpolate(signal, x.shape[-2:], mode="nearest"))
+        hidden = self.mlp_shared(nearest(signal, signal.shape[-1] // x.shape[-1]))
         return (1 + self.mlp_gamma(hidden)) * positional_norm(x) + self.mlp_beta(hidden)
 
 

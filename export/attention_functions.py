@@ -9,8 +9,9 @@ int32 `[N, Lq/4, K]` (inter-scale) or `[N, Lq, K]` (inner-scale); E is 1 or N.
 from __future__ import annotations
 
 import onnx
-from dynast_deploy.export.graph import Graph
 from onnx import TensorProto, helper
+
+from dynast_deploy.export.graph import Graph
 
 DOMAIN = "dynast"
 OPSET = 18

@@ -48,10 +48,10 @@ def batch_normed(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Weights:
     return Weights(weight.detach().float().numpy(), bias.detach().float().numpy())
 
 
-def modulation(spade: SPADE) -> Weights:
-    """gamma and beta of one SPADE as a single convolution, `1 +` gamma included."""
-    gamma, beta = plain(spade.mlp_gamma), plain(spade.mlp_beta)
-    return stacked([Weights(gamma.weight, gamma.bias + 1), beta])
+def gamma(spade: SPADE) -> Weights:
+    """The convolution that gives `1 + gamma`."""
+    weights = plain(spade.mlp_gamma)
+    return Weights(weights.weight, weights.bias + 1)
 
 
 def stacked(parts: list[Weights]) -> Weights:
@@ -59,17 +59,11 @@ def stacked(parts: list[Weights]) -> Weights:
     return Weights(np.concatenate([p.weight for p in parts]), np.concatenate([p.bias for p in parts]))
 
 
-def projection(
-    convs: list[nn.Conv2d], channels: int, pos: NDArray[np.float32] | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """1x1 convolutions of `cat(x, pos)` as `tokens @ weight + constant`.
+def projection(convs: list[nn.Conv2d], channels: int) -> tuple[Weights, NDArray[np.float32]]:
+    """1x1 convolutions of `cat(x, pos)` as `x @ weight + (pos @ pos_weight + bias)`, all of them side by side.
 
-    weight `[channels, sum of outputs]` multiplies the first `channels` inputs; constant `[L, sum of outputs]` is what
-    the position code `pos [P, H, W]` and the bias contribute. Without a position code it is `[1, sum of outputs]`.
+    Returns (weight `[channels, out]`, bias `[out]`) and pos_weight `[inputs - channels, out]`.
     """
     joined = stacked([plain(conv) for conv in convs])
-    matrix = joined.weight[:, :, 0, 0].astype(np.float64)
-    constant = joined.bias.astype(np.float64)[None]
-    if pos is not None:
-        constant = constant + pos.reshape(pos.shape[0], -1).T.astype(np.float64) @ matrix[:, channels:].T
-    return matrix[:, :channels].T.astype(np.float32), constant.astype(np.float32)
+    matrix = np.ascontiguousarray(joined.weight[:, :, 0, 0].T)
+    return Weights(matrix[:channels], joined.bias), matrix[channels:]

@@ -22,6 +22,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
+        self.value_info: dict[str, onnx.ValueInfoProto] = {}
         self._scope: list[str] = []
         self._taken: set[str] = set()
         self._shared: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -86,6 +87,11 @@ class Graph:
         """A 3x3 convolution whose input `x` already carries a border of one pixel (`reflected`)."""
         inputs = (self.constant(weight, f"{name}.weight"), self.constant(bias, f"{name}.bias"))
         return self.op("Conv", x, *inputs, name=name, kernel_shape=[3, 3], strides=[stride, stride])
+
+    def state_channels(self, x: str, channels: int) -> None:
+        """Write into the file that `x` is float32 `[N, channels, H, W]`."""
+        shape = (None, channels, None, None)
+        self.value_info[x] = helper.make_tensor_value_info(x, onnx.TensorProto.FLOAT, shape)
 
     def reflected(self, x: str) -> str:
         """`x` `[N, C, H, W]` with a border of one reflected pixel."""

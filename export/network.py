@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+from dynast_deploy.config import SCALES
 from dynast_deploy.export import folding
 from dynast_deploy.export.attention_functions import DOMAIN
 from dynast_deploy.export.graph import Graph
 
-from dynast_deploy.config import SCALES
-
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from dynast_deploy.generator import AttentionBlock, Generator
     from dynast_deploy.layers import SPADE, FeatureGenerator, ResidualBlock, SPADEResnetBlock
 
@@ -29,44 +27,43 @@ def cut_tensors(block: int) -> list[str]:
 class Signal:
     """The condition (or the exemplar beside its condition): what every SPADE listens to, and what it hears.
 
-    The first convolutions of all SPADEs at one scale read the same reduced signal, so they run as one.
+    A SPADE's gamma and beta depend on the signal alone, so one that is applied twice computes them once.
     """
 
-    def __init__(self, graph: Graph, name: str, listeners: dict[int, dict[str, SPADE]]) -> None:
-        self.graph, self.name, self.listeners = graph, name, listeners
-        self.channels = {
-            name: spade.mlp_gamma.out_channels for at in listeners.values() for name, spade in at.items()
-        }
-        self._modulations: dict[str, tuple[str, str]] = {}
+    def __init__(self, graph: Graph, name: str) -> None:
+        self.graph, self.name = graph, name
+        self._reduced: dict[int, str] = {}
+        self._modulations: dict[SPADE, tuple[str, str]] = {}
 
-    def hear(self, scale: int) -> None:
-        """Compute gamma and beta of every listener of a scale."""
-        graph, factor = self.graph, 2 ** (scale - 1)
-        spades = self.listeners[scale]
-        with graph.scope(f"{self.name}_signal{scale}"):
-            x = self.name
-            if factor > 1:
-                big = np.iinfo(np.int64).max
-                bounds = ([0, 0], [big, big], [2, 3], [factor, factor])
-                x = graph.op("Slice", x, *(graph.constant(bound) for bound in bounds), name="nearest")
-            joined = folding.stacked([folding.plain(spade.mlp_shared[0]) for spade in spades.values()])
-            hidden = graph.op("Relu", graph.conv3x3(graph.reflected(x), *joined, name="mlp_shared"))
-            hidden = graph.reflected(hidden)
-            widths = [spade.mlp_gamma.in_channels for spade in spades.values()]
-            parts = graph.split(hidden, widths, axis=1) if len(widths) > 1 else [hidden]
-        for (name, spade), part in zip(spades.items(), parts, strict=True):
-            with graph.scope(name):
-                both = graph.conv3x3(part, *folding.modulation(spade), name="gamma_beta")
-                gamma, beta = graph.split(both, [spade.mlp_gamma.out_channels] * 2, axis=1)
-                self._modulations[name] = gamma, beta
-
-    def modulate(self, name: str, x: str) -> str:
-        """SPADE `name` applied to `x`."""
+    def modulate(self, spade: SPADE, name: str, x: str, scale: int) -> str:
+        """`spade` applied to the map `x` of a scale."""
         graph = self.graph
-        gamma, beta = self._modulations[name]
+        if spade not in self._modulations:
+            self._modulations[spade] = self._gamma_beta(spade, name, scale)
+        gamma, beta = self._modulations[spade]
         with graph.scope(name):
-            normed = positional_norm(graph, x, self.channels[name])
+            normed = positional_norm(graph, x, spade.mlp_gamma.out_channels)
             return graph.op("Add", graph.op("Mul", gamma, normed, name="modulated"), beta, name="spade")
+
+    def _gamma_beta(self, spade: SPADE, name: str, scale: int) -> tuple[str, str]:
+        """`1 + gamma`, and beta."""
+        graph, signal = self.graph, self._at(scale)
+        with graph.scope(name):
+            hidden = graph.conv3x3(signal, *folding.plain(spade.mlp_shared[0]), name="mlp_shared")
+            hidden = graph.reflected(graph.op("Relu", hidden))
+            gamma = graph.conv3x3(hidden, *folding.gamma(spade), name="gamma")
+            return gamma, graph.conv3x3(hidden, *folding.plain(spade.mlp_beta), name="beta")
+
+    def _at(self, scale: int) -> str:
+        """The signal reduced to a scale by nearest neighbour, with a reflected border."""
+        if scale not in self._reduced:
+            graph, x, step = self.graph, self.name, 2 ** (scale - 1)
+            with graph.scope(f"{self.name}_at{scale}"):
+                if step > 1:
+                    bounds = ([0, 0], [np.iinfo(np.int64).max] * 2, [2, 3], [step, step])
+                    x = graph.op("Slice", x, *(graph.constant(bound) for bound in bounds), name="nearest")
+                self._reduced[scale] = graph.reflected(x)
+        return self._reduced[scale]
 
 
 def positional_norm(graph: Graph, x: str, channels: int) -> str:
@@ -74,6 +71,8 @@ def positional_norm(graph: Graph, x: str, channels: int) -> str:
     with graph.scope("positional_norm"):
         axis = graph.constant([1])
         centred = graph.op("Sub", x, graph.op("ReduceMean", x, axis, keepdims=1), name="centred")
+        for reduced in (x, centred):
+            graph.state_channels(reduced, channels)
         squares = graph.op("ReduceSumSquare", centred, axis, keepdims=1)
         variance = graph.op("Mul", squares, graph.constant(1 / (channels - 1)), name="variance")
         deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(1e-8)), name="deviation")
@@ -89,7 +88,8 @@ class Network:
         self.graph = Graph()
         with torch.no_grad():
             codes = generator.position_codes(height, width)
-        self.positions = {scale: code[0].detach().numpy() for scale, code in codes.items()}
+        # As tokens, [L, P].
+        self.positions = {scale: code[0].detach().flatten(1).T.numpy() for scale, code in codes.items()}
 
     def write(self) -> Graph:
         """inputs `condition`, `exemplar`, `exemplar_condition`; output `image`."""
@@ -100,17 +100,15 @@ class Network:
     def write_exemplar_encoder(self) -> None:
         graph, module = self.graph, self.generator.get_submodule
         signal_name = graph.op("Concat", "exemplar", "exemplar_condition", name="exemplar_signal", axis=1)
-        embeds = {scale: f"embed_kv{scale}" for scale in SCALES}
-        listeners = {scale: _spades(module(name), name) for scale, name in embeds.items()}
-        signal = Signal(graph, signal_name, listeners)
+        signal = Signal(graph, signal_name)
         levels = self.encoder(self.generator.encoder_kv, "encoder_kv", signal_name)
         kv, number = levels[4], 0
         for scale in SCALES:
-            signal.hear(scale)
             if scale < 4:
                 name = f"decoder_kv{scale + 1}{scale}"
                 kv = graph.op("Add", self.upsampled(name, kv), levels[scale], name=f"{name}.skip")
-            kv = self.spade_resnet_block(module(embeds[scale]), embeds[scale], signal, kv)
+            embed = f"embed_kv{scale}"
+            kv = self.spade_resnet_block(module(embed), embed, signal, kv, scale)
             tokens, unit = self.tokens(kv, scale)
             for layer, block in enumerate(self.generator.blocks(scale)):
                 with graph.scope(f"transformer_{scale}.{layer}"):
@@ -119,17 +117,15 @@ class Network:
 
     def write_frame_renderer(self) -> None:
         graph, module = self.graph, self.generator.get_submodule
-        listeners = {scale: self._frame_listeners(scale) for scale in SCALES}
-        signal = Signal(graph, "condition", listeners)
+        signal = Signal(graph, "condition")
         levels = self.encoder(self.generator.encoder_q, "encoder_q", "condition")
         q, fused, matches, number = levels[4], "", "", 0
         for scale in SCALES:
-            signal.hear(scale)
             if scale < 4:
                 name = f"decoder_q{scale + 1}{scale}"
                 q = graph.op("Add", self.upsampled(name, q), levels[scale], name=f"{name}.skip")
             embed = f"embed_q{scale}"
-            q = x = self.spade_resnet_block(module(embed), embed, signal, q)
+            q = x = self.spade_resnet_block(module(embed), embed, signal, q, scale)
             for layer, block in enumerate(self.generator.blocks(scale)):
                 name = f"transformer_{scale}.{layer}"
                 x, matches = self.attention_block(block, name, scale, number, signal, x, matches)
@@ -138,22 +134,13 @@ class Network:
                 # The published network fuses scale 1 by `embed_q1`, whose gamma and beta are there already.
                 embed = "embed_q1" if scale == 1 else f"embed_{scale}"
                 x = graph.op("Add", fused, x, name=f"{embed}.fusion")
-                x = self.spade_resnet_block(module(embed), embed, signal, x)
+                x = self.spade_resnet_block(module(embed), embed, signal, x, scale)
             if scale > 1:
                 fused = self.upsampled(f"decoder_{scale}{scale - 1}", x)
         out = graph.conv3x3(
             graph.reflected(x), *folding.plain(self.generator.decoder_10[0]), name="decoder_10"
         )
         graph.op("Tanh", out, name="tanh", outputs=["image"])
-
-    def _frame_listeners(self, scale: int) -> dict[str, SPADE]:
-        module = self.generator.get_submodule
-        spades = _spades(module(f"embed_q{scale}"), f"embed_q{scale}")
-        for layer, block in enumerate(self.generator.blocks(scale)):
-            spades[f"transformer_{scale}.{layer}.spade"] = block.spade
-        if scale in (3, 2):
-            spades |= _spades(module(f"embed_{scale}"), f"embed_{scale}")
-        return spades
 
     def encoder(self, encoder: FeatureGenerator, name: str, x: str) -> dict[int, str]:
         """Feature maps by scale."""
@@ -179,11 +166,14 @@ class Network:
             d = graph.conv3x3(graph.reflected(d), *folding.batch_normed(model[3], model[4]), name="conv_1")
             return graph.op("LeakyRelu", graph.op("Add", x, d), alpha=slope)
 
-    def spade_resnet_block(self, block: SPADEResnetBlock, name: str, signal: Signal, x: str) -> str:
+    def spade_resnet_block(
+        self, block: SPADEResnetBlock, name: str, signal: Signal, x: str, scale: int
+    ) -> str:
         graph, slope = self.graph, block.relu.weight.item()
         d = x
-        for layer, conv in enumerate((block.conv_0, block.conv_1)):
-            d = signal.modulate(f"{name}.norm_{layer}", d)
+        layers = ((block.norm_0, block.conv_0), (block.norm_1, block.conv_1))
+        for layer, (spade, conv) in enumerate(layers):
+            d = signal.modulate(spade, f"{name}.norm_{layer}", d, scale)
             d = graph.op("LeakyRelu", d, name=f"{name}.relu", alpha=slope)
             d = graph.conv3x3(graph.reflected(d), *folding.spectral(conv), name=f"{name}.conv_{layer}")
         return graph.op("LeakyRelu", graph.op("Add", x, d, name=f"{name}.sum"), name=name, alpha=slope)
@@ -208,22 +198,27 @@ class Network:
         return tokens, graph.op("Div", tokens, length, name="unit")
 
     def project(
-        self,
-        convs: list[torch.nn.Conv2d],
-        tokens: str,
-        pos: NDArray[np.float32] | None,
-        names: list[str] | None,
+        self, convs: list[torch.nn.Conv2d], tokens: str, scale: int, names: list[str] | None = None
     ) -> list[str]:
-        """1x1 convolutions of tokens (beside a position code) as one matrix product, split again."""
+        """1x1 convolutions of tokens, beside the position code where they see it, as one product split again.
+
+        What the position code contributes is left as a product of two small constants: any runtime folds it when it
+        loads the file, and stored folded it would be larger than the weights.
+        """
         graph, widths = self.graph, [conv.out_channels for conv in convs]
-        weight, constant = folding.projection(
-            convs, convs[-1].in_channels - (0 if pos is None else pos.shape[0]), pos
-        )
-        product = graph.op("MatMul", tokens, graph.constant(weight, "projection.weight"), name="projection")
-        constant_name = graph.constant(constant, "projection.constant")
+        weights, pos_weight = folding.projection(convs, self.config.channels(scale))
+        offset = graph.constant(weights.bias, "projection.bias")
+        if len(pos_weight):
+            code = graph.constant(self.positions[scale], f"position_code{scale}")
+            product = graph.op(
+                "MatMul", code, graph.constant(pos_weight, "projection.position"), name="position"
+            )
+            offset = graph.op("Add", product, offset, name="position_offset")
+        matrix = graph.constant(weights.weight, "projection.weight")
+        product = graph.op("MatMul", tokens, matrix, name="projection")
         if len(convs) == 1:
-            return [graph.op("Add", product, constant_name, outputs=names)]
-        both = graph.op("Add", product, constant_name, name="projected")
+            return [graph.op("Add", product, offset, name="projected", outputs=names)]
+        both = graph.op("Add", product, offset, name="projected")
         if names is None:
             return graph.split(both, widths, axis=2)
         graph.op("Split", both, graph.constant(widths), outputs=names, axis=2)
@@ -232,8 +227,8 @@ class Network:
     def keys_and_values(
         self, block: AttentionBlock, scale: int, tokens: str, unit: str, names: list[str]
     ) -> None:
-        self.project([block.g, block.g_prune], unit, self.positions[scale], names[:2])
-        self.project([block.h], tokens, None, names[2:])
+        self.project([block.g, block.g_prune], unit, scale, names[:2])
+        self.project([block.h], tokens, scale, names[2:])
 
     def attention_block(
         self, block: AttentionBlock, name: str, scale: int, number: int, signal: Signal, x: str, matches: str
@@ -243,7 +238,7 @@ class Network:
         height, width = self.height // 2 ** (scale - 1), self.width // 2 ** (scale - 1)
         with graph.scope(name):
             _, unit = self.tokens(x, scale)
-            queries = self.project([block.f, block.f_prune], unit, self.positions[scale], None)
+            queries = self.project([block.f, block.f_prune], unit, scale)
             inputs = [*queries, *cut_tensors(number)]
             if scale == 4:
                 attended, confidence, matches = self.dense_attention(inputs, block.f.out_channels)
@@ -255,7 +250,7 @@ class Network:
             )
             doubt = graph.op("Sub", graph.constant(1.0), confidence)
             doubt = graph.reshape(doubt, [0, 1, height, width], name="doubt")
-        modulated = signal.modulate(f"{name}.spade", x)
+        modulated = signal.modulate(block.spade, f"{name}.spade", x, scale)
         with graph.scope(name):
             mixed = graph.op("Add", attended, graph.op("Mul", doubt, modulated))
             mixed = positional_norm(graph, graph.op("Add", mixed, x, name="mixed"), channels)
@@ -300,7 +295,3 @@ class Network:
             aot=1,
         )
         return outputs[0], outputs[1], outputs[2]
-
-
-def _spades(block: SPADEResnetBlock, name: str) -> dict[str, SPADE]:
-    return {f"{name}.norm_0": block.norm_0, f"{name}.norm_1": block.norm_1}

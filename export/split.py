@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx.utils import Extractor
 
 from dynast_deploy.errors import DynastError
 
@@ -81,14 +80,45 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
 
 def halves(model: onnx.ModelProto, info: ModelInfo) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """The exemplar encoder (-> cut tensors) and the frame renderer (condition, cut tensors -> image)."""
-    encoder = _extract(model, list(ENCODER_INPUTS), info.cut_tensors)
-    renderer = _extract(model, [*RENDERER_INPUTS, *info.cut_tensors], list(RENDERER_OUTPUTS))
+    encoder = extract(model, list(ENCODER_INPUTS), info.cut_tensors)
+    renderer = extract(model, [*RENDERER_INPUTS, *info.cut_tensors], list(RENDERER_OUTPUTS))
     return encoder, renderer
 
 
-def _extract(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
-    half = Extractor(model).extract_model(inputs, outputs)
+def extract(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
+    """The part of `model` that computes `outputs` from `inputs`, with its functions and metadata.
+
+    Copies only what that part needs: `onnx.utils.Extractor` copies the whole model several times over on the way, which
+    at the published size is the peak of a process's memory.
+    """
+    graph = model.graph
+    makers = {name: node for node in graph.node for name in node.output if name}
+    needed, pending = set(inputs), [name for name in outputs if name not in inputs]
+    kept: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        if name in makers:
+            kept.add(makers[name].output[0])
+            pending += [source for source in makers[name].input if source]
+    values = {value.name: value for value in [*graph.input, *graph.output, *graph.value_info]}
+    half = onnx.ModelProto()
+    half.ir_version, half.producer_name = model.ir_version, model.producer_name
+    half.producer_version = model.producer_version
+    half.opset_import.extend(model.opset_import)
+    half.functions.extend(model.functions)
     half.metadata_props.extend(model.metadata_props)
+    half.graph.name = graph.name
+    half.graph.node.extend(node for node in graph.node if node.output[0] in kept)
+    half.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in needed)
+    half.graph.input.extend(values[name] for name in inputs)
+    half.graph.output.extend(values[name] for name in outputs)
+    outside = {*inputs, *outputs}
+    half.graph.value_info.extend(
+        value for value in graph.value_info if value.name in needed and value.name not in outside
+    )
     return half
 
 

@@ -27,11 +27,11 @@ def build_model(
 ) -> onnx.ModelProto:
     """The whole network as one model: inputs and output as `Generator`, batch sizes N and E dynamic."""
     import onnx
+    from onnx import TensorProto, helper
+
     from dynast_deploy.export.attention_functions import DOMAIN, OPSET, attention_functions
     from dynast_deploy.export.network import Network, cut_tensors
     from dynast_deploy.export.split import ModelInfo
-    from onnx import TensorProto, helper
-
     from dynast_deploy.version import __version__
 
     config = generator.config
@@ -64,7 +64,7 @@ def build_model(
         inputs,
         [tensor("image", "N", 3, height, width)],
         list(graph.initializers.values()),
-        value_info=cuts,
+        value_info=[*cuts, *graph.value_info.values()],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
     model = helper.make_model(
@@ -120,10 +120,10 @@ def export(
     import os
 
     import onnx
-    from dynast_deploy.export.self_check import difference
-    from dynast_deploy.export.split import sha256
 
     from dynast_deploy.checkpoint import load_generator
+    from dynast_deploy.export.self_check import difference
+    from dynast_deploy.export.split import sha256
 
     if not output.parent.is_dir():
         raise DynastError(f"{output}: the folder {output.parent} does not exist")

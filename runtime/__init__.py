@@ -1,1 +1,44 @@
-"""Running engines: ONNX Runtime, PyTorch, exemplars, video pipeline, `dynast-run`."""
+"""Running engines: ONNX Runtime and PyTorch behind one interface, the video pipeline, `dynast-run`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynast_deploy.errors import DynastError
+
+if TYPE_CHECKING:
+    from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo
+
+__all__ = ["EncodedExemplar", "Engine", "EngineInfo", "load_engine"]
+
+
+def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int | None = None) -> Engine:
+    """The engine in a file: `.onnx` runs on ONNX Runtime, `.pth` and `.pt` on PyTorch.
+
+    `device` is "auto", "cpu" or "cuda"; `threads` bounds the CPU threads of one operator. Raises DynastError if the
+    file is missing, damaged or of another kind, or if what it needs to run is not installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DynastError(f"{path}: no such engine file")
+    if path.suffix == ".onnx":
+        from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(path, device, threads)
+    if path.suffix in (".pth", ".pt"):
+        from dynast_deploy.runtime.torch_engine import TorchEngine
+
+        return TorchEngine(path, device, threads)
+    raise DynastError(
+        f"{path}: not an engine this version runs; it takes .onnx (from export/to_onnx.py) and .pth checkpoints"
+    )
+
+
+def __getattr__(name: str) -> type:
+    if name in ("EncodedExemplar", "Engine", "EngineInfo"):
+        from dynast_deploy.runtime import engine
+
+        return getattr(engine, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -38,14 +38,16 @@ class Orientation:
         return (height, width) if self.transpose else (width, height)
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
-        """Turn `picture` [H, W, C] upright; the result is contiguous, and `picture` itself where nothing turns."""
+        """Turn `picture` uint8 [H, W, 3] upright; the result is `picture` itself where nothing turns."""
+        import cv2  # ten times as fast at this as copying a transposed view
+
         if self.transpose:
-            picture = picture.transpose(1, 0, 2)
-        if self.mirror_columns:
-            picture = picture[:, ::-1]
-        if self.mirror_rows:
-            picture = picture[::-1]
-        return np.ascontiguousarray(picture)
+            picture = cv2.transpose(picture)
+        if self.mirror_rows and self.mirror_columns:
+            picture = cv2.flip(picture, -1)
+        elif self.mirror_rows or self.mirror_columns:
+            picture = cv2.flip(picture, 1 if self.mirror_columns else 0)
+        return picture
 
 
 def square_pixel_size(width: int, height: int, pixel_aspect: Fraction | None) -> tuple[int, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dynast_deploy.runtime.even_samples import EvenSamples
 from dynast_deploy.runtime.timestamps import ForwardClock
+from dynast_deploy.runtime.video_file import may_restart
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -50,12 +52,16 @@ class Sound:
             self._tick = source.time_base or Fraction(1, 90_000)
             self.codec: str = source.codec_context.codec.canonical_name
             """Name of the source's codec, such as "aac"."""
-            self.is_copied = self.codec in copied
+            self.is_copied = self.codec in copied and _can_be_copied(path, source.index, output.format.name)
             """Whether packets are passed on unchanged."""
             self._rate: int = source.codec_context.sample_rate or 48000
             if self.is_copied:
                 self._stream: AudioStream = output.add_stream_from_template(source)
             else:
+                try:
+                    source.codec_context.open(strict=False)
+                except av.error.FFmpegError as error:
+                    raise ValueError(f"the sound of {path} has a damaged header") from error
                 self._rate = 48000 if encoder == "libopus" or self._rate not in _AAC_RATES else self._rate
                 channels = source.codec_context.channels
                 layout = {1: "mono", 6: "5.1"}.get(channels, "stereo")
@@ -72,8 +78,8 @@ class Sound:
         """Packets left out so far because they could not be read, decoded or stored."""
         self._offset = Fraction(0)
         self._timed = self._timed_packets()
-        self._next: tuple[Fraction, Packet] | None = next(self._timed, None)
-        self._frame_clock = ForwardClock()
+        self._next: tuple[Fraction, Fraction, Packet] | None = next(self._timed, None)
+        self._frame_clock = ForwardClock(may_restart=may_restart(self._container))
         self._frame_length = Fraction(0)
 
     @property
@@ -93,10 +99,10 @@ class Sound:
     def write_until(self, time: Fraction | None) -> None:
         """Write all packets that start before `time` (seconds after the offset), or all there are for None."""
         while self._next is not None and (time is None or self._next[0] - self._offset < time):
-            start, packet = self._next
+            start, length, packet = self._next
             self._next = next(self._timed, None)
             if self.is_copied:
-                self._copy(start, packet)
+                self._copy(start, length, packet)
             else:
                 self._encode(packet)
 
@@ -112,12 +118,17 @@ class Sound:
         """Close the source; safe to call again."""
         self._container.close()
 
-    def _timed_packets(self) -> Iterator[tuple[Fraction, Packet]]:
-        from av.error import InvalidDataError
+    def _timed_packets(self) -> Iterator[tuple[Fraction, Fraction, Packet]]:
+        """Packets with their times and lengths in seconds."""
+        from av.error import FFmpegError
 
-        clock = ForwardClock()
+        clock = ForwardClock(may_restart=may_restart(self._container))
+        length = Fraction(1, 50)
+        last: Fraction | None = None
         tick = self._tick
         expected: Fraction | None = None
+        samples = self._source.codec_context.frame_size if self.is_copied else 0
+        block = Fraction(samples, self._rate)
         failed = 0
         while failed < _MOST_FAILED_READS:
             try:
@@ -125,11 +136,7 @@ class Sound:
                     failed = 0
                     if not packet.size:
                         continue
-                    samples = self._source.codec_context.frame_size
-                    length = Fraction(1, 50)
-                    if samples and self.is_copied:
-                        length = Fraction(samples, self._rate)
-                    elif packet.duration:
+                    if packet.duration:
                         length = packet.duration * tick
                     stamp = packet.pts if packet.pts is not None else packet.dts
                     stated = None if stamp is None else stamp * tick
@@ -138,24 +145,29 @@ class Sound:
                     if stated is not None and expected is not None and abs(stated - expected) <= tick:
                         stated = expected
                     time = clock.stamp(stated, length)
-                    expected = time + length
-                    yield time, packet
+                    if not packet.duration and last is not None:
+                        length = time - last
+                    expected = time + (block or length)
+                    last = time
+                    yield time, length, packet
                 return
-            except (InvalidDataError, IndexError):
+            except (FFmpegError, IndexError):
                 self.damaged += 1
                 failed += 1
 
-    def _copy(self, start: Fraction, packet: Packet) -> None:
-        from av.error import InvalidDataError
+    def _copy(self, start: Fraction, length: Fraction, packet: Packet) -> None:
+        from av.error import FFmpegError
 
-        duration = (packet.duration or 0) * packet.time_base
         packet.stream = self._stream
         packet.time_base = Fraction(1, self._rate)
         packet.pts = packet.dts = round((start - self._offset) * self._rate)
-        packet.duration = round(duration * self._rate)
+        # Matroska may leave it out, and MP4 drops a last packet that lasts no time.
+        packet.duration = max(1, round(length * self._rate))
         try:
             self._output.mux(packet)
-        except InvalidDataError:
+        except OSError:
+            raise
+        except FFmpegError:
             self.damaged += 1
 
     def _encode(self, packet: Packet | None) -> None:
@@ -164,9 +176,7 @@ class Sound:
 
         try:
             frames = self._source.codec_context.decode(packet)
-        except FFmpegError as error:
-            if isinstance(error, MemoryError):
-                raise
+        except FFmpegError:
             self.damaged += 1
             return
         for frame in frames:
@@ -178,3 +188,23 @@ class Sound:
             frame.time_base = Fraction(1, frame.sample_rate)
             for samples in self._resampler.push(frame):
                 self._output.mux(self._stream.encode(samples))
+
+
+def _can_be_copied(path: Path, index: int, muxer: str) -> bool:
+    """Whether the first packet of a stream makes a whole file of its own, in memory.
+
+    A damaged header would otherwise show only when the output is completed, and take the pictures with it.
+    """
+    import av
+
+    try:
+        with av.open(str(path.absolute())) as source, av.open(BytesIO(), "w", format=muxer) as trial:
+            copy = trial.add_stream_from_template(source.streams[index])
+            for packet in source.demux(source.streams[index]):
+                if packet.size:
+                    packet.stream = copy
+                    trial.mux(packet)
+                    break
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True

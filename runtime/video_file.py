@@ -34,6 +34,8 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
         container = av.open(str(path.absolute()), metadata_errors="replace")
     except PermissionError as error:
         raise DynastError(f"{path} cannot be read: permission denied") from error
+    except av.error.EOFError as error:
+        raise DynastError(f"{path} ends before its first frame; record or copy it again") from error
     except av.error.FFmpegError as error:
         if lacks_mp4_index(path):
             raise DynastError(
@@ -46,6 +48,11 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     except BaseException:
         container.close()
         raise
+
+
+def may_restart(container: InputContainer) -> bool:
+    """Whether the clock of this format may start again within one file, and its length is a guess (MPEG streams)."""
+    return container.format.name in ("mpeg", "mpegts")
 
 
 def _main_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -72,6 +79,7 @@ def _is_cover(stream: VideoStream) -> bool:
 def lacks_mp4_index(path: Path) -> bool:
     """Whether `path` is an MP4 or MOV file (ISO/IEC 14496-12) without a `moov` box at its top level."""
     kinds: list[bytes] = []
+    end = path.stat().st_size
     with path.open("rb") as file:
         while len(kinds) < 64 and len(header := file.read(8)) == 8:
             size, kind = int.from_bytes(header[:4], "big"), header[4:]
@@ -79,7 +87,8 @@ def lacks_mp4_index(path: Path) -> bool:
             if size == 1:
                 size, used = int.from_bytes(file.read(8), "big"), 16
             kinds.append(kind)
-            if size < used:  # 0 means "to the end of the file"
+            next_box = file.tell() + size - used
+            if size < used or next_box >= end:  # a size of 0 means "to the end of the file"
                 break
-            file.seek(size - used, 1)
+            file.seek(next_box)
     return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds

@@ -14,8 +14,8 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
-from dynast_deploy.runtime.timestamps import ForwardClock
-from dynast_deploy.runtime.video_file import open_video
+from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
+from dynast_deploy.runtime.video_file import may_restart, open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -51,7 +51,8 @@ class VideoReader:
     BT.709 from 720 lines or 1280 columns up and BT.601 below. All have the size of the first: a stream that
     changes its size is scaled. High dynamic range is not tone-mapped.
 
-    Damaged packets are skipped and counted. Times only go forward (see `ForwardClock`).
+    Damaged packets are skipped and counted; damage in the very last ones can cost as many frames as there are
+    decoding threads, because PyAV gives up what the decoder still holds. Times only go forward (see `ForwardClock`).
 
     Raises DynastError as `video_file.open_video` does, and for a file whose video has no frame that can be decoded.
     """
@@ -79,7 +80,7 @@ class VideoReader:
         self.has_audio = bool(self._container.streams.audio)
         """Whether there is a sound stream."""
         self._stated_end, self._ends_with_pictures = _stated_end(self._container, self._stream)
-        self._clock = ForwardClock()
+        self._clock = ForwardClock(may_restart=may_restart(self._container))
         self._reformatter = VideoReformatter()
         self._closed = False
         self._count = 0
@@ -129,7 +130,9 @@ class VideoReader:
                     self.missing = self._shortfall()
                 raise
         step = self._step()
-        duration = (stored.duration or 0) * self.time_base or step
+        duration = (stored.duration or 0) * self.time_base
+        if not 0 < duration <= LONGEST_STILL:
+            duration = step
         time = self._clock.stamp(self._stated_time(stored), step)
         if self._start is None:
             self._start = time
@@ -160,16 +163,14 @@ class VideoReader:
         for packet in self._packets():
             try:
                 frames = self._stream.decode(packet)
-            except FFmpegError as error:
-                if isinstance(error, MemoryError):
-                    raise
+            except FFmpegError:
                 self.damaged += 1
             else:
                 yield from frames
 
     def _packets(self) -> Iterator[Packet | None]:
         """The packets of the video stream, then None, which makes the decoder give out what it holds back."""
-        from av.error import InvalidDataError
+        from av.error import FFmpegError
 
         failed = 0
         while failed < _MOST_FAILED_READS:
@@ -185,7 +186,9 @@ class VideoReader:
                     if packet.stream_index == self._stream.index:
                         yield packet
                 break
-            except (InvalidDataError, IndexError):
+            except OSError as error:
+                raise DynastError(f"{self.path} cannot be read any further: {error.strerror}") from error
+            except (FFmpegError, IndexError):
                 # PyAV raises the second where damage in a transport stream looks like one more stream.
                 self.damaged += 1
                 failed += 1
@@ -238,13 +241,13 @@ class VideoReader:
     def _no_frames(self) -> str:
         if self.damaged:
             return f"{self.path} holds no frame that can be decoded ({self.damaged} packets are damaged); copy it again"
-        return f"{self.path} has a video stream without a single frame; record or copy it again"
+        return f"{self.path} ends before its first frame; record or copy it again"
 
 
 def _rate(stream: VideoStream) -> Fraction | None:
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    # Some headers give the clock's ticks a second as the rate.
-    return next((rate for rate in rates if rate and rate <= 1000), None)
+    # Some headers give the clock's ticks a second as the rate, and damaged ones anything.
+    return next((rate for rate in rates if rate and 1 / LONGEST_STILL <= rate <= 1000), None)
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
@@ -255,6 +258,8 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
 
 def _stated_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction | None, bool]:
     """When the file says that it ends, in seconds of its clock, and whether it says so of its pictures alone."""
+    if may_restart(container):
+        return None, False
     if stream.duration is not None and stream.time_base is not None:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base, True
     if (tag := _seconds(stream.metadata.get("DURATION", ""))) is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+# Writes that fail one after the other before the fault is no longer put down to damaged sound.
+_MOST_FAILED_WRITES = 100
 # Beyond this H.264 encoders refuse.
 _LARGEST_SIDE = 16384
 
@@ -61,7 +63,8 @@ class VideoWriter:
     where the source's clock is no finer than 1/1000000 s, and rounded to the millisecond by MKV and WebM.
 
     The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes
-    on leaving normally and removes the unfinished file on an exception.
+    on leaving normally and removes the unfinished file on an exception; to keep what is done when the user presses
+    Ctrl-C, catch KeyboardInterrupt inside it and call `finish(cut_sound=True)`.
 
     Raises DynastError for an unknown suffix, a missing or read-only folder, a path that is the source itself, a
     picture size that cannot be encoded, and later when the disk fills up.
@@ -98,6 +101,7 @@ class VideoWriter:
         self._last_tick = -1
         self._last_time: Fraction | None = None
         self._end = Fraction(0)
+        self._failed = 0
         self._durations: dict[int, int] = {}
         self._sound: Sound | None = None
         self._open = True
@@ -116,7 +120,7 @@ class VideoWriter:
             self.abort()
             if isinstance(error, av.error.FFmpegError):
                 raise DynastError(
-                    f"{self.path}: {width}x{height} pictures cannot be encoded ({error.strerror})"
+                    f"{self.path}: a video of {width}x{height} pictures cannot be begun ({error.strerror})"
                 ) from error
             raise
 
@@ -278,11 +282,24 @@ class VideoWriter:
         self._mux(self._video.encode(frame))
 
     def _mux(self, packets: list[Packet]) -> None:
+        from av.error import FFmpegError
+
         for packet in packets:
             # Containers work durations out from the distance of two packets; the last one has only its own.
             if packet.pts is not None:
                 packet.duration = self._durations.pop(packet.pts, packet.duration)
-            self._output.mux(packet)
+            try:
+                self._output.mux(packet)
+            except OSError:
+                raise
+            except FFmpegError:
+                # The container takes sound and pictures from one queue, and only copied sound can be damaged.
+                self._failed += 1
+                if self._sound is None or not self._sound.is_copied or self._failed > _MOST_FAILED_WRITES:
+                    raise
+                self._sound.damaged += 1
+            else:
+                self._failed = 0
 
 
 def _container(path: Path) -> _Container:

@@ -25,7 +25,7 @@ def plain_pose_condition(
     """uint8 [20, H, W]; keypoints [18, 2] with NaN where not seen, image_size (width, height), size (height,
     width)."""
     width, height = image_size
-    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas: np.ndarray = np.zeros((height, width, 3), np.uint8)
     seen = ~np.isnan(keypoints).any(axis=1)
     for index in range(18):
         if seen[index]:
@@ -40,7 +40,7 @@ def plain_pose_condition(
             centre = (int(np.mean([x0, x1])), int(np.mean([y0, y1])))
             length = ((y0 - y1) ** 2 + (x0 - x1) ** 2) ** 0.5
             angle = int(math.degrees(math.atan2(y0 - y1, x0 - x1)))
-            outline = cv2.ellipse2Poly(centre, (int(length / 2), 4), angle, 0, 360, 1)
+            outline = np.asarray(cv2.ellipse2Poly(centre, (int(length / 2), 4), angle, 0, 360, 1))
             painted = canvas.copy()
             cv2.fillConvexPoly(painted, outline, colour)
             canvas = cv2.addWeighted(canvas, 0.4, painted, 0.6, 0)

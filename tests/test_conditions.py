@@ -117,9 +117,13 @@ class TestPose:
         assert message in str(error.value)
 
 
-@given(data=st.data(), height=st.integers(1, 40), width=st.integers(1, 900))
+@given(data=st.data(), height=st.integers(1, 40), width=st.integers(1, 900), upright=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_distances_continue_exactly_outside_the_box(data: st.DataObject, height: int, width: int) -> None:
+def test_distances_continue_exactly_outside_the_box(
+    data: st.DataObject, height: int, width: int, upright: bool
+) -> None:
+    if upright:
+        height, width = width, height
     left, right = sorted(data.draw(st.tuples(st.integers(0, width - 1), st.integers(0, width - 1))))
     top, bottom = sorted(data.draw(st.tuples(st.integers(0, height - 1), st.integers(0, height - 1))))
     box = Box(left, top, right + 1, bottom + 1)
@@ -248,10 +252,11 @@ class TestDraw:
             draw_condition(condition)
 
 
-def test_importing_conditions_imports_nothing_heavy() -> None:
+def test_importing_conditions_and_keypoints_imports_nothing_heavy() -> None:
+    heavy = ["torch", "scipy", "skimage", "onnx", "onnxruntime", "mediapipe", "av"]
     code = (
-        "import sys, dynast_deploy.conditions; "
-        "print([m for m in ('torch', 'scipy', 'skimage', 'onnx', 'av') if m in sys.modules])"
+        "import sys, dynast_deploy.conditions, dynast_deploy.keypoints; "
+        f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -58,7 +58,7 @@ class TestSkeletons:
         assert not to_openpose18(points)[1].any()
 
     def test_another_number_is_refused(self) -> None:
-        with pytest.raises(DynastError, match="21 keypoints are no skeleton"):
+        with pytest.raises(DynastError, match="21 keypoints are no known skeleton"):
             to_openpose18(body(21))
 
 
@@ -67,6 +67,7 @@ class TestJson:
         for number in (10, 9, 2):
             write_json(tmp_path / f"walk{number}_keypoints.json", frame(body(at=number)))
         (tmp_path / "notes.txt").write_text("not a frame")
+        (tmp_path / ".walk3.json").write_text("a file manager's own")
         poses = read_poses(tmp_path)
         expected = [body(at=number) for number in (2, 9, 10)]
         np.testing.assert_array_equal(poses.keypoints, expected)
@@ -149,7 +150,7 @@ class TestJson:
             ("\x00\xff", "not whole JSON"),
             ("[" * 100_000, "not whole JSON"),
             ('{"people": [{"pose_keypoints_2d": [NaN]}]}', "NaN is no number"),
-            ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "person 0: 3 numbers of keypoints"),
+            ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "person 0: 3 numbers; keypoints have 3 each"),
             ('{"people": [{"pose_keypoints_2d": ["1", 2, 3]}]}', "no flat list of numbers"),
             ('{"people": [{"pose_keypoints_2d": [[1, 2], 3]}]}', "no flat list of numbers"),
             ('{"people": [{"pose_keypoints_2d": [1e999' + ", 1" * 53 + "]}]}", "infinite"),
@@ -248,7 +249,7 @@ class TestNpz:
             ({"poses": np.zeros((2, 18, 3))}, "no array `keypoints`"),
             ({"keypoints": np.zeros((2, 54))}, "[2, 54]"),
             ({"keypoints": np.zeros((2, 18, 4))}, "[2, 18, 4]"),
-            ({"keypoints": np.zeros((2, 21, 3))}, "21 keypoints are no skeleton"),
+            ({"keypoints": np.zeros((2, 21, 3))}, "21 keypoints are no known skeleton"),
             ({"keypoints": np.zeros((0, 18, 3))}, "no frame"),
             ({"keypoints": np.array([[["a"] * 3] * 18])}, "numbers"),
             ({"keypoints": np.array([[[1.0, np.inf, 1.0]] * 18])}, "frame 0: a keypoint is infinite"),

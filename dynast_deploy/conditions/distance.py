@@ -33,27 +33,31 @@ def write_distance_map(background: np.ndarray, box: Box, out: np.ndarray) -> Non
         box: Where `background` lies in the picture; inside it altogether.
         out: uint8 [H, W], written: `min(distance // 3, 255)`, or 255 everywhere where nothing was drawn.
 
-    The distance transform runs inside the box only. From outside it, every way to the nearest drawn pixel
-    may go through the nearest pixel of the box, since city-block distances add up: the map is continued by
+    The distance transform runs inside the box only. From outside it, every way to the nearest drawn pixel may
+    go through the nearest pixel of the box, since city-block distances add up: the map is continued by
     |dx| + |dy|, exactly.
     """
     if background.all():
         out.fill(FAR)
         return
-    height, width = out.shape
+    width = out.shape[1]
     inside = cv2.distanceTransform(background, cv2.DIST_L1, 3).astype(np.uint16)
-    distance = cv2.copyMakeBorder(
-        inside, box.top, height - box.bottom, box.left, width - box.right, cv2.BORDER_REPLICATE
-    )
-    distance += _steps_outside(box.top, box.bottom, height)[:, None]
-    distance += _steps_outside(box.left, box.right, width)
-    np.floor_divide(distance, 3, out=distance)
-    np.minimum(distance, FAR, out=out, casting="unsafe")
+    beside = cv2.copyMakeBorder(inside, 0, 0, box.left, width - box.right, cv2.BORDER_REPLICATE)
+    beside[:, : box.left] += np.arange(box.left, 0, -1, dtype=np.uint16)
+    beside[:, box.right :] += np.arange(1, width - box.right + 1, dtype=np.uint16)
+    np.minimum(beside // 3, FAR, out=out[box.top : box.bottom], casting="unsafe")
+    _continue_rows(beside[0], out[: box.top][::-1])
+    _continue_rows(beside[-1], out[box.bottom :])
 
 
-def _steps_outside(first: int, end: int, length: int) -> np.ndarray:
-    """uint16 [length]: how far each coordinate lies outside `first <= x < end`."""
-    steps = np.zeros(length, np.uint16)
-    steps[:first] = np.arange(first, 0, -1)
-    steps[end:] = np.arange(1, length - end + 1)
-    return steps
+def _continue_rows(nearest: np.ndarray, out: np.ndarray) -> None:
+    """Write the rows that follow the one of distances `nearest`, uint16 [W], to `out`, uint8 [rows, W].
+
+    (d + k) // 3 is (d + k % 3) // 3 + k // 3: three rows are divided, and the others follow from them by
+    adding within 8 bits.
+    """
+    steps = np.arange(1, len(out) + 1)
+    thirds = np.minimum((nearest + np.arange(3, dtype=np.uint16)[:, None]) // 3, FAR).astype(np.uint8)
+    more = np.minimum(steps // 3, FAR).astype(np.uint8)[:, None]
+    np.minimum(thirds[steps % 3], FAR - more, out=out)
+    out += more

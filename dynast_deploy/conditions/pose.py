@@ -91,7 +91,7 @@ def _seen_points(keypoints: np.ndarray) -> list[tuple[float, float] | None]:
     seen = ~np.isnan(points[:, :2]).any(axis=1)
     if points.shape[1] == 3:
         # A score of NaN says nothing about the place, so only a stated 0 hides the point.
-        seen &= points[:, 2] != 0
+        seen &= ~(points[:, 2] <= 0)
     far = seen & (np.abs(points[:, :2]) > MAX_COORDINATE).any(axis=1)
     if far.any():
         which = int(far.argmax())

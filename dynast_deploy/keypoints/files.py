@@ -47,11 +47,12 @@ def read_poses(path: str | os.PathLike[str]) -> Poses:
         return _assembled(_read_folder(path), path)
     if not path.is_file():
         raise DynastError(f"{path}: no such file or folder of poses")
-    if path.suffix == ".npz":
+    ending = path.suffix.lower()
+    if ending == ".npz":
         return _read_npz(path)
-    if path.suffix == ".json":
+    if ending == ".json":
         return _assembled(read_json(path), path)
-    if path.suffix == ".jsonl":
+    if ending == ".jsonl":
         return _assembled(read_json_lines(path), path)
     raise DynastError(f"{path}: poses come as .npz, .json, .jsonl, or a folder of OpenPose's JSON files")
 
@@ -94,7 +95,7 @@ def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:
 
 
 def _read_folder(folder: Path) -> list[Frame]:
-    files = sorted(folder.glob("*.json"), key=_natural_order)
+    files = sorted((file for file in folder.glob("*.json") if file.name[0] != "."), key=_natural_order)
     frames = []
     for file in files:
         found = read_json(file)
@@ -105,8 +106,8 @@ def _read_folder(folder: Path) -> list[Frame]:
 
 
 def _natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
-    parts = re.split(r"([0-9]+)", path.name)
-    numbered = [(int(part), "") if part.isdigit() else (-1, part) for part in parts if part]
+    parts = re.split(r"([0-9]+)", path.name)  # text and digits in turn
+    numbered = [(int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)]
     return numbered, path.name
 
 

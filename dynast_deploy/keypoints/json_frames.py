@@ -16,13 +16,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.skeletons import SKELETONS, to_openpose18
+from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The people of one frame, float64 [18, 3] each, and the (width, height) of its canvas where it is
-    stated."""
+    """The people of one frame, float64 [18, 3] each, and its (width, height) where that is stated."""
 
     people: list[np.ndarray] = field(default_factory=list)
     canvas: tuple[int, int] | None = None
@@ -76,12 +75,13 @@ def _frame(document: Any, where: str) -> Frame:
 
 
 def _pose(numbers: Any, where: str) -> np.ndarray:
-    lengths = ", ".join(f"{3 * size} ({name})" for size, name in SKELETONS.items())
     values = np.asarray(numbers) if _is_flat_list(numbers) else None
     if values is None or values.dtype.kind not in "if":
         raise DynastError(f"{where}: the keypoints are no flat list of numbers x, y, score, ...")
-    if len(values) not in [3 * size for size in SKELETONS]:
-        raise DynastError(f"{where}: {len(values)} numbers of keypoints; known are {lengths}")
+    if len(values) % 3 or len(values) // 3 not in SKELETONS:
+        raise DynastError(
+            f"{where}: {len(values)} numbers; keypoints have 3 each, and known are {KNOWN_SKELETONS}"
+        )
     if not np.isfinite(values).all():
         raise DynastError(f"{where}: a keypoint is infinite")
     return to_openpose18(values.reshape(-1, 3))

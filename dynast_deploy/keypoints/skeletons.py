@@ -7,7 +7,7 @@ import numpy as np
 from dynast_deploy.errors import DynastError
 
 NECK = 1
-SHOULDER_SCORE = 0.3
+SHOULDER_SCORE = np.float32(0.3)  # in the precision of most files: there a score of 0.3 is more than 0.3
 """Both shoulders of a skeleton without a neck must score above this for the neck to be put between them."""
 
 COCO17_ORDER = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)  # the neck's entry is replaced
@@ -16,6 +16,9 @@ COCO17_SHOULDERS = (5, 6)
 
 SKELETONS = {17: "COCO-17", 18: "OpenPose's COCO-18", 25: "BODY_25", 133: "COCO-WholeBody-133"}
 """Number of keypoints to the skeleton that has as many."""
+
+KNOWN_SKELETONS = ", ".join(f"{size} ({name})" for size, name in SKELETONS.items())
+"""The same in words, for messages."""
 
 
 def to_openpose18(points: np.ndarray) -> np.ndarray:
@@ -31,8 +34,7 @@ def to_openpose18(points: np.ndarray) -> np.ndarray:
     if count == 25:
         return points[..., BODY25_ORDER, :].astype(np.float64)
     if count not in SKELETONS:
-        known = ", ".join(f"{size} ({name})" for size, name in SKELETONS.items())
-        raise DynastError(f"{count} keypoints are no skeleton that is known here; known are {known}")
+        raise DynastError(f"{count} keypoints are no known skeleton; known are {KNOWN_SKELETONS}")
     pose = points[..., COCO17_ORDER, :].astype(np.float64)
     shoulders = points[..., COCO17_SHOULDERS, :]
     neck = np.asarray(shoulders.mean(axis=-2))

@@ -17,7 +17,7 @@ from dynast_deploy.checkpoint import generator_state, load_state, read_checkpoin
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
-from dynast_deploy.training.losses import coordinates, match_loss, reconstruction_loss, warp_loss
+from dynast_deploy.training.losses import reconstruction_loss, warp_loss
 from dynast_deploy.training.pairs import MarionettePairs, Pair
 
 
@@ -37,7 +37,7 @@ class TrainingConfig:
     ema: float = 0.998
     reconstruction: float = 1.0
     warp: float = 1.0
-    match: float = 2.0
+    surface: float = 1.0
     gradient_limit: float = 5.0
     seed: int = 0
     workers: int = 1
@@ -59,9 +59,9 @@ def train(
             state["pos_embed"], generator.pos_embed.shape[-2:], mode="bilinear", align_corners=True
         )
         load_state(generator, state, str(start_from))
-    use_fast_attention(generator)
     average = copy.deepcopy(generator).eval()
-    optimiser = torch.optim.Adam(generator.parameters(), config.learning_rate, betas=(0.9, 0.99))
+    use_fast_attention(generator)
+    optimiser = torch.optim.Adam(generator.parameters(), config.learning_rate, betas=(0.9, 0.99), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(step, config))
     batches = iter(
         DataLoader(
@@ -90,7 +90,7 @@ def train(
             update_average(average, generator, min(config.ema, step / (step + 10)))
             sums = {name: sums.get(name, 0.0) + float(term.detach()) for name, term in terms.items()}
             counted += 1
-            if step % 100 == 0 or step == config.steps:
+            if step % 50 == 0 or step == config.steps:
                 row = {"step": step, "seconds": round(time.monotonic() - started, 1)}
                 row |= {name: round(total / counted, 5) for name, total in sums.items()}
                 print(json.dumps(row), flush=True)
@@ -105,12 +105,12 @@ def train(
 def losses(generator: Generator, pair: Pair) -> dict[str, Tensor]:
     """Every term of the objective, by its name in `TrainingConfig`."""
     exemplar = generator.encode_exemplar(pair["exemplar"], pair["exemplar_condition"])
-    source = torch.cat([pair["exemplar"], coordinates(pair["exemplar"])], 1)
+    source = torch.cat([pair["exemplar"], pair["exemplar_surface"]], 1)
     image, attentions = generator.render_with_attention(exemplar, pair["condition"], source)
     return {
         "reconstruction": reconstruction_loss(image, pair["target"]),
         "warp": warp_loss(attentions, pair["target"]),
-        "match": match_loss(attentions, pair["correspondence"], pair["visible"]),
+        "surface": warp_loss(attentions, pair["target_surface"], first=3),
     }
 
 
@@ -125,8 +125,7 @@ def rate(step: int, config: TrainingConfig) -> float:
 @torch.no_grad()
 def update_average(average: Generator, generator: Generator, decay: float) -> None:
     """Exponential moving average of the parameters; buffers (running statistics, spectral vectors) are copied."""
-    for mean, parameter in zip(average.parameters(), generator.parameters(), strict=True):
-        mean.lerp_(parameter, 1 - decay)
+    torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - decay)
     for mean, buffer in zip(average.buffers(), generator.buffers(), strict=True):
         mean.copy_(buffer)
 

@@ -1,0 +1,71 @@
+"""Parts of a face from MediaPipe's face mesh (the extra `[pose]`), for the face condition.
+
+Approximate. The published conditions were made from masks drawn by hand; the mesh gives smooth outlines of
+skin, brows, eyes, nose, lips and mouth, and nothing of ears, glasses and hair. A face parser's masks are the
+better input.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints.mediapipe_pose import mediapipe_solutions
+
+# Landmarks of the mesh, from the picture's left to its right, for a face that looks at the camera.
+# fmt: off
+_UPPER_LIP_TOP = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+_UPPER_LIP_BOTTOM = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+_LOWER_LIP_TOP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+_LOWER_LIP_BOTTOM = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+
+OUTLINES = {
+    "skin": (
+        10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+        152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+    ),
+    "l_brow": (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
+    "r_brow": (336, 296, 334, 293, 300, 276, 283, 282, 295, 285),
+    "l_eye": (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
+    "r_eye": (362, 398, 384, 385, 386, 387, 388, 466, 263, 249, 390, 373, 374, 380, 381, 382),
+    "nose": (168, 122, 174, 198, 48, 64, 98, 97, 2, 326, 327, 294, 278, 420, 399, 351),
+    "u_lip": (*_UPPER_LIP_TOP, *reversed(_UPPER_LIP_BOTTOM)),
+    "mouth": (*_UPPER_LIP_BOTTOM, *reversed(_LOWER_LIP_TOP)),
+    "l_lip": (*_LOWER_LIP_TOP, *reversed(_LOWER_LIP_BOTTOM)),
+}
+# fmt: on
+"""Outline of each part in the mesh. `l_` is taken for the left of the picture, not of the person."""
+
+
+def face_masks(photo: np.ndarray) -> dict[str, np.ndarray]:
+    """Masks of the parts of the one face in a photo, for `face_condition`.
+
+    Args:
+        photo: uint8 [H, W, 3], RGB.
+
+    Returns:
+        Part name (keys of `OUTLINES`) to bool [H, W]. Parts overlap: the skin covers all of the face.
+
+    Raises DynastError where no face is found, or MediaPipe is not installed.
+    """
+    with mediapipe_solutions().face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1) as mesh:
+        found = mesh.process(np.ascontiguousarray(photo)).multi_face_landmarks
+    if not found:
+        raise DynastError(
+            "no face found in the picture: use one that shows a face from the front, "
+            "or give the masks of its parts"
+        )
+    height, width = photo.shape[:2]
+    points = np.array([(each.x * width, each.y * height) for each in found[0].landmark])
+    return masks_of_mesh(points, (height, width))
+
+
+def masks_of_mesh(points: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Bool [H, W] masks of every part from the mesh, float [468, 2] in pixels; `shape` is (H, W)."""
+    masks = {}
+    for part, outline in OUTLINES.items():
+        mask = np.zeros(shape, np.uint8)
+        cv2.fillPoly(mask, [np.rint(points[list(outline)]).astype(np.int32)], (1,))
+        masks[part] = mask.astype(bool)
+    return masks

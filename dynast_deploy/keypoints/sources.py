@@ -1,0 +1,124 @@
+"""Where poses come from: a file that the user names, one beside the video, the user's model, or MediaPipe."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints.files import find_sidecar, read_poses
+from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, mediapipe_is_installed
+from dynast_deploy.keypoints.pose_model import PoseModel
+from dynast_deploy.keypoints.poses import Poses, is_seen
+
+Source = TypeVar("Source", bound="PoseSource")
+
+
+class PoseSource:
+    """The poses of one picture or video, asked for frame by frame, in order; a context manager.
+
+    Attributes:
+        origin: Where they come from, for people to read.
+        poses: All of them, where they lie in a file; None where they are estimated from the frames.
+    """
+
+    origin: str
+    poses: Poses | None = None
+
+    def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
+        """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Free what the source holds; no pose may be asked for after that."""
+
+    def __enter__(self: Source) -> Source:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class FilePoses(PoseSource):
+    """Poses of a file or folder, scaled where it states another picture size."""
+
+    poses: Poses
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.poses = read_poses(path)
+        self.origin = str(path)
+
+    def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
+        if frame_index >= len(self.poses):
+            raise DynastError(
+                f"{self.origin} holds {len(self.poses)} poses and none for frame {frame_index} "
+                "(the first is 0): give one for each frame of the video"
+            )
+        here = Poses(self.poses.keypoints[frame_index : frame_index + 1], self.poses.picture_size)
+        return here.scaled_to((picture.shape[1], picture.shape[0])).keypoints[0]
+
+
+class ModelPoses(PoseSource):
+    """Poses from the user's own model, which follows one person."""
+
+    def __init__(self, model: PoseModel, origin: str) -> None:
+        self.origin = origin
+        self._model = model
+        self._last_seen: np.ndarray | None = None
+
+    def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
+        pose = self._model(picture, self._last_seen)
+        if is_seen(pose).any():
+            self._last_seen = pose
+        return pose
+
+
+class MediaPipePoses(PoseSource):
+    """Poses from MediaPipe, which follows one person."""
+
+    def __init__(self) -> None:
+        self.origin = "MediaPipe"
+        self._tracker = MediaPipePose()
+
+    def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
+        return self._tracker(picture)
+
+    def close(self) -> None:
+        self._tracker.close()
+
+
+def resolve_poses(
+    media_path: str | os.PathLike[str],
+    poses_path: str | os.PathLike[str] | None = None,
+    model_path: str | os.PathLike[str] | None = None,
+    channel_order: Literal["rgb", "bgr"] = "rgb",
+) -> PoseSource:
+    """The source of poses for a picture or video: the first of these that there is.
+
+    Args:
+        media_path: The picture or video; a file of poses beside it is found by its name (`find_sidecar`).
+        poses_path: The file or folder that the user named.
+        model_path: The user's own pose model in ONNX, which takes its channels in `channel_order`.
+
+    Order: `poses_path`, the file beside the video, `model_path`, MediaPipe where it is installed. Raises a
+    DynastError that lists the four where there is none of them.
+    """
+    if poses_path is not None:
+        return FilePoses(poses_path)
+    sidecar = find_sidecar(media_path)
+    if sidecar is not None:
+        return FilePoses(sidecar)
+    if model_path is not None:
+        return ModelPoses(PoseModel(model_path, channel_order), str(model_path))
+    if mediapipe_is_installed():
+        return MediaPipePoses()
+    stem = Path(media_path).stem
+    raise DynastError(
+        f"no poses for {media_path}. Give them with --poses (OpenPose JSON, JSONL or .npz), "
+        f"put them beside it as {stem}.poses.npz or {stem}.poses.json, "
+        "name a pose model with --pose-model (RTMPose, DWPose, ViTPose or YOLO pose, as .onnx), "
+        "or have them estimated by MediaPipe: pip install 'dynast-deploy[pose]'"
+    )

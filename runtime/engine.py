@@ -1,0 +1,86 @@
+"""What every engine is: an exemplar encoder and a frame renderer behind one small interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from dynast_deploy.config import Task
+from dynast_deploy.errors import DynastError
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine draws, and on what it runs.
+
+    channels: of a condition; height, width: of its pictures in pixels; backend: "onnxruntime" or "pytorch"; device:
+    "cpu" or "cuda"; attention: "native" (our operators) or "function" (standard operators).
+    """
+
+    source: str
+    task: Task | None
+    channels: int
+    height: int
+    width: int
+    backend: str
+    device: str
+    attention: str
+
+
+@dataclass(frozen=True)
+class EncodedExemplar:
+    """An exemplar as an engine keeps it, on its device; only the engine that made it can render with it."""
+
+    engine: Engine
+    tensors: Any
+    count: int
+
+
+class Engine(Protocol):
+    """Renders frames in the appearance of an encoded exemplar. Several exemplars may be kept and used in turn."""
+
+    info: EngineInfo
+
+    def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
+        """Encode once what stays the same for every frame.
+
+        exemplar `[E, 3, H, W]` float32 in -1..1 (RGB), exemplar_condition `[E, S, H, W]` float32 in 0..1, or uint8 in
+        0..255. E is 1, or the number of conditions that `render` will be given. Raises DynastError for other shapes.
+        """
+        ...
+
+    def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """Images `[N, 3, H, W]` float32 in -1..1 for conditions `[N, S, H, W]`, float32 in 0..1 or uint8 in 0..255.
+
+        Raises DynastError for other shapes, or an exemplar of another engine.
+        """
+        ...
+
+
+def network_input(name: str, array: np.ndarray, channels: int, info: EngineInfo) -> np.ndarray:
+    """`array` as contiguous float32 `[N, channels, H, W]`, uint8 divided by 255; DynastError if it does not fit."""
+    expected = (channels, info.height, info.width)
+    if array.ndim != 4 or array.shape[1:] != expected or not array.shape[0]:
+        raise DynastError(
+            f"{name} has shape {list(array.shape)}; {info.source} needs [N, {', '.join(map(str, expected))}]"
+        )
+    if array.dtype == np.uint8:
+        return np.divide(array, 255, dtype=np.float32)
+    if array.dtype.kind != "f":
+        raise DynastError(f"{name} is {array.dtype}; it must be float32, or uint8 for a condition")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def check_exemplar(engine: Engine, exemplar: EncodedExemplar, conditions: int) -> None:
+    """DynastError unless `engine` made the exemplar and it is one, or one for every condition."""
+    if exemplar.engine is not engine:
+        raise DynastError(
+            f"this exemplar was encoded by another engine ({exemplar.engine.info.source}); encode it with the one that "
+            "renders"
+        )
+    if exemplar.count not in (1, conditions):
+        raise DynastError(
+            f"{exemplar.count} exemplars for {conditions} conditions; give one, or one for each"
+        )

@@ -1,0 +1,160 @@
+"""`model.onnx` on ONNX Runtime, cut into exemplar encoder and frame renderer."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dynast_deploy.config import Task
+from dynast_deploy.errors import DynastError
+from dynast_deploy.export.split import ModelInfo, halves, load_model
+from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.runtime.cpu_graph import for_cpu
+from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
+
+if TYPE_CHECKING:
+    import onnx
+
+
+class OnnxRuntimeEngine:
+    """See `engine.Engine`. The exemplar's tensors stay on the device that computed them."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: str = "auto",
+        threads: int | None = None,
+        native_attention: bool = True,
+    ) -> None:
+        """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
+
+        Without `native_attention` the function bodies in the file run instead of our operators.
+        """
+        onnxruntime = import_onnxruntime()
+        model = load_model(path)
+        info = ModelInfo.read(model, str(path))
+        self._cuts = info.cut_tensors
+        self._device = choose_device(onnxruntime, device)
+        library = onnxruntime_library() if native_attention else None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        if library is not None:
+            options.register_custom_ops_library(str(library))
+        encoder, renderer = halves(model, info)
+        del model
+        self._encoder = self._session(onnxruntime, encoder, options, str(path))
+        del encoder
+        self._renderer = self._session(onnxruntime, renderer, options, str(path))
+        self.info = EngineInfo(
+            source=str(path),
+            task=Task(info.task) if info.task else None,
+            channels=info.channels,
+            height=info.height,
+            width=info.width,
+            backend="onnxruntime",
+            device=self._device,
+            attention="native" if library is not None else "function",
+        )
+
+    def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
+        picture = network_input("exemplar", exemplar, 3, self.info)
+        condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
+        if picture.shape[0] != condition.shape[0]:
+            raise DynastError(
+                f"{picture.shape[0]} exemplars have {condition.shape[0]} conditions; each needs its own"
+            )
+        binding = self._encoder.io_binding()
+        binding.bind_cpu_input("exemplar", picture)
+        binding.bind_cpu_input("exemplar_condition", condition)
+        for name in self._cuts:
+            binding.bind_output(name, self._device)
+        self._encoder.run_with_iobinding(binding)
+        return EncodedExemplar(self, dict(zip(self._cuts, binding.get_outputs(), strict=True)), len(picture))
+
+    def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        condition = network_input("condition", condition, self.info.channels, self.info)
+        check_exemplar(self, exemplar, len(condition))
+        binding = self._renderer.io_binding()
+        binding.bind_cpu_input("condition", condition)
+        for name, tensor in exemplar.tensors.items():
+            binding.bind_ortvalue_input(name, tensor)
+        binding.bind_output("image", "cpu")
+        self._renderer.run_with_iobinding(binding)
+        return binding.get_outputs()[0].numpy()
+
+    def _session(self, onnxruntime: Any, half: onnx.ModelProto, options: Any, source: str) -> Any:
+        providers = ["CPUExecutionProvider"]
+        if self._device == "cuda":
+            providers.insert(0, "CUDAExecutionProvider")
+        else:
+            half = for_cpu(half)
+        try:
+            session = onnxruntime.InferenceSession(half.SerializeToString(), options, providers=providers)
+        except Exception as error:  # ONNX Runtime raises plain classes of its own for every fault of a file
+            reason = str(error).strip().splitlines()[-1]
+            raise DynastError(f"{source}: ONNX Runtime cannot run this file ({reason})") from error
+        if self._device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
+            raise DynastError(
+                f"{source}: CUDA was asked for but ONNX Runtime could not start it (see `dynast doctor`); "
+                "install the CUDA and cuDNN it names, or use --device cpu"
+            )
+        return session
+
+
+def import_onnxruntime() -> Any:
+    """The module; DynastError that names the fix where neither or both of its packages are installed."""
+    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    if len(installed) == 2:
+        raise DynastError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; keep one: "
+            "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install onnxruntime (CPU) or onnxruntime-gpu (CUDA)"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        if installed:
+            raise DynastError(
+                f"{installed[0]} is installed but does not load ({error}); pip install --force-reinstall {installed[0]}"
+            ) from error
+        raise DynastError(
+            "running an .onnx engine needs ONNX Runtime: pip install onnxruntime (CPU) or onnxruntime-gpu (CUDA)"
+        ) from None
+    return onnxruntime
+
+
+def choose_device(onnxruntime: Any, device: str) -> str:
+    """ "cpu" or "cuda"; "auto" takes CUDA where the installed ONNX Runtime has it and a driver answers."""
+    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "auto":
+        return "cuda" if has_cuda and _driver_answers() else "cpu"
+    if device == "cuda" and not has_cuda:
+        raise DynastError(
+            "--device cuda: the installed ONNX Runtime has no CUDA; pip uninstall -y onnxruntime and "
+            "pip install onnxruntime-gpu, or use --device cpu"
+        )
+    if device not in ("cpu", "cuda"):
+        raise DynastError(f"device {device!r} is none of auto, cpu and cuda")
+    return device
+
+
+def _driver_answers() -> bool:
+    """Whether an NVIDIA driver is loaded, asked through its own library so that nothing else is needed."""
+    import ctypes
+
+    try:
+        return ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1").cuInit(0) == 0
+    except OSError:
+        return False
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True

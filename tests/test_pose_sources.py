@@ -1,0 +1,167 @@
+"""Where poses come from, in which order; and MediaPipe, where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dynast_deploy.conditions import FACE_PARTS, face_condition
+from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints import Poses, resolve_poses, sources, write_poses
+from dynast_deploy.keypoints.mediapipe_face import OUTLINES, face_masks, masks_of_mesh
+from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, openpose18_of_landmarks
+from dynast_deploy.keypoints.poses import no_person
+
+PICTURE = np.zeros((90, 160, 3), np.uint8)
+
+needs_mediapipe = pytest.mark.skipif(
+    importlib.util.find_spec("mediapipe") is None, reason="MediaPipe (the extra [pose]) is not installed"
+)
+
+
+def poses(count: int = 2, picture_size: tuple[int, int] | None = None) -> Poses:
+    return Poses(np.arange(count * 54, dtype=np.float32).reshape(count, 18, 3) + 1, picture_size)
+
+
+@pytest.fixture
+def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A video's name, and a machine without MediaPipe."""
+    monkeypatch.setattr(sources, "mediapipe_is_installed", lambda: False)
+    return tmp_path / "walk.mp4"
+
+
+class FixedModel:
+    """Answers with the poses it was given, one a call, and remembers what it was told of the frame before."""
+
+    def __init__(self, answers: list[np.ndarray]) -> None:
+        self.answers = answers
+        self.previous: list[np.ndarray | None] = []
+
+    def __call__(self, picture: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+        self.previous.append(previous)
+        return self.answers[len(self.previous) - 1]
+
+
+class TestOrder:
+    def test_the_named_file_comes_before_the_one_beside_the_video(self, video: Path, tmp_path: Path) -> None:
+        write_poses(tmp_path / "walk.poses.npz", poses(1))
+        write_poses(tmp_path / "other.npz", poses(3))
+        with resolve_poses(video, poses_path=tmp_path / "other.npz") as source:
+            assert source.poses is not None
+            assert len(source.poses) == 3
+        with resolve_poses(video, model_path=tmp_path / "no-such.onnx") as source:
+            assert source.origin.endswith("walk.poses.npz")
+
+    def test_the_users_model_comes_before_mediapipe(
+        self, video: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sources, "mediapipe_is_installed", lambda: True)
+        monkeypatch.setattr(sources, "PoseModel", lambda path, channel_order: FixedModel([]))
+        with resolve_poses(video, model_path="rtm.onnx") as source:
+            assert source.origin == "rtm.onnx"
+            assert source.poses is None
+
+    def test_without_any_the_four_ways_are_named(self, video: Path) -> None:
+        with pytest.raises(DynastError) as error:
+            resolve_poses(video)
+        for way in ("--poses", "walk.poses.npz", "--pose-model", "dynast-deploy[pose]"):
+            assert way in str(error.value)
+
+    def test_a_named_file_that_is_not_there_is_an_error(self, video: Path, tmp_path: Path) -> None:
+        with pytest.raises(DynastError, match="no such file"):
+            resolve_poses(video, poses_path=tmp_path / "missing.json")
+
+
+class TestFilePoses:
+    def test_each_frame_gets_its_own_pose(self, video: Path, tmp_path: Path) -> None:
+        write_poses(tmp_path / "walk.poses.npz", poses())
+        with resolve_poses(video) as source:
+            np.testing.assert_array_equal(source.pose(1, PICTURE), poses().keypoints[1])
+            with pytest.raises(DynastError, match="holds 2 poses and none for frame 2"):
+                source.pose(2, PICTURE)
+
+    def test_poses_of_another_picture_size_are_scaled(self, video: Path, tmp_path: Path) -> None:
+        write_poses(tmp_path / "walk.poses.npz", poses(picture_size=(80, 30)))
+        with resolve_poses(video) as source:
+            np.testing.assert_allclose(
+                source.pose(0, PICTURE), poses().keypoints[0] * np.array([2, 3, 1], np.float32)
+            )
+
+    def test_fractions_are_of_the_picture_itself(self, video: Path, tmp_path: Path) -> None:
+        people = {"people": [{"pose_keypoints_2d": [0.5, 0.5, 1.0] * 18}]}
+        (tmp_path / "walk.poses.json").write_text(json.dumps(people))
+        with resolve_poses(video) as source:
+            np.testing.assert_array_equal(source.pose(0, PICTURE)[3], [80, 45, 1])
+
+
+def test_a_model_is_told_where_the_person_was_last_seen() -> None:
+    first, second = poses().keypoints
+    model = FixedModel([first, no_person(), second])
+    source = sources.ModelPoses(model, "model")  # type: ignore[arg-type]
+    for index in range(3):
+        source.pose(index, PICTURE)
+    assert model.previous[0] is None
+    np.testing.assert_array_equal(model.previous[1], first)
+    np.testing.assert_array_equal(model.previous[2], first)
+
+
+class TestMediaPipe:
+    def test_landmarks_become_openposes_keypoints(self) -> None:
+        points = np.column_stack([np.arange(33) + 10.0, np.arange(33) + 20.0, np.full(33, 0.9)])
+        points[14, 2] = 0.4  # right elbow: hidden
+        points[27, 0] = 99  # left ankle: outside
+        pose = openpose18_of_landmarks(points, (60, 60))
+        assert [int(x) - 10 for x in np.nan_to_num(pose[:, 0], nan=9)] == [
+            *(0, 11, 12, -1, 16, 11, 13, 15, 24),
+            *(26, 28, 23, 25, -1, 5, 2, 8, 7),
+        ]
+        np.testing.assert_allclose(pose[1, :2], [21.5, 31.5])
+        assert pose[3].tolist()[2] == 0
+
+    def test_a_hidden_shoulder_hides_the_neck(self) -> None:
+        points = np.full((33, 3), 5.0)
+        points[11, 2] = 0.1
+        assert np.isnan(openpose18_of_landmarks(points, (60, 60))[1, 0])
+
+    def test_parts_of_the_mesh_are_parts_of_a_face_condition(self) -> None:
+        angles = np.linspace(0, 2 * np.pi, 468)
+        points = 30 + 20 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        masks = masks_of_mesh(points, (60, 60))
+        assert set(masks) == set(OUTLINES)
+        assert set(masks) < set(FACE_PARTS)
+        assert all(mask.dtype == bool and mask.shape == (60, 60) for mask in masks.values())
+
+    def test_without_it_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "mediapipe", None)
+        with pytest.raises(DynastError, match=r"dynast-deploy\[pose\]"):
+            MediaPipePose()
+
+    @needs_mediapipe
+    def test_a_person_in_a_photograph_is_found(self) -> None:
+        photo = pytest.importorskip("skimage.data", reason="scikit-image has the photograph").astronaut()
+        with MediaPipePose() as tracker:
+            pose = tracker(photo)
+            assert np.isnan(tracker(np.zeros_like(photo))[:, 0]).all()
+        tracker.close()
+        # Nose, right and left shoulder as one sees them in the picture; a twentieth of its side is precise
+        # enough to tell every keypoint from its neighbours.
+        np.testing.assert_allclose(pose[[0, 2, 5], :2], [[223, 132], [110, 235], [299, 241]], atol=25)
+        assert np.isnan(pose[8:14, 0]).all(), "her legs are outside the picture"
+
+    @needs_mediapipe
+    def test_the_parts_of_a_face_in_a_photograph_lie_where_they_should(self) -> None:
+        photo = pytest.importorskip("skimage.data", reason="scikit-image has the photograph").astronaut()
+        masks = face_masks(photo)
+        centres = {part: np.argwhere(mask).mean(axis=0) for part, mask in masks.items()}
+        assert centres["l_eye"][1] < centres["nose"][1] < centres["r_eye"][1]
+        rows = [centres[part][0] for part in ("l_brow", "l_eye", "nose", "u_lip", "mouth", "l_lip")]
+        assert rows == sorted(rows)
+        assert all((mask & ~masks["skin"]).sum() <= 0.1 * mask.sum() for mask in masks.values())
+        assert face_condition(masks, photo)[-1].any()
+        with pytest.raises(DynastError, match="no face found"):
+            face_masks(np.zeros_like(photo))
