@@ -34,21 +34,20 @@ def _register(scale: str, lazy: bool) -> None:
 
     name = f"{NAMESPACE}::{_NAMES[scale]}"
     kinds = {tensorrt.float32: "float", tensorrt.float16: "half", tensorrt.bfloat16: "bfloat"}
-    one = trtp.TensorDesc
 
     @trtp.register(name, lazy_register=lazy)
     def describe(
-        query: one,
-        query_prune: one,
-        key: one,
-        key_prune: one,
-        value: one,
-        matches: one,
+        query: trtp.TensorDesc,
+        query_prune: trtp.TensorDesc,
+        key: trtp.TensorDesc,
+        key_prune: trtp.TensorDesc,
+        value: trtp.TensorDesc,
+        matches: trtp.TensorDesc,
         query_width: int,
         key_width: int,
         top_k: int,
         temperature: float,
-    ) -> Tuple[one, one, one]:  # noqa: UP006
+    ) -> Tuple[trtp.TensorDesc, trtp.TensorDesc, trtp.TensorDesc]:  # noqa: UP006
         frames, length = query.shape_expr[0], query.shape_expr[1]
         return (
             trtp.from_shape_expr((frames, length, value.shape_expr[2]), query.dtype),
@@ -58,17 +57,17 @@ def _register(scale: str, lazy: bool) -> None:
 
     @trtp.autotune(name)
     def tune(
-        query: one,
-        query_prune: one,
-        key: one,
-        key_prune: one,
-        value: one,
-        matches: one,
+        query: trtp.TensorDesc,
+        query_prune: trtp.TensorDesc,
+        key: trtp.TensorDesc,
+        key_prune: trtp.TensorDesc,
+        value: trtp.TensorDesc,
+        matches: trtp.TensorDesc,
         query_width: int,
         key_width: int,
         top_k: int,
         temperature: float,
-        outputs: Tuple[one, one, one],  # noqa: UP006
+        outputs: Tuple[trtp.TensorDesc, trtp.TensorDesc, trtp.TensorDesc],  # noqa: UP006
     ) -> List[trtp.AutoTuneCombination]:  # noqa: UP006
         # A tactic is the number of threads that share a query.
         smallest = _smallest_team(scale, matches)
@@ -84,17 +83,17 @@ def _register(scale: str, lazy: bool) -> None:
 
     @trtp.aot_impl(name)
     def implement(
-        query: one,
-        query_prune: one,
-        key: one,
-        key_prune: one,
-        value: one,
-        matches: one,
+        query: trtp.TensorDesc,
+        query_prune: trtp.TensorDesc,
+        key: trtp.TensorDesc,
+        key_prune: trtp.TensorDesc,
+        value: trtp.TensorDesc,
+        matches: trtp.TensorDesc,
         query_width: int,
         key_width: int,
         top_k: int,
         temperature: float,
-        outputs: Tuple[one, one, one],  # noqa: UP006
+        outputs: Tuple[trtp.TensorDesc, trtp.TensorDesc, trtp.TensorDesc],  # noqa: UP006
         tactic: int,
     ) -> Tuple[str, Union[str, bytes], trtp.KernelLaunchParams, trtp.SymExprs]:  # noqa: UP006, UP007
         team = tactic or max(gpu_kernels.TEAMS)
