@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_engine import write_tiny_checkpoint, write_tiny_engine
+from video_clips import AUDIO_RATE, jittered_times, sound_packets, sound_samples, write_clip
 
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
 from dynast_deploy.marionette import Identity, render, sample_pose
@@ -195,6 +197,52 @@ def test_a_cut_video_renders_what_is_there(work: Path, monkeypatch, capsys) -> N
     assert 0 < len(frames_of(work / "cut.dynast.mkv")) < 12 * FRAMES
 
 
+@pytest.mark.parametrize(
+    ("name", "sound", "codec", "rotation"),
+    [
+        ("phone.mp4", "aac", "libx264", 90),
+        ("clip.webm", "libopus", "libvpx-vp9", 0),
+        ("clip.mkv", "pcm_s16le", "libx264", 0),
+        ("clip.ts", "aac", "libx264", 0),
+    ],
+)
+def test_every_container_keeps_times_sound_and_the_way_up(
+    work: Path,
+    monkeypatch,
+    name: str,
+    sound: str,
+    codec: str,
+    rotation: int,
+) -> None:
+    clip = work / name
+    seconds = 10 if rotation else 2
+    start = Fraction(7, 5) if name.endswith(".ts") else Fraction(0)
+    times = jittered_times(round(seconds * 29.97))
+    stated = write_clip(clip, times=times, sound=sound, codec=codec, rotation=rotation, start=start)
+    engine = write_tiny_engine(work, 3)
+    assert dynast_run(monkeypatch, *job(work, engine=engine, video=clip, batch=8), "--side-by-side") == 0
+
+    output = run.default_video_output(clip)
+    with VideoReader(output) as reader:
+        frames = list(reader)
+    assert len(frames) == len(stated)
+    late = [
+        frame.time - frames[0].time - (time - stated[0]) for frame, time in zip(frames, stated, strict=True)
+    ]
+    assert max(map(abs, late)) <= Fraction(1, 1000)
+    picture = frames[0].picture
+    height = picture.shape[0]
+    # The exemplar is square, so it takes as many columns as rows.
+    driver = picture[:, height : height + round(height * (48 / 64 if rotation else 64 / 48))]
+    corners = {(2, 3): 1, (-3, 3): 0, (-3, -4): 2} if rotation else {(2, 3): 0, (2, -4): 1, (-3, 3): 2}
+    for (y, x), strongest in corners.items():
+        assert driver[y, x].argmax() == strongest
+    heard, spoken = sound_samples(output)[1], sound_samples(clip)[1]
+    assert abs(heard.shape[-1] - spoken.shape[-1]) <= AUDIO_RATE // 20
+    if name == "phone.mp4":
+        assert sound_packets(output) == sound_packets(clip)
+
+
 def test_an_interrupt_leaves_a_playable_file_of_what_was_done(work: Path, monkeypatch, capsys) -> None:
     rendered = OnnxRuntimeEngine.render
 
@@ -236,6 +284,21 @@ def _one_pixel(folder: Path) -> Path:
     return folder / "tiny.png"
 
 
+def _without_index(mp4: bytes) -> bytes:
+    """What a recording that was cut off leaves: its pictures, and a box that should have held their index."""
+    return mp4.replace(b"moov", b"free")
+
+
+class _RunsCode:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("was-run"),))
+
+
+def _checkpoint_with_code(folder: Path) -> Path:
+    torch.save({"generator": _RunsCode()}, folder / "code.pth")
+    return folder / "code.pth"
+
+
 def _engine_of_channels(folder: Path, channels: int) -> Path:
     return write_tiny_engine(folder, channels)
 
@@ -251,6 +314,11 @@ MISTAKES = {
         "text.mp4 is not a video file",
     ),
     "empty video": (lambda f: {"video": _write(f / "empty.mp4", b"")}, "empty.mp4"),
+    "video whose index is missing": (
+        lambda f: {"video": _write(f / "half.mp4", _without_index((f / "drive.mp4").read_bytes()))},
+        "half.mp4",
+    ),
+    "checkpoint with code in it": (lambda f: {"engine": _checkpoint_with_code(f)}, "could run code"),
     "exemplar of one pixel": (lambda f: {"exemplar": _one_pixel(f)}, "the exemplar is 1x1 pixels"),
     "poses of another video": (
         lambda f: {"poses": f / "ref.poses.npz"},
@@ -302,6 +370,22 @@ def test_a_mistake_gets_one_line_status_2_and_no_output(
     assert len(lines) == 1
     assert message in lines[0]
     assert "Traceback" not in error
+    assert files(work) == before
+
+
+def test_a_full_disk_gets_one_line_and_leaves_nothing(work: Path) -> None:
+    pytest.importorskip("resource", reason="limits on file size are a matter of POSIX")
+    before = files(work)
+    script = (
+        "import resource, sys; from dynast_deploy.runtime import run\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)); run.main()"
+    )
+    command = [sys.executable, "-c", script, *map(str, job(work))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "drive.dynast.mp4" in errors[0]
     assert files(work) == before
 
 
