@@ -74,11 +74,8 @@ class Painter:
 
         Raises DynastError if the picture is tiny, or nobody is seen in it.
         """
+        check_exemplar_size(picture, source)
         height, width = picture.shape[:2]
-        if min(height, width) < SMALLEST_SIDE:
-            raise DynastError(
-                f"{source}: the exemplar is {width}x{height} pixels; it needs {SMALLEST_SIDE} or more on each side"
-            )
         painted = self.paint(picture, 0)
         if self.empty:
             raise DynastError(
@@ -87,6 +84,15 @@ class Painter:
             )
         tensor = picture_tensor(self.canvas((width, height)).place(picture), self.network_size)
         return tensor[None], painted.condition[None]
+
+
+def check_exemplar_size(picture: np.ndarray, source: str) -> None:
+    """DynastError if a picture uint8 `[H, W, 3]` is too small to lend its appearance."""
+    height, width = picture.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        raise DynastError(
+            f"{source}: the exemplar is {width}x{height} pixels; it needs {SMALLEST_SIDE} or more on each side"
+        )
 
 
 def task_of(task: Task | None, channels: int, source: str) -> Task:

@@ -37,9 +37,9 @@ class Painters:
     ) -> None:
         self._sources.close()
 
-    def of(self, media: Path, poses: Path | None) -> Painter:
-        """The painter of one video or picture."""
-        return self._painter(self._source(media, poses))
+    def of(self, media: Path, poses: Path | None, option: str = "--poses") -> Painter:
+        """The painter of one video or picture; `option` is what would name its poses on the command line."""
+        return self._painter(self._source(media, poses, option))
 
     def of_pictures(
         self, pictures: Sequence[Path], poses: Path | None
@@ -69,10 +69,10 @@ class Painters:
 
         return of_picture
 
-    def _source(self, media: Path, poses: Path | None) -> PoseSource | None:
+    def _source(self, media: Path, poses: Path | None, option: str = "--poses") -> PoseSource | None:
         if self.task is not Task.POSE:
             return None
-        source = resolve_poses(media, poses, self.pose_model, self.channel_order.value)
+        source = resolve_poses(media, poses, self.pose_model, self.channel_order.value, option)
         return self._sources.enter_context(source)
 
     def _painter(self, source: PoseSource | None) -> Painter:

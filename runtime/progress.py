@@ -14,11 +14,11 @@ PLAIN_SECONDS = 5.0
 class Progress:
     """A context manager; `advance` counts frames. `total` is None where nobody knows it."""
 
-    def __init__(self, what: str, total: int | None, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, what: str, total: int | None, stream: TextIO | None = None) -> None:
         self.what, self.total, self.done = what, total, 0
-        self._stream = stream
+        self._stream = stream or sys.stderr
         self._started = self._last = time.monotonic()
-        self._bar = _bar(what, total) if stream.isatty() else None
+        self._bar = _bar(what, total) if self._stream.isatty() else None
 
     def __enter__(self) -> Progress:
         if self._bar is not None:

@@ -83,25 +83,23 @@ def render_video(
     exemplar: EncodedExemplar,
     painter: Painter,
     composer: Composer,
-    video: Path,
+    reader: VideoReader,
     output: Path,
     batch: int = 1,
 ) -> Report:
-    """Render every frame of `video` into `output`, same times, sound kept.
+    """Render every frame of a video that nothing was read of into `output`, same times, sound kept.
 
     Ctrl-C ends the output with the frames done so far, playable. Raises DynastError for whatever is wrong with the
     input or cannot be written; nothing is left under `output` then, and an earlier file stays as it was.
     """
-    from dynast_deploy.runtime.video_reader import VideoReader
     from dynast_deploy.runtime.video_writer import VideoWriter
 
     keypoints: list[np.ndarray] = []
     stopped = False
     with ExitStack() as stack:
-        reader = stack.enter_context(VideoReader(video))
         _check_poses_early(painter, reader)
         writer = stack.enter_context(VideoWriter(output, composer.size(reader.size), reader))
-        progress = stack.enter_context(Progress(video.name, reader.frame_count))
+        progress = stack.enter_context(Progress(reader.path.name, reader.frame_count))
 
         def works() -> Iterator[Work]:
             for frame in reader:
@@ -123,7 +121,7 @@ def render_video(
                             keypoints.append(work.keypoints)
                     progress.advance(len(group))
             _check_poses_late(painter, reader, progress.done)
-            _check_anybody(painter, progress.done, video)
+            _check_anybody(painter, progress.done, reader.path)
         except KeyboardInterrupt:
             stopped = True
         writer.finish(cut_sound=stopped)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -66,31 +68,38 @@ def dynast_run(
 
     from dynast_deploy.keypoints import write_poses
     from dynast_deploy.runtime import load_engine
-    from dynast_deploy.runtime.painter import task_of
+    from dynast_deploy.runtime.painter import check_exemplar_size, task_of
     from dynast_deploy.runtime.painters import Painters
     from dynast_deploy.runtime.pictures import list_pictures, read_picture
     from dynast_deploy.runtime.render import Composer, render_pictures, render_video
+    from dynast_deploy.runtime.video_reader import VideoReader
 
-    exemplar_picture = read_picture(exemplar)
-    outputs = picture_outputs(images or [], list_pictures(pictures), output) if pictures else {}
-    loaded = load_engine(engine, device.value)
-    task = task_of(loaded.info.task, loaded.info.channels, str(engine))
-    if task is not Task.POSE and (poses or exemplar_poses or pose_model or save_poses):
-        raise DynastError(
-            f"{engine} draws from {task} conditions, which have no keypoints; leave the pose options out"
-        )
-    network_size = loaded.info.height, loaded.info.width
-    with Painters(task, network_size, fit, pose_model, pose_channels) as painters:
-        inputs = painters.of(exemplar, exemplar_poses).exemplar(exemplar_picture, str(exemplar))
-        encoded = loaded.encode_exemplar(*inputs)
+    with ExitStack() as stack:
+        # Inputs are opened before the engine is loaded: what is wrong with them shows at once.
+        exemplar_picture = read_picture(exemplar)
+        check_exemplar_size(exemplar_picture, str(exemplar))
+        reader = stack.enter_context(VideoReader(video)) if video is not None else None
+        listed = list_pictures(pictures) if pictures else []
+        loaded = load_engine(engine, device.value)
+        task = task_of(loaded.info.task, loaded.info.channels, str(engine))
+        if task is not Task.POSE and (poses or exemplar_poses or pose_model or save_poses):
+            raise DynastError(
+                f"{engine} draws from {task} conditions, which have no keypoints; leave pose options out"
+            )
+        network_size = loaded.info.height, loaded.info.width
+        painters = stack.enter_context(Painters(task, network_size, fit, pose_model, pose_channels))
+        painter = painters.of(exemplar, exemplar_poses, "--exemplar-poses")
+        encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))
         beside = exemplar_picture if side_by_side else None
-        if video is not None:
+        if reader is not None:
+            assert video is not None
             assert output is not None
             painter = painters.of(video, poses)
-            report = render_video(loaded, encoded, painter, Composer(painter, beside), video, output, batch)
+            report = render_video(loaded, encoded, painter, Composer(painter, beside), reader, output, batch)
             print(f"{output} ({report.frames} frames)")
         else:
-            of_picture = painters.of_pictures(list(outputs), poses)
+            outputs = picture_outputs(images or [], listed, output)
+            of_picture = painters.of_pictures(listed, poses)
             report = render_pictures(loaded, encoded, of_picture, beside, outputs, batch)
             print(f"{report.frames} pictures: {_shown(list(outputs.values())[: report.frames])}")
     if save_poses is not None and report.keypoints is not None:
@@ -158,6 +167,8 @@ def _check_video_paths(video: Path, output: Path) -> None:
 
 
 def main() -> None:
+    # Whoever stops the process politely gets what Ctrl-C gives: a playable file of what was done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run(dynast_run)
 
 

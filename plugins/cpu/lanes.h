@@ -57,7 +57,7 @@ inline void store(Half* to, Lanes lanes) {
 #elif defined(__aarch64__)
   vst1_u16(reinterpret_cast<uint16_t*>(to), vreinterpret_u16_f16(vcvt_f16_f32(lanes)));
 #else
-  for (int i = 0; i < kLanes; ++i) to[i] = to_half(lanes[i]);
+  for (int i = 0; i < kLanes; ++i) from_float(lanes[i], to[i]);
 #endif
 }
 

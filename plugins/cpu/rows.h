@@ -5,15 +5,7 @@
 
 DYNAST_BEGIN
 
-constexpr int kCacheLine = 64;
-
 inline int rounded_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-template <class T>
-inline void prefetch_row(const T* row, int channels) {
-  const char* at = reinterpret_cast<const char*>(row);
-  for (const char* end = at + channels * sizeof(T); at < end; at += kCacheLine) __builtin_prefetch(at);
-}
 
 // products[i] = row . table[indices[i]] for i < count. `count` is rounded up to a multiple of 4, and `indices`
 // and `products` have room for that; the indices in excess have to be valid too.

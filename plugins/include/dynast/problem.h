@@ -6,7 +6,14 @@
 //   matches [N, Lq / 4 or Lq, K] int32, warp_source [E, Lk, W]
 #pragma once
 
+#ifdef __CUDACC_RTC__  // NVRTC has no C library
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef unsigned short uint16_t;
+typedef long long int64_t;
+#else
 #include <stdint.h>
+#endif
 
 // The CPU kernels are compiled once for each instruction set and linked together. Each copy needs names of its
 // own, or the linker would keep one copy of every inline function, perhaps one that this processor cannot run.
