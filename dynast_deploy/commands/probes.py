@@ -13,7 +13,6 @@ from typing import Any
 
 from dynast_deploy.errors import DynastError
 
-
 REINSTALL = "reinstall the package behind it: pip install --force-reinstall PACKAGE"
 
 
