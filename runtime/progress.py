@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 PLAIN_SECONDS = 5.0
 """Between two lines where the output is no terminal."""
@@ -53,7 +56,7 @@ class Progress:
         return f"{self.what}: {self.done}/{self.total} frames, {self.rate:.1f} fps, {max(0, left):.0f} s left"
 
 
-def _bar(what: str, total: int | None):
+def _bar(what: str, total: int | None) -> Bar:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar

@@ -1,0 +1,29 @@
+"""The command line `dynast`."""
+
+from __future__ import annotations
+
+import typer
+
+from dynast_deploy.command import run
+from dynast_deploy.commands.condition import condition
+from dynast_deploy.commands.doctor import doctor
+from dynast_deploy.commands.inspect import inspect
+from dynast_deploy.commands.train import train
+
+app = typer.Typer(
+    name="dynast",
+    help="Tools around DynaST engines. Videos and pictures are rendered by dynast-run.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+for command in (inspect, condition, doctor, train):
+    app.command()(command)
+
+
+def main() -> None:
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
