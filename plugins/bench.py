@@ -1,10 +1,10 @@
 """Time the attention operators on this machine: `python -m dynast_deploy.plugins.bench`.
 
 One row for each operator, storage type and implementation: the ONNX Runtime operator of this package, the function
-body that exported models carry (what ONNX Runtime runs without the library), the gathers of plain PyTorch, and this
-package's PyTorch operator. Bytes are those of the inputs and outputs, each once; their share of the machine's copy
-bandwidth says how far the time is from what any implementation could reach. Each row is measured in a process of its
-own, since thread pools disturb each other.
+body that exported models carry (what ONNX Runtime runs without the library), the reference in plain PyTorch, which
+gathers candidates, and this package's PyTorch operator. Bytes are those of the inputs and outputs, each once; their
+share of the machine's copy bandwidth says how far the time is from what any implementation could reach. Each row is
+measured in a process of its own, since thread pools disturb each other.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ from dynast_deploy.plugins import library, native, onnxruntime_library
 
 PROGRAM = "python -m dynast_deploy.plugins.bench"
 TOP_K, TEMPERATURE = 4, 0.01
-IMPLEMENTATIONS = ("operator", "function body", "PyTorch operator", "PyTorch gathers")
+IMPLEMENTATIONS = ("operator", "function body", "PyTorch operator", "PyTorch")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One attention layer on square maps; matches as they are in practice (`smooth`) or scattered all over."""
+    """One attention layer on square maps; matches as they are in practice (`smooth`) or scattered all over.
+
+    scale is "inter", "inner" or "dense", the coarsest layer, in which every key is a candidate.
+    """
 
     scale: str
     size: int
@@ -49,7 +52,7 @@ class Case:
         queries = keys = self.size**2
         features = self.channels + self.prune_channels
         floats = queries * (features + self.value_channels + 1) + keys * (features + self.value_channels)
-        matches = queries * TOP_K * (2 if self.scale == "inner" else 1.25)
+        matches = queries * TOP_K * {"dense": 1, "inter": 1.25, "inner": 2}[self.scale]
         return int(floats * np.dtype(self.dtype).itemsize + matches * 4)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -60,14 +63,22 @@ class Case:
         def normal(channels: int, scale: float = 1.0) -> np.ndarray:
             return (scale * random.standard_normal((1, length, channels), np.float32)).astype(self.dtype)
 
-        return {
+        tensors = {
             "query": normal(self.channels, 1 / self.channels),
             "query_prune": normal(self.prune_channels),
             "key": normal(self.channels),
             "key_prune": normal(self.prune_channels),
             "value": normal(self.value_channels),
-            "matches": self._matches(random),
         }
+        return tensors if self.scale == "dense" else {**tensors, "matches": self._matches(random)}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The operator's attributes."""
+        if self.scale == "dense":
+            return {"top_k": TOP_K, "temperature": self.channels**0.5}
+        widths = {"query_width": self.size, "key_width": self.size}
+        return {**widths, "top_k": TOP_K, "temperature": TEMPERATURE}
 
     def _matches(self, random: np.random.Generator) -> np.ndarray:
         size = self.size if self.scale == "inner" else self.size // 2
@@ -97,7 +108,7 @@ def measure(case: Case, implementation: str, repeats: int) -> Row:
         "operator": lambda: _onnxruntime(case, onnxruntime_library()),
         "function body": lambda: _onnxruntime(case, None),
         "PyTorch operator": lambda: _torch(case, "operator"),
-        "PyTorch gathers": lambda: _torch(case, "gathers"),
+        "PyTorch": lambda: _torch(case, "reference"),
     }[implementation]()
     grown = _growth_mb(run)  # the first run: later ones find memory that the process has kept
     ms = min(_time_ms(run) for _ in range(repeats))
@@ -139,26 +150,21 @@ def _onnxruntime(case: Case, operators: Path | None) -> Callable[[], object]:
     import onnxruntime
     from onnx import TensorProto, helper
 
-    from dynast_deploy.export.attention_functions import INPUTS, OUTPUTS, attention_functions
+    from dynast_deploy.export.attention_functions import OUTPUTS, attention_functions
 
-    name = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention"}[case.scale]
+    name = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention", "dense": "DenseAttention"}[
+        case.scale
+    ]
     kind = TensorProto.FLOAT16 if case.dtype == "float16" else TensorProto.FLOAT
-    attributes: dict[str, Any] = {
-        "query_width": case.size,
-        "key_width": case.size,
-        "top_k": TOP_K,
-        "temperature": TEMPERATURE,
-        "plugin_namespace": "dynast",
-        "plugin_version": "1",
-        "aot": 1,
-    }
-    node = helper.make_node(name, INPUTS, OUTPUTS, domain="dynast", **attributes)
+    feeds = case.arrays()
+    plugin: dict[str, Any] = {"plugin_namespace": "dynast", "plugin_version": "1", "aot": 1}
+    node = helper.make_node(name, list(feeds), OUTPUTS, domain="dynast", **case.settings, **plugin)
     inputs, outputs = (
         [
             helper.make_tensor_value_info(n, TensorProto.INT32 if "matches" in n else kind, [None] * 3)
             for n in names
         ]
-        for names in (INPUTS, OUTPUTS)
+        for names in (feeds, OUTPUTS)
     )
     model = helper.make_model(
         helper.make_graph([node], "attention", inputs, outputs),
@@ -171,7 +177,6 @@ def _onnxruntime(case: Case, operators: Path | None) -> Callable[[], object]:
     if operators is not None:
         options.register_custom_ops_library(str(operators))
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-    feeds = case.arrays()
     return lambda: session.run(None, feeds)
 
 
@@ -183,29 +188,32 @@ def _torch(case: Case, form: str) -> Callable[[], object]:
 
     torch.set_num_threads(case.threads)
     module: Any = torch_ops if form == "operator" else attention
-    function = module.inner_scale_attention if case.scale == "inner" else module.inter_scale_attention
+    function = getattr(module, {"dense": "dense_attention"}.get(case.scale, f"{case.scale}_scale_attention"))
     inputs = {name: torch.from_numpy(array) for name, array in case.arrays().items()}
-    inputs["matches"] = inputs["matches"].long()
-    widths = {"query_width": case.size, "key_width": case.size}
+    if "matches" in inputs:
+        inputs["matches"] = inputs["matches"].long()
 
     def run() -> object:
         with torch.no_grad():
-            return function(**inputs, **widths, top_k=TOP_K, temperature=TEMPERATURE)
+            return function(**inputs, **case.settings)
 
     return run
 
 
 def cases(size: int, threads: int) -> list[Case]:
-    """Both operators at the widths of the published model's finest scale, in both types, and one scattered."""
-    widths = {"channels": 80, "prune_channels": 16, "value_channels": 64}
+    """The layers of the published model for a picture of `size`: its finest scale and its coarsest."""
+    fine = (size, 80, 16, 64)
+    coarse = (max(1, size // 8), 640, 128, 512)
     return [
-        Case(scale, size, **widths, dtype=dtype, scattered=scattered, threads=threads)
-        for scale, dtype, scattered in (
-            ("inner", "float32", False),
-            ("inner", "float32", True),
-            ("inner", "float16", False),
-            ("inter", "float32", False),
-            ("inter", "float16", False),
+        Case(scale, *sizes, dtype=dtype, scattered=scattered, threads=threads)
+        for scale, sizes, dtype, scattered in (
+            ("inner", fine, "float32", False),
+            ("inner", fine, "float32", True),
+            ("inner", fine, "float16", False),
+            ("inter", fine, "float32", False),
+            ("inter", fine, "float16", False),
+            ("dense", coarse, "float32", False),
+            ("dense", coarse, "float16", False),
         )
     ]
 
@@ -219,7 +227,7 @@ def table(rows: list[Row]) -> str:
     lines = [head + f"{'of copy':>8} {'peak MB':>8}"]
     for row in rows:
         case = row.case
-        matches = "scattered" if case.scattered else "smooth"
+        matches = "-" if case.scale == "dense" else "scattered" if case.scattered else "smooth"
         ratio = f"{row.ms / fastest[case]:6.1f}" if case in fastest else " " * 6
         lines.append(
             f"{case.scale:<6} {case.dtype:<8} {matches:<10} {row.implementation:<17} {row.ms:8.1f} {ratio} "
@@ -236,7 +244,9 @@ def _runnable(case: Case) -> list[str]:
     if not native.available():
         absent.add("PyTorch operator")
     if case.dtype != "float32":
-        absent |= {"PyTorch operator", "PyTorch gathers"}
+        absent |= {"PyTorch operator", "PyTorch"}
+    if case.scale == "dense":
+        absent |= {"PyTorch operator", "function body"}  # not there: models carry standard operators instead
     return [implementation for implementation in IMPLEMENTATIONS if implementation not in absent]
 
 
@@ -244,15 +254,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--size", type=int, default=256, help="side of the maps in tokens, even (default 256)"
-    )
+    parser.add_argument("--size", type=int, default=256, help="picture size (default 256)")
     parser.add_argument("--threads", type=int, default=2, help="threads of each implementation (default 2)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of which the fastest counts (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     options = parser.parse_args(arguments)
-    if options.size < 2 or options.size % 2 or options.threads < 1 or options.repeats < 1:
-        parser.error("--size has to be even, --threads and --repeats at least 1")
+    if options.size < 32 or options.size % 8 or options.threads < 1 or options.repeats < 1:
+        parser.error("--size has to be a multiple of 8 from 32 on, --threads and --repeats at least 1")
     if onnxruntime_library() is None:
         print(
             f"the ONNX Runtime operators are not built; build them with: {library.BUILD_COMMAND}",

@@ -32,11 +32,21 @@ def test_all_implementations_compute_the_same() -> None:
         bench._onnxruntime(layer, onnxruntime_library()),
         bench._onnxruntime(layer, None),
         bench._torch(layer, "operator"),
-        bench._torch(layer, "gathers"),
+        bench._torch(layer, "reference"),
     ]
     first, *others = (np.asarray(run()[0]) for run in runs)  # type: ignore[index]
     for other in others:
         np.testing.assert_allclose(other, first, atol=1e-4)
+
+
+def test_dense_attention_is_measured() -> None:
+    if onnxruntime_library() is None:
+        pytest.skip("the ONNX Runtime operators are not built")
+    layer = bench.Case("dense", 8, 20, 4, 16, "float32", False, threads=1)
+    first, second = (
+        run()[0] for run in (bench._onnxruntime(layer, onnxruntime_library()), bench._torch(layer, ""))
+    )  # type: ignore[index]
+    np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def test_bytes_are_those_of_inputs_and_outputs() -> None:
@@ -66,7 +76,7 @@ def test_the_table_compares_with_the_operator() -> None:
     assert len({len(line) for line in lines}) == 1
 
 
-@pytest.mark.parametrize("arguments", [["--size", "7"], ["--threads", "0"]])
+@pytest.mark.parametrize("arguments", [["--size", "100"], ["--threads", "0"]])
 def test_senseless_options_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         bench.main(arguments)

@@ -148,7 +148,10 @@ def test_every_entry_takes_the_parameters_in_the_plugins_order(ptx: Path) -> Non
         assert re.findall(r"\.param (\.\w+)", parameters) == [*pointers, *numbers, *[".u64"] * 3]
 
 
-@pytest.mark.parametrize("capability", ["75", "80", "86", "89", "90", "100", "120"])
+@pytest.mark.parametrize(
+    "capability",
+    ["75", *(pytest.param(n, marks=pytest.mark.slow) for n in ("80", "86", "89", "90", "100", "120"))],
+)
 def test_every_kernel_assembles_without_spills(ptx: Path, capability: str, tmp_path: Path) -> None:
     if shutil.which("ptxas") is None:
         pytest.skip("no ptxas to assemble the kernels with")

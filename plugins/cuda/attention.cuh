@@ -231,8 +231,8 @@ __device__ void attend(const DynastProblem& p, const Tensors<T>& t) {
       share.keys[s] = p.inner ? inner_candidate(p, matches, y, x, slot) : inter_candidate(p, matches, slot);
     for (int owner = 0; owner < kTeam && s * kTeam + owner < count; ++owner) {
       const int64_t candidate = team.from(share.keys[s], owner);
-      const float dot = team.sum(
-          partial_dot(team, t.query + query * p.channels, key + candidate * p.channels, p.channels));
+      const float dot =
+          team.sum(partial_dot(team, t.query + query * p.channels, key + candidate * p.channels, p.channels));
       const float prune = team.sum(partial_dot(team, t.query_prune + query * p.prune_channels,
                                                key_prune + candidate * p.prune_channels, p.prune_channels));
       if (owner == team.lane) {

@@ -11,6 +11,7 @@
 
 extern "C" int dynast_forward(const DynastProblem*, const DynastForward*, int, const char*, int, char*, int);
 extern "C" int dynast_backward(const DynastProblem*, const DynastBackward*, const char*, int, char*, int);
+extern "C" int dynast_dense(const DynastDense*, const DynastDenseForward*, int, const char*, int, char*, int);
 extern "C" const char* dynast_variant(const char*);
 
 namespace {
@@ -65,9 +66,9 @@ void run(const DynastProblem& p, const char* variant) {
   const auto attended = tensor<T>(queries * p.value_channels), confidence = tensor<T>(queries);
   const auto warped = tensor<T>(queries * p.warp_channels);
   const std::unique_ptr<int32_t[]> best(new int32_t[queries * p.top_k]);
-  const DynastForward forward = {query.get(),    query_prune.get(), key.get(),        key_prune.get(),
-                                 value.get(),    matches.get(),     source.get(),     attended.get(),
-                                 confidence.get(), best.get(),      warped.get()};
+  const DynastForward forward = {query.get(),      query_prune.get(), key.get(),    key_prune.get(),
+                                 value.get(),      matches.get(),     source.get(), attended.get(),
+                                 confidence.get(), best.get(),        warped.get()};
   char message[512] = "";
   const auto expect = [&](bool success, int failed) {
     if (success == (failed != 0)) {
@@ -84,8 +85,9 @@ void run(const DynastProblem& p, const char* variant) {
     const auto grad_key = tensor<T>(keys * p.channels), grad_key_prune = tensor<T>(keys * p.prune_channels);
     const auto grad_value = tensor<T>(keys * p.value_channels), grad_source = tensor<T>(keys * p.warp_channels);
     const DynastBackward backward = {
-        query.get(),      query_prune.get(), key.get(),        key_prune.get(),      value.get(),      matches.get(),
-        source.get(),     attended.get(),    confidence.get(), warped.get(),         grad_query.get(), grad_query_prune.get(),
+        query.get(),      query_prune.get(),    key.get(),        key_prune.get(),
+        value.get(),      matches.get(),        source.get(),     attended.get(),
+        confidence.get(), warped.get(),         grad_query.get(), grad_query_prune.get(),
         grad_key.get(),   grad_key_prune.get(), grad_value.get(), p.warp_channels ? grad_source.get() : nullptr};
     expect(true, dynast_backward(&p, &backward, variant, between(1, 3), message, sizeof message));
     matches[match_count - 1] = between(0, 1) ? bound : -1;
@@ -93,6 +95,35 @@ void run(const DynastProblem& p, const char* variant) {
   }
   matches[match_count - 1] = between(0, 1) ? bound : INT32_MIN;
   expect(false, dynast_forward(&p, &forward, sizeof(T) == 2, variant, 1, message, sizeof message));
+}
+
+template <class T>
+void run_dense(const char* variant) {
+  const int frames = between(1, 2);
+  const DynastDense p = {frames,
+                         between(0, 1) ? 1 : frames,
+                         between(1, 70),
+                         between(16, 150),
+                         between(1, 70),
+                         between(1, 20),
+                         between(1, 140),
+                         between(1, 16),
+                         0.1f};
+  const int64_t queries = int64_t{p.frames} * p.query_length, keys = int64_t{p.exemplars} * p.key_length;
+  const auto query = tensor<T>(queries * p.channels), query_prune = tensor<T>(queries * p.prune_channels);
+  const auto key = tensor<T>(keys * p.channels), key_prune = tensor<T>(keys * p.prune_channels);
+  const auto value = tensor<T>(keys * p.value_channels), attended = tensor<T>(queries * p.value_channels);
+  const auto confidence = tensor<T>(queries);
+  const std::unique_ptr<int32_t[]> best(new int32_t[queries * p.top_k]);
+  const DynastDenseForward call = {query.get(), query_prune.get(), key.get(),        key_prune.get(),
+                                   value.get(), attended.get(),    confidence.get(), best.get()};
+  char message[512] = "";
+  if (dynast_dense(&p, &call, sizeof(T) == 2, variant, 2, message, sizeof message)) {
+    std::printf("refused: %s\n", message);
+    std::exit(1);
+  }
+  for (int64_t i = 0; i < queries * p.top_k; ++i)
+    if (best[i] < 0 || best[i] >= p.key_length) std::exit(2);
 }
 
 }  // namespace
@@ -105,6 +136,8 @@ int main() {
       const DynastProblem problem = random_problem();
       run<float>(problem, variant);
       run<uint16_t>(problem, variant);
+      run_dense<float>(variant);
+      run_dense<uint16_t>(variant);
     }
   }
   std::printf("%d layers\n", count);
