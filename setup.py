@@ -1,9 +1,9 @@
-"""Compile the native kernels into the wheel where a compiler is found, and do without them where there is none."""
+"""Where the packages lie, and the native kernels: compiled where a compiler is found, left out where there is none."""
 
 import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
@@ -12,6 +12,9 @@ sys.path.insert(0, str(HERE))
 
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.plugins import build  # noqa: E402
+
+PARTS = ("calib", "export", "plugins", "runtime")
+"""Folders of the checkout that lie inside `dynast_deploy` once installed."""
 
 
 class BuildWithKernels(build_py):
@@ -41,4 +44,17 @@ class PlatformWheel(bdist_wheel):
         return (python, abi, platform) if self.root_is_pure else ("py3", "none", platform)
 
 
-setup(cmdclass={"build_py": BuildWithKernels, "bdist_wheel": PlatformWheel})
+def installed_name(package: str) -> str:
+    """What a package of the checkout is called once installed."""
+    return f"dynast_deploy.{package}" if package.split(".")[0] in PARTS else package
+
+
+setup(
+    packages=[
+        installed_name(package)
+        for package in find_packages(str(HERE))
+        if installed_name(package).split(".")[0] == "dynast_deploy"
+    ],
+    package_dir={f"dynast_deploy.{part}": part for part in PARTS},
+    cmdclass={"build_py": BuildWithKernels, "bdist_wheel": PlatformWheel},
+)

@@ -105,8 +105,19 @@ def generator_state(
 
 def load_state(generator: Generator, state: Mapping[str, Tensor], source: str) -> None:
     """Copy parameters by name; every one that is missing, extra, misshapen or not finite is named in the error."""
-    # Present in published checkpoints and used by nothing there: the last fusion runs `embed_q1` again.
-    state = {name: tensor for name, tensor in state.items() if not name.startswith("embed_1.")}
+    state = _used(state)
+    check_state(generator, state, source)
+    generator.load_state_dict(state)
+
+
+def _used(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # Published checkpoints have an `embed_1` that nothing uses: the last fusion runs `embed_q1` again.
+    return {name: tensor for name, tensor in state.items() if not name.startswith("embed_1.")}
+
+
+def check_state(generator: Generator, state: Mapping[str, Tensor], source: str) -> None:
+    """Raise what `load_state` would, and load nothing; the generator may be on the meta device."""
+    state = _used(state)
     wanted = generator.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in state]
     problems += [f"{name} is extra" for name in state if name not in wanted]
@@ -123,4 +134,3 @@ def load_state(generator: Generator, state: Mapping[str, Tensor], source: str) -
     if problems:
         shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
         raise DynastError(f"{source} does not fit the generator: {shown}")
-    generator.load_state_dict(state)

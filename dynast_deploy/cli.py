@@ -1,43 +1,25 @@
-"""The `dynast` command. Each subcommand imports what it needs when it runs, so that `--help` answers at once."""
+"""The command line `dynast`."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from dynast_deploy.command import run
+from dynast_deploy.commands.bench import bench
+from dynast_deploy.commands.condition import condition
+from dynast_deploy.commands.doctor import doctor
+from dynast_deploy.commands.inspect import inspect
+from dynast_deploy.commands.train import train
 
 app = typer.Typer(
+    name="dynast",
+    help="Tools around DynaST engines. Videos and pictures are rendered by dynast-run.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="DynaST as a deployable engine: exemplar-guided image generation.",
+    no_args_is_help=True,
 )
-
-
-@app.callback()
-def commands() -> None:
-    """Without a callback, typer would run an only subcommand by itself."""
-
-
-@app.command()
-def bench(
-    ngf: Annotated[int, typer.Option(min=1, help="Channels at full size.")] = 64,
-    layers: Annotated[int, typer.Option(min=1, help="Attention blocks per scale.")] = 2,
-    size: Annotated[int, typer.Option(min=16, help="Picture height and width in pixels.")] = 256,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [default: all cores]")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Frames of each side.")] = 5,
-    json: Annotated[Path | None, typer.Option(help="Write the medians to this file.")] = None,
-) -> None:
-    """Compare one frame of the engine with the published formulation in eager PyTorch, on the CPU.
-
-    The weights are random. Needs PyTorch.
-    """
-    from dynast_deploy.bench.command import run_bench
-
-    run_bench(ngf, layers, size, threads, repeats, json)
+for command in (inspect, condition, doctor, train, bench):
+    app.command()(command)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from dynast_deploy.export.attention_functions import DOMAIN
 from dynast_deploy.export.graph import Graph
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from dynast_deploy.generator import AttentionBlock, Generator
     from dynast_deploy.layers import SPADE, FeatureGenerator, ResidualBlock, SPADEResnetBlock
 
@@ -22,6 +24,11 @@ CUT_PARTS = ("key", "key_prune", "value")
 def cut_tensors(block: int) -> list[str]:
     """Names of what attention block number `block` needs of the exemplar."""
     return [f"block{block}.{part}" for part in CUT_PARTS]
+
+
+def submodule(module: nn.Module, name: str) -> Any:
+    """`module.get_submodule(name)`, which is declared to be no more than a Module."""
+    return module.get_submodule(name)
 
 
 class Signal:
@@ -49,7 +56,9 @@ class Signal:
         """`1 + gamma`, and beta."""
         graph, signal = self.graph, self._at(scale)
         with graph.scope(name):
-            hidden = graph.conv3x3(signal, *folding.plain(spade.mlp_shared[0]), name="mlp_shared")
+            hidden = graph.conv3x3(
+                signal, *folding.plain(submodule(spade, "mlp_shared.0")), name="mlp_shared"
+            )
             hidden = graph.reflected(graph.op("Relu", hidden))
             gamma = graph.conv3x3(hidden, *folding.gamma(spade), name="gamma")
             return gamma, graph.conv3x3(hidden, *folding.plain(spade.mlp_beta), name="beta")
@@ -98,35 +107,35 @@ class Network:
         return self.graph
 
     def write_exemplar_encoder(self) -> None:
-        graph, module = self.graph, self.generator.get_submodule
+        graph, generator = self.graph, self.generator
         signal_name = graph.op("Concat", "exemplar", "exemplar_condition", name="exemplar_signal", axis=1)
         signal = Signal(graph, signal_name)
-        levels = self.encoder(self.generator.encoder_kv, "encoder_kv", signal_name)
+        levels = self.encoder(generator.encoder_kv, "encoder_kv", signal_name)
         kv, number = levels[4], 0
         for scale in SCALES:
             if scale < 4:
                 name = f"decoder_kv{scale + 1}{scale}"
                 kv = graph.op("Add", self.upsampled(name, kv), levels[scale], name=f"{name}.skip")
             embed = f"embed_kv{scale}"
-            kv = self.spade_resnet_block(module(embed), embed, signal, kv, scale)
+            kv = self.spade_resnet_block(submodule(generator, embed), embed, signal, kv, scale)
             tokens, unit = self.tokens(kv, scale)
-            for layer, block in enumerate(self.generator.blocks(scale)):
+            for layer, block in enumerate(generator.blocks(scale)):
                 with graph.scope(f"transformer_{scale}.{layer}"):
                     self.keys_and_values(block, scale, tokens, unit, cut_tensors(number))
                 number += 1
 
     def write_frame_renderer(self) -> None:
-        graph, module = self.graph, self.generator.get_submodule
+        graph, generator = self.graph, self.generator
         signal = Signal(graph, "condition")
-        levels = self.encoder(self.generator.encoder_q, "encoder_q", "condition")
+        levels = self.encoder(generator.encoder_q, "encoder_q", "condition")
         q, fused, matches, number = levels[4], "", "", 0
         for scale in SCALES:
             if scale < 4:
                 name = f"decoder_q{scale + 1}{scale}"
                 q = graph.op("Add", self.upsampled(name, q), levels[scale], name=f"{name}.skip")
             embed = f"embed_q{scale}"
-            q = x = self.spade_resnet_block(module(embed), embed, signal, q, scale)
-            for layer, block in enumerate(self.generator.blocks(scale)):
+            q = x = self.spade_resnet_block(submodule(generator, embed), embed, signal, q, scale)
+            for layer, block in enumerate(generator.blocks(scale)):
                 name = f"transformer_{scale}.{layer}"
                 x, matches = self.attention_block(block, name, scale, number, signal, x, matches)
                 number += 1
@@ -134,19 +143,18 @@ class Network:
                 # The published network fuses scale 1 by `embed_q1`, whose gamma and beta are there already.
                 embed = "embed_q1" if scale == 1 else f"embed_{scale}"
                 x = graph.op("Add", fused, x, name=f"{embed}.fusion")
-                x = self.spade_resnet_block(module(embed), embed, signal, x, scale)
+                x = self.spade_resnet_block(submodule(generator, embed), embed, signal, x, scale)
             if scale > 1:
                 fused = self.upsampled(f"decoder_{scale}{scale - 1}", x)
-        out = graph.conv3x3(
-            graph.reflected(x), *folding.plain(self.generator.decoder_10[0]), name="decoder_10"
-        )
+        conv = submodule(generator, "decoder_10.0")
+        out = graph.conv3x3(graph.reflected(x), *folding.plain(conv), name="decoder_10")
         graph.op("Tanh", out, name="tanh", outputs=["image"])
 
     def encoder(self, encoder: FeatureGenerator, name: str, x: str) -> dict[int, str]:
         """Feature maps by scale."""
         graph, levels = self.graph, {}
         for scale in (1, 2, 3, 4):
-            conv, _, residual = encoder.get_submodule(f"layer{scale}")
+            conv, _, residual = submodule(encoder, f"layer{scale}")
             channels = conv.out_channels
             with graph.scope(f"{name}.layer{scale}"):
                 # The bias before an instance norm cancels, and is kept only because Conv and its readers expect one.
@@ -158,7 +166,7 @@ class Network:
         return levels
 
     def residual_block(self, block: ResidualBlock, x: str) -> str:
-        graph, model = self.graph, block.model
+        graph, model = self.graph, submodule(block, "model")
         slope = block.relu.weight.item()
         with graph.scope("residual"):
             d = graph.conv3x3(graph.reflected(x), *folding.batch_normed(model[0], model[1]), name="conv_0")
@@ -185,7 +193,7 @@ class Network:
             scales = graph.constant([1.0, 1.0, 2.0, 2.0])
             mode = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
             x = graph.op("Resize", x, "", scales, **mode)
-            conv = self.generator.get_submodule(name)[1]
+            conv = submodule(self.generator, f"{name}.1")
             return graph.op("Relu", graph.conv3x3(graph.reflected(x), *folding.plain(conv), name="conv"))
 
     def tokens(self, x: str, scale: int) -> tuple[str, str]:

@@ -79,6 +79,40 @@ class Backward(ctypes.Structure):
     )
 
 
+class Dense(ctypes.Structure):
+    """A dense layer in numbers; `DynastDense` of `include/dynast/problem.h`."""
+
+    _fields_ = (
+        ("frames", _int),
+        ("exemplars", _int),
+        ("query_length", _int),
+        ("key_length", _int),
+        ("channels", _int),
+        ("prune_channels", _int),
+        ("value_channels", _int),
+        ("top_k", _int),
+        ("temperature", _float),
+    )
+
+
+class DenseForward(ctypes.Structure):
+    """Addresses of contiguous tensors; `DynastDenseForward` of `cpu/calls.h`."""
+
+    _fields_ = tuple(
+        (name, _address)
+        for name in (
+            "query",
+            "query_prune",
+            "key",
+            "key_prune",
+            "value",
+            "attended",
+            "confidence",
+            "next_matches",
+        )
+    )
+
+
 def available() -> bool:
     """Whether the CPU kernels are built and load."""
     return library.load_cpu() is not None
@@ -105,6 +139,16 @@ def forward(problem: Problem, call: Forward, *, half: bool, threads: int, varian
     """Fill attended, confidence, next_matches and warped. Raises DynastError if the numbers make no sense."""
     message = ctypes.create_string_buffer(512)
     failed = _library().dynast_forward(
+        ctypes.byref(problem), ctypes.byref(call), int(half), variant.encode(), threads, message, len(message)
+    )
+    if failed:
+        raise DynastError(message.value.decode())
+
+
+def dense(problem: Dense, call: DenseForward, *, half: bool, threads: int, variant: str = "") -> None:
+    """Dense attention: fill attended, confidence and next_matches. Raises DynastError as `forward` does."""
+    message = ctypes.create_string_buffer(512)
+    failed = _library().dynast_dense(
         ctypes.byref(problem), ctypes.byref(call), int(half), variant.encode(), threads, message, len(message)
     )
     if failed:

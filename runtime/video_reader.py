@@ -75,6 +75,8 @@ class VideoReader:
         """Stated length in seconds; None where the file states none."""
         self.frame_count: int | None = self._stream.frames or None
         """Stated number of frames, or what length and rate amount to; None where they are not stated."""
+        self.counts_frames = self.frame_count is not None
+        """Whether the file states how many frames it holds, not just how long it lasts."""
         if self.frame_count is None and self.duration is not None and self.rate is not None:
             self.frame_count = max(1, round(self.duration * self.rate))
         self.has_audio = bool(self._container.streams.audio)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention import Attention, dense_attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import build, library, onnxruntime_headers, onnxruntime_library
 
@@ -47,15 +47,16 @@ def _built() -> None:
 def model(scale: str, attributes: dict[str, float], half: bool) -> bytes:
     """A model of one attention node, with the attributes for TensorRT that exported models carry too."""
     kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
-    name = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention"}[scale]
+    name = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention", "dense": "DenseAttention"}[scale]
+    inputs = INPUTS[:-1] if scale == "dense" else INPUTS
     extra = {"plugin_namespace": "dynast", "plugin_version": "1", "aot": 1}
-    node = helper.make_node(name, INPUTS, OUTPUTS, domain="dynast", **attributes, **extra)
+    node = helper.make_node(name, inputs, OUTPUTS, domain="dynast", **attributes, **extra)
     values = {
         side: [
             helper.make_tensor_value_info(n, TensorProto.INT32 if "matches" in n else kind, None)
             for n in names
         ]
-        for side, names in (("inputs", INPUTS), ("outputs", OUTPUTS))
+        for side, names in (("inputs", inputs), ("outputs", OUTPUTS))
     }
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("dynast", 1)]
     graph = helper.make_graph([node], "one_attention", **values)
@@ -106,6 +107,31 @@ def test_float16_errs_at_most_twice_as_much_as_the_plain_computation(layer: Laye
         rounding = 2.0**-11  # of the result alone, which the plain computation may miss by luck
         assert error <= max(2 * relative_error(getattr(plain, name), getattr(expected, name)), rounding), name
     assert_same_matches(layer, tensors, actual.matches.long(), expected.matches)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_dense_attention_equals_the_reference(dtype: torch.dtype) -> None:
+    layer = a_layer(temperature=0.3)
+    tensors = {name: x for name, x in layer.tensors().items() if name != "warp_source"}
+    low = in_type(tensors, dtype)
+    running = session("dense", {"top_k": 4, "temperature": 0.3}, half=dtype == torch.float16)
+    attended, confidence, matches = running.run(None, {name: x.numpy() for name, x in low.items()})
+    expected, plain = (dense_attention(**x, top_k=4, temperature=0.3) for x in (tensors, low))
+    for name, array in (("attended", attended), ("confidence", confidence)):
+        error = relative_error(torch.from_numpy(array), getattr(expected, name))
+        assert error <= max(1e-5, 2 * relative_error(getattr(plain, name), getattr(expected, name)))
+    assert (torch.from_numpy(matches) == expected.matches).float().mean() > 0.99
+
+
+def test_dense_attention_refuses_what_does_not_fit_together() -> None:
+    running = session("dense", {"top_k": 4, "temperature": 0.3}, half=False)
+    feeds = {name: layer_input.float().numpy() for name, layer_input in a_layer().tensors().items()}
+    del feeds["warp_source"]
+    feeds["value"] = feeds["value"][:, :-1]
+    with pytest.raises(
+        Exception, match=r"DenseAttention: value has shape \[1, 76, 18\].* it has to be \[1, 77, 18\]"
+    ):
+        running.run(None, feeds)
 
 
 @pytest.mark.parametrize("scale", ["inter", "inner"])

@@ -95,6 +95,7 @@ def resolve_poses(
     poses_path: str | os.PathLike[str] | None = None,
     model_path: str | os.PathLike[str] | None = None,
     channel_order: Literal["rgb", "bgr"] = "rgb",
+    option: str = "--poses",
 ) -> PoseSource:
     """The source of poses for a picture or video: the first of these that there is.
 
@@ -102,6 +103,7 @@ def resolve_poses(
         media_path: The picture or video; a file of poses beside it is found by its name (`find_sidecar`).
         poses_path: The file or folder that the user named.
         model_path: The user's own pose model in ONNX, which takes its channels in `channel_order`.
+        option: The command-line option that sets `poses_path`, for the error.
 
     Order: `poses_path`, the file beside the video, `model_path`, MediaPipe where it is installed. Raises a
     DynastError that lists the four where there is none of them.
@@ -117,7 +119,7 @@ def resolve_poses(
         return MediaPipePoses()
     stem = Path(media_path).stem
     raise DynastError(
-        f"no poses for {media_path}. Give them with --poses (OpenPose JSON, JSONL or .npz), "
+        f"no poses for {media_path}. Give them with {option} (OpenPose JSON, JSONL or .npz), "
         f"put them beside it as {stem}.poses.npz or {stem}.poses.json, "
         "name a pose model with --pose-model (RTMPose, DWPose, ViTPose or YOLO pose, as .onnx), "
         "or have them estimated by MediaPipe: pip install 'dynast-deploy[pose]'"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from dynast_deploy.marionette.colours import Colour
 
 
-class Motif(str, Enum):
+class Motif(StrEnum):
     """What a garment's cloth shows."""
 
     PLAIN = "plain"

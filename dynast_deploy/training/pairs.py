@@ -63,7 +63,7 @@ class MarionettePairs(IterableDataset[Pair]):
         """Every ordered pair of views of one identity."""
         identity_seed = int(rng.integers(FIRST_EVALUATION_SEED))
         identity_seed += FIRST_EVALUATION_SEED if self.held_out else 0
-        identity = Identity.sample(np.random.default_rng(identity_seed))
+        identity = Identity.of_seed(identity_seed)
         views = [self._view(render(identity, sample_pose(rng), CANVAS)) for _ in range(POSES)]
         return [
             Pair(
@@ -96,8 +96,8 @@ def surface_code(surface: np.ndarray, size: int) -> np.ndarray:
 
     Parts are six bits of -1 or 1, v becomes -1..1 as u is, and the background is 0 throughout.
     """
-    step = surface.shape[0] // size
-    part, u, v = surface[step // 2 :: step, step // 2 :: step].transpose(2, 0, 1)
+    nearest = ((np.arange(size) + 0.5) * surface.shape[0] / size).astype(np.intp)
+    part, u, v = surface[nearest[:, None], nearest].transpose(2, 0, 1)
     body = (part > 0).astype(np.float32)
     codes = _PART_CODES[part.astype(np.intp)].transpose(2, 0, 1)
     return np.concatenate([codes, [u * body, (2 * v - 1) * body, body]]).astype(np.float32)

@@ -29,8 +29,7 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
 
     alignas(64) float rewards[kSlots], kept_rewards[kSlots], of_logits[kSlots], of_prunes[kSlots];
     mask_slopes(scores.prune_logits, count, of_prunes);
-    dot_rows(call.grad_attended + query * p.value_channels, value, p.value_channels, group.candidates, count,
-             rewards);
+    dot_rows(call.grad_attended + query * p.value_channels, value, p.value_channels, group.candidates, count, rewards);
     for (int i = 0; i < count; ++i) {
       rewards[i] += call.grad_confidence[query];
       kept_rewards[i] = is_kept(scores.prune_logits[i]) ? rewards[i] : 0.0f;
@@ -41,8 +40,8 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
     alignas(64) float warp_weights[kSlots];
     if (p.warp_channels) {
       alignas(64) float warp_rewards[kSlots], of_warp_logits[kSlots];
-      dot_rows(call.grad_warped + query * p.warp_channels, call.warp_source + tokens * p.warp_channels,
-               p.warp_channels, group.candidates, count, warp_rewards);
+      dot_rows(call.grad_warped + query * p.warp_channels, call.warp_source + tokens * p.warp_channels, p.warp_channels,
+               group.candidates, count, warp_rewards);
       warp_softmax(p, scores, count, warp_weights);
       softmax_gradient(warp_weights, warp_rewards, count, of_warp_logits);
       for (int i = 0; i < count; ++i)
@@ -58,8 +57,7 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
       const int64_t at = query * count + i;
       const float kept_weight = is_kept(scores.prune_logits[i]) ? scores.weights[i] : 0.0f;
       const float warp_weight = scratch.warp_weights ? warp_weights[i] : 0.0f;
-      const bool matters =
-          of_logits[i] != 0.0f || of_prunes[i] != 0.0f || kept_weight != 0.0f || warp_weight != 0.0f;
+      const bool matters = of_logits[i] != 0.0f || of_prunes[i] != 0.0f || kept_weight != 0.0f || warp_weight != 0.0f;
       scratch.keys[at] = matters ? group.candidates[i] : -1;
       scratch.logit_gradients[at] = of_logits[i];
       scratch.prune_gradients[at] = of_prunes[i];
@@ -67,8 +65,7 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
       if (scratch.warp_weights) scratch.warp_weights[at] = warp_weight;
     }
     if (call.grad_query)
-      weighted_sum(key, p.channels, keys.rows, keys.weights, keys.count, false,
-                   call.grad_query + query * p.channels);
+      weighted_sum(key, p.channels, keys.rows, keys.weights, keys.count, false, call.grad_query + query * p.channels);
     if (call.grad_query_prune)
       weighted_sum(key_prune, p.prune_channels, prunes.rows, prunes.weights, prunes.count, false,
                    call.grad_query_prune + query * p.prune_channels);
@@ -82,7 +79,8 @@ inline void order_by_key(const DynastProblem& p, const Scratch& scratch, int exe
   const int64_t end = begin + per_frame * (p.exemplars == 1 ? p.frames : 1);
   uint32_t* starts = scratch.starts + static_cast<int64_t>(exemplar) * (key_length(p) + 1);
   for (int k = 0; k <= key_length(p); ++k) starts[k] = 0;
-  for (int64_t i = begin; i < end; ++i) if (scratch.keys[i] >= 0) ++starts[scratch.keys[i] + 1];
+  for (int64_t i = begin; i < end; ++i)
+    if (scratch.keys[i] >= 0) ++starts[scratch.keys[i] + 1];
   for (int k = 0; k < key_length(p); ++k) starts[k + 1] += starts[k];
   // Filling moves each start to the end of its list, which is the start of the next.
   for (int64_t i = begin; i < end; ++i)
@@ -92,8 +90,7 @@ inline void order_by_key(const DynastProblem& p, const Scratch& scratch, int exe
 }
 
 // Second half, one key: sums over the queries that had it as a candidate.
-inline void collect(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch, int exemplar,
-                    int key) {
+inline void collect(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch, int exemplar, int key) {
   constexpr int kBatch = 128;
   const uint32_t count = static_cast<uint32_t>(candidate_count(p));
   const int64_t first_query = static_cast<int64_t>(exemplar) * query_length(p);

@@ -18,6 +18,14 @@ struct DynastForward {
   void* warped;           // [N, Lq, W]
 };
 
+// The same for dense attention.
+struct DynastDenseForward {
+  const void *query, *query_prune, *key, *key_prune, *value;
+  void* attended;
+  void* confidence;
+  int32_t* next_matches;
+};
+
 // All float32. Gradients of the inputs are written, not added; those that are null are left out.
 struct DynastBackward {
   const float *query, *query_prune, *key, *key_prune, *value;
@@ -46,8 +54,8 @@ struct Parallel {
 struct Scratch {
   int32_t* keys;  // [N * Lq * M], -1 where all of the candidate's other numbers are 0
   float *logit_gradients, *prune_gradients, *kept_weights, *warp_weights;  // [N * Lq * M] each
-  uint32_t* order;                                                        // [N * Lq * M]
-  uint32_t* starts;                                                       // [E * (Lk + 1)]
+  uint32_t* order;                                                         // [N * Lq * M]
+  uint32_t* starts;                                                        // [E * (Lk + 1)]
 };
 
 // The kernels of one instruction set.
@@ -55,6 +63,8 @@ struct Kernels {
   const char* name;
   void (*forward_float)(const DynastProblem&, const DynastForward&, const Parallel&);
   void (*forward_half)(const DynastProblem&, const DynastForward&, const Parallel&);
+  void (*dense_float)(const DynastDense&, const DynastDenseForward&, const Parallel&);
+  void (*dense_half)(const DynastDense&, const DynastDenseForward&, const Parallel&);
   void (*backward)(const DynastProblem&, const DynastBackward&, const Scratch&, const Parallel&);
 };
 

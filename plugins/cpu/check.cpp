@@ -44,7 +44,7 @@ void check_problem(const DynastProblem& p, char* message, int size) {
   for (const int32_t channels : {p.prune_channels, p.value_channels, p.warp_channels})
     widest = channels > widest ? channels : widest;
   if (query_tokens > kMostTokens || key_tokens > kMostTokens || query_tokens * widest > kMostElements ||
-           key_tokens * widest > kMostElements)
+      key_tokens * widest > kMostElements)
     std::snprintf(message, size, "%lld queries and %lld keys of up to %lld channels are too many",
                   static_cast<long long>(query_tokens), static_cast<long long>(key_tokens),
                   static_cast<long long>(widest));
@@ -52,8 +52,7 @@ void check_problem(const DynastProblem& p, char* message, int size) {
     std::snprintf(message, size, "%d exemplars for %d frames: there has to be 1, or one for each frame", p.exemplars,
                   p.frames);
   else if (p.matches_k > kMaxTopK || p.top_k > kMaxTopK)
-    std::snprintf(message, size, "top_k %d after %d matches: at most %d are supported", p.top_k, p.matches_k,
-                  kMaxTopK);
+    std::snprintf(message, size, "top_k %d after %d matches: at most %d are supported", p.top_k, p.matches_k, kMaxTopK);
   else if (p.top_k > candidate_count(p))
     std::snprintf(message, size, "top_k %d is more than the %d candidates of a query", p.top_k, candidate_count(p));
   else if (!p.inner && (p.query_height % 2 || p.query_width % 2))
@@ -65,6 +64,17 @@ void check_problem(const DynastProblem& p, char* message, int size) {
     std::snprintf(message, size, "temperature has to be positive, not %g", p.temperature);
   else if (p.warp_channels < 0)
     std::snprintf(message, size, "the number of warp channels is %d", p.warp_channels);
+}
+
+void check_dense(const DynastDense& p, char* message, int size) {
+  if (p.top_k > p.key_length) {
+    std::snprintf(message, size, "top_k %d is more than the %d keys", p.top_k, p.key_length);
+    return;
+  }
+  // As an inner-scale layer on maps of one row, with as many matches as there may be.
+  check_problem({1, p.frames, p.exemplars, 1, p.query_length, 1, p.key_length, p.channels, p.prune_channels,
+                 p.value_channels, 0, kMaxTopK, p.top_k, 0, p.temperature},
+                message, size);
 }
 
 void check_matches(const DynastProblem& p, const int32_t* matches, char* message, int size) {

@@ -1,5 +1,6 @@
 // The kernels of one instruction set. Compiled several times, with other -m options and another DYNAST_VARIANT.
 #include "cpu/backward.h"
+#include "cpu/dense.h"
 #include "cpu/forward.h"
 
 #define DYNAST_TEXT_OF(name) #name
@@ -14,6 +15,8 @@ const Kernels DYNAST_TABLE(DYNAST_VARIANT) = {
     DYNAST_TEXT(DYNAST_VARIANT),
     DYNAST_VARIANT::forward<float>,
     DYNAST_VARIANT::forward<DYNAST_VARIANT::Half>,
+    DYNAST_VARIANT::dense<float>,
+    DYNAST_VARIANT::dense<DYNAST_VARIANT::Half>,
     DYNAST_VARIANT::backward,
 };
 

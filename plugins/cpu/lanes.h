@@ -57,7 +57,7 @@ inline void store(Half* to, Lanes lanes) {
 #elif defined(__aarch64__)
   vst1_u16(reinterpret_cast<uint16_t*>(to), vreinterpret_u16_f16(vcvt_f16_f32(lanes)));
 #else
-  for (int i = 0; i < kLanes; ++i) to[i] = to_half(lanes[i]);
+  for (int i = 0; i < kLanes; ++i) from_float(lanes[i], to[i]);
 #endif
 }
 
@@ -107,8 +107,7 @@ inline void sum4(Lanes a, Lanes b, Lanes c, Lanes d, float* sums) {
 #if defined(__AVX2__)
 #if defined(__AVX512F__)
   const auto fold = [](__m512 x) {
-    return _mm256_add_ps(_mm512_castps512_ps256(x),
-                         _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(x), 1)));
+    return _mm256_add_ps(_mm512_castps512_ps256(x), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(x), 1)));
   };
   const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(fold(a), fold(b)), _mm256_hadd_ps(fold(c), fold(d)));
 #else

@@ -34,15 +34,17 @@ void run_on_threads(void* owner, int64_t count, void (*task)(void*, int64_t), vo
 
 bool failed(const char* message) { return message[0] != '\0'; }
 
-const Kernels* checked_kernels(const DynastProblem& problem, const int32_t* matches, const char* variant,
-                               char* message, int size) {
-  check_problem(problem, message, size);
-  if (failed(message)) return nullptr;
-  check_matches(problem, matches, message, size);
-  if (failed(message)) return nullptr;
+const Kernels* named_kernels(const char* variant, char* message, int size) {
   const Kernels* kernels = select_kernels(variant);
   if (!kernels) std::snprintf(message, size, "this processor runs no kernels called %s", variant);
   return kernels;
+}
+
+const Kernels* checked_kernels(const DynastProblem& problem, const int32_t* matches, const char* variant, char* message,
+                               int size) {
+  check_problem(problem, message, size);
+  if (!failed(message)) check_matches(problem, matches, message, size);
+  return failed(message) ? nullptr : named_kernels(variant, message, size);
 }
 
 }  // namespace
@@ -59,11 +61,20 @@ DYNAST_EXPORT const char* dynast_variant(const char* variant) {
   return kernels ? kernels->name : nullptr;
 }
 
-DYNAST_EXPORT int dynast_forward(const DynastProblem* problem, const DynastForward* call, int half,
-                                 const char* variant, int threads, char* message, int size) {
+DYNAST_EXPORT int dynast_forward(const DynastProblem* problem, const DynastForward* call, int half, const char* variant,
+                                 int threads, char* message, int size) {
   const Kernels* kernels = checked_kernels(*problem, call->matches, variant, message, size);
   if (!kernels) return 1;
   (half ? kernels->forward_half : kernels->forward_float)(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_dense(const DynastDense* problem, const DynastDenseForward* call, int half,
+                               const char* variant, int threads, char* message, int size) {
+  check_dense(*problem, message, size);
+  const Kernels* kernels = failed(message) ? nullptr : named_kernels(variant, message, size);
+  if (!kernels) return 1;
+  (half ? kernels->dense_half : kernels->dense_float)(*problem, *call, Parallel{run_on_threads, &threads});
   return 0;
 }
 
@@ -93,7 +104,8 @@ DYNAST_EXPORT int dynast_backward(const DynastProblem* problem, const DynastBack
                              starts.get()};
     kernels->backward(p, *call, scratch, Parallel{run_on_threads, &threads});
   } catch (const std::bad_alloc&) {
-    std::snprintf(message, size, "no memory for the %llu candidates of a backward pass", (unsigned long long)candidates);
+    std::snprintf(message, size, "no memory for the %llu candidates of a backward pass",
+                  (unsigned long long)candidates);
     return 1;
   }
   return 0;

@@ -5,21 +5,12 @@
 
 DYNAST_BEGIN
 
-constexpr int kCacheLine = 64;
-
 inline int rounded_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-template <class T>
-inline void prefetch_row(const T* row, int channels) {
-  const char* at = reinterpret_cast<const char*>(row);
-  for (const char* end = at + channels * sizeof(T); at < end; at += kCacheLine) __builtin_prefetch(at);
-}
 
 // products[i] = row . table[indices[i]] for i < count. `count` is rounded up to a multiple of 4, and `indices`
 // and `products` have room for that; the indices in excess have to be valid too.
 template <class T>
-inline void dot_rows(const T* row, const T* table, int channels, const int32_t* indices, int count,
-                     float* products) {
+inline void dot_rows(const T* row, const T* table, int channels, const int32_t* indices, int count, float* products) {
   const int whole = channels / kLanes * kLanes;
   const int rest = channels - whole;
   for (int i = 0; i < count; i += 4) {
@@ -55,8 +46,8 @@ struct WeightedRows {
 
 // total[c] = sum of weights[i] * table[rows[i]][c], or that added to what `total` holds.
 template <class T, class Total>
-inline void weighted_sum(const T* table, int channels, const int32_t* rows, const float* weights, int count,
-                         bool add, Total* total) {
+inline void weighted_sum(const T* table, int channels, const int32_t* rows, const float* weights, int count, bool add,
+                         Total* total) {
   constexpr int kBlock = 4;
   int c = 0;
   for (; c + kBlock * kLanes <= channels; c += kBlock * kLanes) {

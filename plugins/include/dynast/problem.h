@@ -6,13 +6,20 @@
 //   matches [N, Lq / 4 or Lq, K] int32, warp_source [E, Lk, W]
 #pragma once
 
+#ifdef __CUDACC_RTC__  // NVRTC has no C library
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef unsigned short uint16_t;
+typedef long long int64_t;
+#else
 #include <stdint.h>
+#endif
 
 // The CPU kernels are compiled once for each instruction set and linked together. Each copy needs names of its
 // own, or the linker would keep one copy of every inline function, perhaps one that this processor cannot run.
 #ifdef DYNAST_VARIANT
-#define DYNAST_BEGIN   \
-  namespace dynast {   \
+#define DYNAST_BEGIN \
+  namespace dynast { \
   inline namespace DYNAST_VARIANT {
 #else
 #define DYNAST_BEGIN \
@@ -45,6 +52,15 @@ struct DynastProblem {
   int32_t matches_k;       // K of the matches given
   int32_t top_k;           // K of the matches wanted
   int32_t warp_published;  // 1: the warp weights lie on the dropped candidates, as in the published code
+  float temperature;
+};
+
+// The coarsest layer, in which every key is a candidate of every query: no maps, no matches to begin with.
+struct DynastDense {
+  int32_t frames, exemplars;
+  int32_t query_length, key_length;
+  int32_t channels, prune_channels, value_channels;
+  int32_t top_k;
   float temperature;
 };
 

@@ -1,0 +1,125 @@
+"""`dynast condition`: draw what the network will see of a picture or a video."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dynast_deploy.config import Task
+from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.options import ChannelOrder, Fit
+
+if TYPE_CHECKING:
+    from dynast_deploy.runtime.painter import Painter
+
+DEFAULT_SIZE = "256x256"
+
+
+def condition(
+    media: Annotated[Path, typer.Argument(metavar="INPUT", help="Picture or video.")],
+    engine: Annotated[Path | None, typer.Option(help="Engine whose task and picture size are used.")] = None,
+    task: Annotated[Task | None, typer.Option(help="What conditions show, without an engine.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help=f"Picture size HxW [default: the engine's, else {DEFAULT_SIZE}]")
+    ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="Keypoints: OpenPose JSON (file or folder), JSONL or .npz.")
+    ] = None,
+    pose_model: Annotated[
+        Path | None, typer.Option(help="Pose estimator in ONNX (RTMPose, DWPose, ViTPose, YOLO pose).")
+    ] = None,
+    pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
+    fit: Annotated[
+        Fit, typer.Option(help="Pictures of another shape than the network's: keep proportions, or fill it.")
+    ] = Fit.PAD,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="File to write [default: NAME.condition.png or .mp4 beside the input]"
+        ),
+    ] = None,
+) -> None:
+    """Draw what the network will see of a picture or of every frame of a video."""
+    from dynast_deploy.runtime.painters import Painters
+    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
+
+    if not media.is_file():
+        raise DynastError(f"{media}: no such picture or video")
+    task, network_size = choose_target(engine, task, size)
+    with Painters(task, network_size, fit, pose_model, pose_channels) as painters:
+        painter = painters.of(media, poses)
+        if media.suffix.lower() in PICTURE_SUFFIXES:
+            output = output or media.with_name(f"{media.stem}.condition.png")
+            draw_picture(painter, media, output)
+        else:
+            output = output or media.with_name(f"{media.stem}.condition.mp4")
+            draw_video(painter, media, output)
+    print(output)
+
+
+def choose_target(engine: Path | None, task: Task | None, size: str | None) -> tuple[Task, tuple[int, int]]:
+    """What to draw and how large, (height, width): the engine's where there is one, else as the options say.
+
+    Raises DynastError where options and engine contradict each other.
+    """
+    from dynast_deploy.export.to_onnx import parse_size
+
+    if engine is None:
+        return task or Task.POSE, parse_size(size or DEFAULT_SIZE)
+    from dynast_deploy.runtime import load_engine
+    from dynast_deploy.runtime.painter import task_of
+
+    info = load_engine(engine, device="cpu").info
+    of_engine = task_of(info.task, info.channels, str(engine))
+    if task not in (None, of_engine):
+        raise DynastError(f"{engine}: its conditions show {of_engine}, not {task}; leave --task out")
+    if size is not None and parse_size(size) != (info.height, info.width):
+        raise DynastError(
+            f"{engine}: its pictures are {info.height}x{info.width}, not {size}; leave --size out"
+        )
+    return of_engine, (info.height, info.width)
+
+
+def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
+    """Write the condition of one picture. Raises DynastError where nobody is seen in it."""
+    from dynast_deploy.conditions import draw_condition
+    from dynast_deploy.runtime.pictures import read_picture, write_picture
+
+    painted = painter.paint(read_picture(picture), 0)
+    if painter.empty:
+        raise DynastError(f"{picture}: nobody is seen in it; give its keypoints with --poses")
+    write_picture(output, draw_condition(painted.condition))
+
+
+def draw_video(painter: Painter, video: Path, output: Path) -> None:
+    """Write the condition of every frame, with the video's times and sound."""
+    from dynast_deploy.conditions import draw_condition
+    from dynast_deploy.keypoints import check_frame_count
+    from dynast_deploy.runtime.progress import Progress
+    from dynast_deploy.runtime.video_reader import VideoReader
+    from dynast_deploy.runtime.video_writer import VideoWriter
+
+    height, width = painter.network_size
+    with (
+        VideoReader(video) as reader,
+        VideoWriter(output, (width, height), reader) as writer,
+        Progress(video.name, reader.frame_count) as progress,
+    ):
+        try:
+            for frame in reader:
+                painted = painter.paint(frame.picture, frame.index)
+                writer.write(draw_condition(painted.condition), frame.time, frame.duration)
+                progress.advance(1)
+        except KeyboardInterrupt:
+            writer.finish(cut_sound=True)
+            raise
+        poses = painter.poses
+        if poses is not None and poses.poses is not None and not reader.missing and not reader.damaged:
+            check_frame_count(poses.poses, writer.frames, poses.origin)
+    if reader.warning:
+        print(f"note: {reader.warning}", file=sys.stderr)
+    if unseen := painter.empty + painter.held:
+        print(f"note: nobody was seen in {unseen} of {writer.frames} frames", file=sys.stderr)

@@ -1,0 +1,81 @@
+"""`dynast inspect`: what a checkpoint, an ONNX file or an archive holds."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dynast_deploy.commands.show import megabytes, show
+from dynast_deploy.errors import DynastError
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="Checkpoint, ONNX file or engine archive.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a checkpoint, an ONNX engine or an archive holds."""
+    show(describe(file), as_json)
+
+
+def describe(file: Path) -> dict[str, Any]:
+    """What the file holds, for `commands.show`. Its kind is told by its contents, not by its name.
+
+    Raises DynastError for a file that is missing, damaged or of no kind that is known here, and for a checkpoint where
+    PyTorch is not installed.
+    """
+    if not file.is_file():
+        raise DynastError(f"{file}: no such file")
+    head: dict[str, Any] = {"file": str(file), "size_mb": megabytes(file.stat().st_size)}
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+        if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
+            return head | _checkpoint(file)
+        return head | _archive(file)
+    if file.suffix in (".pth", ".pt") or _begins_as_pickle(file):
+        return head | _checkpoint(file)
+    return head | _onnx_file(file)
+
+
+def _begins_as_pickle(file: Path) -> bool:
+    # Checkpoints written before PyTorch 1.6 are bare pickles of protocol 2 or later; no ONNX file begins so.
+    with file.open("rb") as stream:
+        return stream.read(1) == b"\x80"
+
+
+def _checkpoint(file: Path) -> dict[str, Any]:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise DynastError(
+            f"{file}: reading a checkpoint needs PyTorch: pip install 'dynast-deploy[export]'"
+        ) from None
+    from dynast_deploy.commands.inspect_checkpoint import describe_checkpoint
+
+    return describe_checkpoint(file)
+
+
+def _onnx_file(file: Path) -> dict[str, Any]:
+    from dynast_deploy.commands.inspect_onnx import describe_onnx
+
+    return describe_onnx(file)
+
+
+def _archive(file: Path) -> dict[str, Any]:
+    """Any zip archive; the manifest is shown where it has one."""
+    import json
+
+    with zipfile.ZipFile(file) as archive:
+        entries = [
+            {"name": entry.filename, "size_mb": megabytes(entry.file_size)} for entry in archive.infolist()
+        ]
+        try:
+            manifest = json.loads(archive.read("manifest.json"))
+        except KeyError:
+            return {"kind": "zip archive", "entries": entries}
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise DynastError(f"{file}: its manifest.json is damaged ({error})") from None
+    return {"kind": "archive with a manifest", "manifest": manifest, "entries": entries}

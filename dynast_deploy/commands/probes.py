@@ -1,0 +1,245 @@
+"""What works on this machine. `python -m dynast_deploy.commands.probes NAME` asks one question and prints JSON."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dynast_deploy.errors import DynastError
+
+REINSTALL = "reinstall the package behind it: pip install --force-reinstall PACKAGE"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """works: whether it can be used here; detail: with what, or why not; mend: what to do about it, or None."""
+
+    works: bool
+    detail: str
+    mend: str | None = None
+
+
+def onnxruntime_cpu() -> Finding:
+    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+
+    try:
+        onnxruntime = import_onnxruntime()
+    except DynastError as error:
+        return Finding(False, str(error))
+    return Finding(True, f"{onnxruntime.__version__}, {', '.join(onnxruntime.get_available_providers())}")
+
+
+def onnxruntime_cuda() -> Finding:
+    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+
+    mend = "pip uninstall -y onnxruntime; pip install 'dynast-deploy[gpu]'"
+    try:
+        onnxruntime = import_onnxruntime()
+    except DynastError as error:
+        return Finding(False, str(error))
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return Finding(False, f"the installed {onnxruntime.__version__} has no CUDA", mend)
+    driver = nvidia_driver()
+    if not driver.works:
+        return Finding(False, f"the NVIDIA driver: {driver.detail}", driver.mend)
+    # The provider is listed wherever it is installed; whether its CUDA and cuDNN load shows only in a session.
+    session = onnxruntime.InferenceSession(_identity_model(), providers=["CUDAExecutionProvider"])
+    if "CUDAExecutionProvider" not in session.get_providers():
+        needs = "install the CUDA and cuDNN that this release of onnxruntime-gpu was built for"
+        return Finding(False, f"{onnxruntime.__version__} falls back to the CPU", needs)
+    return Finding(True, f"{onnxruntime.__version__}, {driver.detail}")
+
+
+def _identity_model() -> bytes:
+    from onnx import TensorProto, helper
+
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", value[:1], value[1:])
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+
+
+def onnxruntime_attention() -> Finding:
+    """The native operators: found, built from the sources at hand, and accepted by ONNX Runtime."""
+    from dynast_deploy.plugins import library
+    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+
+    path = library.find(library.ONNXRUNTIME)
+    if path is None:
+        return _not_built(library.ONNXRUNTIME)
+    try:
+        options = import_onnxruntime().SessionOptions()
+    except DynastError:
+        return Finding(False, f"{path} is there, ONNX Runtime is not", "pip install 'dynast-deploy[cpu]'")
+    options.register_custom_ops_library(str(path))
+    return Finding(True, str(path))
+
+
+def pytorch_attention() -> Finding:
+    """The kernels that training runs: found, built from the sources at hand, and loaded."""
+    from dynast_deploy.plugins import library, native
+
+    path = library.find(library.CPU)
+    if path is None:
+        return _not_built(library.CPU)
+    if not native.available():
+        return Finding(False, f"{path} does not load", library.BUILD_COMMAND)
+    return Finding(True, f"{path}, {native.variant()} instructions")
+
+
+def _not_built(name: str) -> Finding:
+    from dynast_deploy.plugins import build, library
+
+    folders = (library.FOLDER, library.built_folder(name))
+    stale = any((folder / library.file_name(name)).exists() for folder in folders)
+    detail = "built from other sources than those installed" if stale else "not built"
+    compiler = "" if build.find_compiler() else "install g++ or clang++, then: "
+    return Finding(False, f"{detail}; attention runs without it, slower", compiler + library.BUILD_COMMAND)
+
+
+def pytorch() -> Finding:
+    torch = _imported("torch", "export")
+    if isinstance(torch, Finding):
+        return torch
+    cuda = (
+        f"CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}"
+        if torch.cuda.is_available()
+        else "no CUDA"
+    )
+    return Finding(True, f"{torch.__version__}, {cuda}")
+
+
+def tensorrt() -> Finding:
+    return _needs_driver("tensorrt", "trt")
+
+
+def tensorrt_rtx() -> Finding:
+    # Plans for RTX cards are built without one; only running them needs the driver.
+    module = _imported("tensorrt_rtx", "rtx")
+    if isinstance(module, Finding):
+        return module
+    driver = nvidia_driver()
+    return Finding(
+        True, f"{module.__version__}, {'builds and runs' if driver.works else 'builds only: no driver'}"
+    )
+
+
+def pycuda() -> Finding:
+    driver = _imported("pycuda.driver", "trt")
+    if isinstance(driver, Finding):
+        return driver
+    driver.init()
+    return Finding(True, f"{driver.Device.count()} GPUs")
+
+
+def nvidia_driver() -> Finding:
+    """The driver and its first GPU, asked through the driver's own library."""
+    mend = "on a machine with an NVIDIA GPU, install its driver"
+    try:
+        cuda = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError as error:
+        return Finding(False, f"not installed ({error})", mend)
+    if status := cuda.cuInit(0):
+        return Finding(False, f"installed, but does not start (error {status} of cuInit)", mend)
+    number, count, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
+    cuda.cuDriverGetVersion(ctypes.byref(number))
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+    if not count.value:
+        return Finding(False, "installed, but finds no GPU", mend)
+    cuda.cuDeviceGetName(name, len(name), 0)
+    return Finding(
+        True,
+        f"CUDA {number.value // 1000}.{number.value % 1000 // 10}, {count.value} GPUs, the first {name.value.decode()}",
+    )
+
+
+def mediapipe() -> Finding:
+    from dynast_deploy.keypoints.mediapipe_pose import mediapipe_is_installed, mediapipe_solutions
+
+    if not mediapipe_is_installed():
+        return Finding(
+            False, "not installed; poses come from files or a pose model", "pip install 'dynast-deploy[pose]'"
+        )
+    try:
+        mediapipe_solutions()
+    except DynastError as error:
+        return Finding(False, str(error))
+    return Finding(True, sys.modules["mediapipe"].__version__)
+
+
+def video() -> Finding:
+    """Encoders of the formats that are written."""
+    av = _imported("av", None)
+    if isinstance(av, Finding):
+        return av
+    wanted = ("libx264", "aac", "libvpx-vp9", "libopus")
+    lacking = [name for name in wanted if name not in av.codecs_available]
+    if lacking:
+        return Finding(
+            False, f"PyAV {av.__version__} lacks {', '.join(lacking)}", "pip install --force-reinstall av"
+        )
+    return Finding(True, f"PyAV {av.__version__}, {', '.join(wanted)}")
+
+
+def opencv() -> Finding:
+    cv2 = _imported("cv2", None)
+    return cv2 if isinstance(cv2, Finding) else Finding(True, cv2.__version__)
+
+
+def _needs_driver(module_name: str, extra: str) -> Finding:
+    module = _imported(module_name, extra)
+    if isinstance(module, Finding):
+        return module
+    driver = nvidia_driver()
+    if not driver.works:
+        return Finding(False, f"{module.__version__} is installed, the driver: {driver.detail}", driver.mend)
+    return Finding(True, f"{module.__version__}, {driver.detail}")
+
+
+def _imported(name: str, extra: str | None) -> Any:
+    """The module, or the finding that it is not there."""
+    install = f"pip install 'dynast-deploy[{extra}]'" if extra else "pip install dynast-deploy"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name.split(".")[0]:
+            return Finding(False, "not installed", install)
+        return Finding(False, f"does not import: {error}", install)
+    except ImportError as error:
+        return Finding(False, f"is installed, but does not load: {error}", f"{install} --force-reinstall")
+
+
+PROBES: dict[str, Callable[[], Finding]] = {
+    "ONNX Runtime": onnxruntime_cpu,
+    "ONNX Runtime, CUDA": onnxruntime_cuda,
+    "ONNX Runtime, native attention": onnxruntime_attention,
+    "PyTorch": pytorch,
+    "PyTorch, native attention": pytorch_attention,
+    "NVIDIA driver": nvidia_driver,
+    "TensorRT": tensorrt,
+    "TensorRT-RTX": tensorrt_rtx,
+    "PyCUDA": pycuda,
+    "MediaPipe": mediapipe,
+    "video encoders": video,
+    "OpenCV": opencv,
+}
+"""By the name under which `dynast doctor` shows them."""
+
+
+def main() -> None:
+    """Answer the probe named on the command line; a fault of whatever kind is an answer too."""
+    try:
+        finding = PROBES[sys.argv[1]]()
+    except Exception as error:
+        finding = Finding(False, f"does not work: {type(error).__name__}: {error}", REINSTALL)
+    print(json.dumps(asdict(finding)))
+
+
+if __name__ == "__main__":
+    main()

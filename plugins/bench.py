@@ -1,0 +1,284 @@
+"""Time the attention operators on this machine: `python -m dynast_deploy.plugins.bench`.
+
+One row for each operator, storage type and implementation: the ONNX Runtime operator of this package, the function
+body that exported models carry (what ONNX Runtime runs without the library), the reference in plain PyTorch, which
+gathers candidates, and this package's PyTorch operator. Bytes are those of the inputs and outputs, each once; their
+share of the machine's copy bandwidth says how far the time is from what any implementation could reach. Each row is
+measured in a process of its own, since thread pools disturb each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import library, native, onnxruntime_library
+
+PROGRAM = "python -m dynast_deploy.plugins.bench"
+TOP_K, TEMPERATURE = 4, 0.01
+IMPLEMENTATIONS = ("operator", "function body", "PyTorch operator", "PyTorch")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One attention layer on square maps; matches as they are in practice (`smooth`) or scattered all over.
+
+    scale is "inter", "inner" or "dense", the coarsest layer, in which every key is a candidate.
+    """
+
+    scale: str
+    size: int
+    channels: int
+    prune_channels: int
+    value_channels: int
+    dtype: str
+    scattered: bool
+    threads: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all inputs and outputs, each once."""
+        queries = keys = self.size**2
+        features = self.channels + self.prune_channels
+        floats = queries * (features + self.value_channels + 1) + keys * (features + self.value_channels)
+        matches = queries * TOP_K * {"dense": 1, "inter": 1.25, "inner": 2}[self.scale]
+        return int(floats * np.dtype(self.dtype).itemsize + matches * 4)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Inputs of the operator, N = E = 1."""
+        random = np.random.default_rng(0)
+        length = self.size**2
+
+        def normal(channels: int, scale: float = 1.0) -> np.ndarray:
+            return (scale * random.standard_normal((1, length, channels), np.float32)).astype(self.dtype)
+
+        tensors = {
+            "query": normal(self.channels, 1 / self.channels),
+            "query_prune": normal(self.prune_channels),
+            "key": normal(self.channels),
+            "key_prune": normal(self.prune_channels),
+            "value": normal(self.value_channels),
+        }
+        return tensors if self.scale == "dense" else {**tensors, "matches": self._matches(random)}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The operator's attributes."""
+        if self.scale == "dense":
+            return {"top_k": TOP_K, "temperature": self.channels**0.5}
+        widths = {"query_width": self.size, "key_width": self.size}
+        return {**widths, "top_k": TOP_K, "temperature": TEMPERATURE}
+
+    def _matches(self, random: np.random.Generator) -> np.ndarray:
+        size = self.size if self.scale == "inner" else self.size // 2
+        if self.scattered:
+            return random.integers(0, size**2, (1, size**2, TOP_K), dtype=np.int32)
+        rows, columns = np.divmod(np.arange(size**2), size)
+        shifts = ((1, 2), (0, 3), (5, 1), (9, 0))
+        shifted = [(rows + dy) % size * size + (columns + dx) % size for dy, dx in shifts]
+        return np.stack(shifted, -1)[None].astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measurement. `peak_mb` is by how much the process grew in a run, outputs included; None where not told."""
+
+    case: Case
+    implementation: str
+    ms: float
+    mb: float
+    copy_share: float
+    peak_mb: float | None
+
+
+def measure(case: Case, implementation: str, repeats: int) -> Row:
+    """Measure in this process: the fastest of `repeats` runs after one to warm up."""
+    run = {
+        "operator": lambda: _onnxruntime(case, onnxruntime_library()),
+        "function body": lambda: _onnxruntime(case, None),
+        "PyTorch operator": lambda: _torch(case, "operator"),
+        "PyTorch": lambda: _torch(case, "reference"),
+    }[implementation]()
+    grown = _growth_mb(run)  # the first run: later ones find memory that the process has kept
+    ms = min(_time_ms(run) for _ in range(repeats))
+    copy_ms_per_byte = _copy_ms_per_byte()
+    return Row(case, implementation, ms, case.bytes / 1e6, copy_ms_per_byte * case.bytes / ms, grown)
+
+
+def _time_ms(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1e3
+
+
+def _copy_ms_per_byte() -> float:
+    """How long a copy takes for each byte that it reads or writes, one thread."""
+    source = np.ones(1 << 25, np.uint8)
+    target = np.empty_like(source)
+    return min(_time_ms(lambda: np.copyto(target, source)) for _ in range(5)) / (2 * source.nbytes)
+
+
+def _growth_mb(run: Callable[[], object]) -> float | None:
+    """Peak resident memory of one run over what was resident before; Linux tells it, others do not."""
+    status = Path("/proc/self/status")
+
+    def resident_mb(field: str) -> float:
+        line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+        return int(line.split()[1]) * 1024 / 1e6
+
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    except OSError:
+        return None
+    before = resident_mb("VmRSS")
+    run()
+    return resident_mb("VmHWM") - before
+
+
+def _onnxruntime(case: Case, operators: Path | None) -> Callable[[], object]:
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    from dynast_deploy.export.attention_functions import OUTPUTS, attention_functions
+
+    name = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention", "dense": "DenseAttention"}[
+        case.scale
+    ]
+    kind = TensorProto.FLOAT16 if case.dtype == "float16" else TensorProto.FLOAT
+    feeds = case.arrays()
+    plugin: dict[str, Any] = {"plugin_namespace": "dynast", "plugin_version": "1", "aot": 1}
+    node = helper.make_node(name, list(feeds), OUTPUTS, domain="dynast", **case.settings, **plugin)
+    inputs, outputs = (
+        [
+            helper.make_tensor_value_info(n, TensorProto.INT32 if "matches" in n else kind, [None] * 3)
+            for n in names
+        ]
+        for names in (feeds, OUTPUTS)
+    )
+    model = helper.make_model(
+        helper.make_graph([node], "attention", inputs, outputs),
+        functions=attention_functions(),
+        opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("dynast", 1)],
+        ir_version=10,
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = case.threads
+    if operators is not None:
+        options.register_custom_ops_library(str(operators))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    return lambda: session.run(None, feeds)
+
+
+def _torch(case: Case, form: str) -> Callable[[], object]:
+    import torch
+
+    from dynast_deploy import attention
+    from dynast_deploy.plugins import torch_ops
+
+    torch.set_num_threads(case.threads)
+    module: Any = torch_ops if form == "operator" else attention
+    function = getattr(module, {"dense": "dense_attention"}.get(case.scale, f"{case.scale}_scale_attention"))
+    inputs = {name: torch.from_numpy(array) for name, array in case.arrays().items()}
+    if "matches" in inputs:
+        inputs["matches"] = inputs["matches"].long()
+
+    def run() -> object:
+        with torch.no_grad():
+            return function(**inputs, **case.settings)
+
+    return run
+
+
+def cases(size: int, threads: int) -> list[Case]:
+    """The layers of the published model for a picture of `size`: its finest scale and its coarsest."""
+    fine = (size, 80, 16, 64)
+    coarse = (max(1, size // 8), 640, 128, 512)
+    return [
+        Case(scale, *sizes, dtype=dtype, scattered=scattered, threads=threads)
+        for scale, sizes, dtype, scattered in (
+            ("inner", fine, "float32", False),
+            ("inner", fine, "float32", True),
+            ("inner", fine, "float16", False),
+            ("inter", fine, "float32", False),
+            ("inter", fine, "float16", False),
+            ("dense", coarse, "float32", False),
+            ("dense", coarse, "float16", False),
+        )
+    ]
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text, each with its time over that of this package's ONNX Runtime operator for the same case."""
+    fastest = {row.case: row.ms for row in rows if row.implementation == "operator"}
+    head = (
+        f"{'layer':<6} {'type':<8} {'matches':<10} {'implementation':<17} {'ms':>8} {'ratio':>6} {'MB':>6} "
+    )
+    lines = [head + f"{'of copy':>8} {'peak MB':>8}"]
+    for row in rows:
+        case = row.case
+        matches = "-" if case.scale == "dense" else "scattered" if case.scattered else "smooth"
+        ratio = f"{row.ms / fastest[case]:6.1f}" if case in fastest else " " * 6
+        lines.append(
+            f"{case.scale:<6} {case.dtype:<8} {matches:<10} {row.implementation:<17} {row.ms:8.1f} {ratio} "
+            f"{row.mb:6.1f} {row.copy_share:8.0%} {'' if row.peak_mb is None else f'{row.peak_mb:.0f}':>8}"
+        )
+    return "\n".join(lines)
+
+
+def _runnable(case: Case) -> list[str]:
+    """Implementations that this machine has for a case; PyTorch computes in float32 only."""
+    absent = set()
+    if onnxruntime_library() is None:
+        absent.add("operator")
+    if not native.available():
+        absent.add("PyTorch operator")
+    if case.dtype != "float32":
+        absent |= {"PyTorch operator", "PyTorch"}
+    if case.scale == "dense":
+        absent |= {"PyTorch operator", "function body"}  # not there: models carry standard operators instead
+    return [implementation for implementation in IMPLEMENTATIONS if implementation not in absent]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--size", type=int, default=256, help="picture size (default 256)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each implementation (default 2)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of which the fastest counts (default 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    options = parser.parse_args(arguments)
+    if options.size < 32 or options.size % 8 or options.threads < 1 or options.repeats < 1:
+        parser.error("--size has to be a multiple of 8 from 32 on, --threads and --repeats at least 1")
+    if onnxruntime_library() is None:
+        print(
+            f"the ONNX Runtime operators are not built; build them with: {library.BUILD_COMMAND}",
+            file=sys.stderr,
+        )
+    rows = []
+    try:
+        for case in cases(options.size, options.threads):
+            for implementation in _runnable(case):
+                with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                    rows.append(pool.submit(measure, case, implementation, options.repeats).result())
+    except (ImportError, DynastError) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    print(table(rows))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

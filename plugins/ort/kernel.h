@@ -1,0 +1,108 @@
+// What the kernels of both kinds need of ONNX Runtime.
+#pragma once
+
+#ifndef ORT_API_MANUAL_INIT
+#define ORT_API_MANUAL_INIT  // nothing is linked: ONNX Runtime hands its functions to RegisterCustomOps
+#endif
+#include <string>
+#include <vector>
+
+#include "cpu/select.h"
+#include "onnxruntime_cxx_api.h"
+
+namespace dynast {
+
+using Shape = std::vector<int64_t>;
+
+inline std::string text(const Shape& shape) {
+  std::string result = "[";
+  for (size_t i = 0; i < shape.size(); ++i) result += (i ? ", " : "") + std::to_string(shape[i]);
+  return result + "]";
+}
+
+template <class T>
+inline T attribute(const Ort::ConstKernelInfo& info, const char* name) {
+  try {
+    return info.GetAttribute<T>(name);
+  } catch (const Ort::Exception& error) {
+    throw Ort::Exception(std::string("attribute ") + name + ": " + error.what(), ORT_INVALID_GRAPH);
+  }
+}
+
+inline int32_t integer(const Ort::ConstKernelInfo& info, const char* name) {
+  const int64_t number = attribute<int64_t>(info, name);
+  return number < INT32_MIN || number > INT32_MAX ? -1 : static_cast<int32_t>(number);  // -1 fails the checks
+}
+
+// A complaint as the operator's status, or success if there is none. No exception may leave this library.
+template <class Compute>
+OrtStatusPtr status_of(const char* name, Compute compute) {
+  try {
+    const std::string complaint = compute();
+    if (complaint.empty()) return nullptr;
+    return Ort::Status((std::string(name) + ": " + complaint).c_str(), ORT_INVALID_ARGUMENT).release();
+  } catch (const Ort::Exception& error) {
+    return Ort::Status(error).release();
+  } catch (const std::exception& error) {
+    return Ort::Status(error).release();
+  }
+}
+
+// The inputs of a node: shapes and addresses.
+template <size_t kCount>
+struct Inputs {
+  Shape shapes[kCount];
+  const void* data[kCount];
+
+  explicit Inputs(const Ort::KernelContext& context) {
+    for (size_t i = 0; i < kCount; ++i) {
+      const Ort::ConstValue input = context.GetInput(i);
+      shapes[i] = input.GetTensorTypeAndShapeInfo().GetShape();
+      data[i] = input.GetTensorRawData();
+    }
+  }
+};
+
+inline void* output(const Ort::KernelContext& context, size_t index, const Shape& shape) {
+  return context.GetOutput(index, shape).GetTensorMutableRawData();
+}
+
+// The first input that has not three dimensions, or an empty one; empty if there is none.
+template <size_t kCount>
+std::string complaint_about_ranks(const char* const (&names)[kCount], const Shape (&shapes)[kCount]) {
+  for (size_t i = 0; i < kCount; ++i) {
+    if (shapes[i].size() != 3)
+      return std::string(names[i]) + " has shape " + text(shapes[i]) + "; it has to have three dimensions";
+    for (const int64_t size : shapes[i])
+      if (size < 1 || size > INT32_MAX)
+        return std::string(names[i]) + " has shape " + text(shapes[i]) + ", which is empty or too large";
+  }
+  return {};
+}
+
+// The first input whose shape is not what query and key, the first and third, make of it; empty if there is none.
+template <size_t kCount>
+std::string complaint_about(const char* const (&names)[kCount], const Shape (&shapes)[kCount],
+                            const Shape (&expected)[kCount]) {
+  for (size_t i = 0; i < kCount; ++i)
+    if (shapes[i] != expected[i])
+      return std::string(names[i]) + " has shape " + text(shapes[i]) + "; with query " + text(shapes[0]) + " and key " +
+             text(shapes[2]) + " it has to be " + text(expected[i]);
+  return {};
+}
+
+// On the threads of the session, as its own operators.
+inline void run_on_pool(void* owner, int64_t count, void (*task)(void*, int64_t), void* context) {
+  struct Job {
+    void (*task)(void*, int64_t);
+    void* context;
+  } job = {task, context};
+  static_cast<Ort::KernelContext*>(owner)->ParallelFor(
+      [](void* data, size_t i) {
+        const Job& job = *static_cast<Job*>(data);
+        job.task(job.context, static_cast<int64_t>(i));
+      },
+      static_cast<size_t>(count), 0, &job);
+}
+
+}  // namespace dynast

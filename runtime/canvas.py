@@ -1,0 +1,80 @@
+"""How a picture of any shape lies on the network's picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dynast_deploy.runtime.options import Fit
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture of `width` x `height` pixels with a margin of (`left`, `top`, `right`, `bottom`) around it.
+
+    The whole, margin included, is resized to the network's picture.
+    """
+
+    width: int
+    height: int
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    @classmethod
+    def around(cls, picture_size: tuple[int, int], network_size: tuple[int, int], fit: Fit) -> Canvas:
+        """`picture_size` is (width, height), `network_size` (height, width)."""
+        width, height = picture_size
+        network_height, network_width = network_size
+        if fit is Fit.STRETCH:
+            return cls(width, height)
+        # The smallest canvas of the network's shape that holds the picture.
+        extra_width = max(0, round(height * network_width / network_height) - width)
+        extra_height = max(0, round(width * network_height / network_width) - height)
+        left, top = extra_width // 2, extra_height // 2
+        return cls(width, height, left, top, extra_width - left, extra_height - top)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) with the margin."""
+        return self.left + self.width + self.right, self.top + self.height + self.bottom
+
+    def place(self, picture: np.ndarray) -> np.ndarray:
+        """uint8 `[height, width, 3]` with the margin, which repeats the border."""
+        margins = (self.top, self.bottom, self.left, self.right)
+        return cv2.copyMakeBorder(picture, *margins, cv2.BORDER_REPLICATE) if any(margins) else picture
+
+    def place_keypoints(self, keypoints: np.ndarray) -> np.ndarray:
+        """float32 `[18, 3]` (x, y, score) in pixels of the picture, moved to the canvas."""
+        return keypoints + np.array([self.left, self.top, 0], np.float32)
+
+    def result_size(self, network_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of the result in the picture's own proportions, as large as the network drew it."""
+        (network_height, network_width), (whole_width, whole_height) = network_size, self.size
+        if (
+            self.size == (self.width, self.height)
+            and self.width * network_height != self.height * network_width
+        ):
+            # Stretched: the longer side stays, the other one shrinks back to proportion.
+            scale = min(network_width / self.width, network_height / self.height)
+            return max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        return (
+            max(1, round(network_width * self.width / whole_width)),
+            max(1, round(network_height * self.height / whole_height)),
+        )
+
+    def cut_out(self, image: np.ndarray) -> np.ndarray:
+        """What the network drew, uint8 `[H, W, 3]`, without the margin and in the picture's proportions."""
+        network_height, network_width = image.shape[:2]
+        width, height = self.result_size((network_height, network_width))
+        if self.size == (self.width, self.height):
+            if (width, height) == (network_width, network_height):
+                return image
+            return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        whole_width, whole_height = self.size
+        left = min(round(network_width * self.left / whole_width), network_width - width)
+        top = min(round(network_height * self.top / whole_height), network_height - height)
+        return image[top : top + height, left : left + width]

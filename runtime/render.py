@@ -1,0 +1,231 @@
+"""The main job: frames in, conditions drawn, images rendered, frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import cv2
+import numpy as np
+
+from dynast_deploy.conditions import tensor_picture
+from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints import Poses, check_frame_count
+from dynast_deploy.runtime.engine import EncodedExemplar, Engine
+from dynast_deploy.runtime.painter import Painter
+from dynast_deploy.runtime.pictures import read_picture, write_picture
+from dynast_deploy.runtime.progress import Progress
+from dynast_deploy.runtime.stages import ReadAhead, WriteBehind
+
+if TYPE_CHECKING:
+    from dynast_deploy.runtime.video_reader import Frame, VideoReader
+
+T = TypeVar("T")
+
+READ_AHEAD = 8
+"""Frames decoded and drawn before the engine asks for them, and as many waiting to be encoded."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """frames: rendered; stopped: whether Ctrl-C ended it early; notes: one line on each thing a person should know."""
+
+    frames: int
+    stopped: bool
+    notes: list[str]
+    keypoints: Poses | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """One picture on its way through the job."""
+
+    picture: np.ndarray
+    condition: np.ndarray
+    keypoints: np.ndarray | None
+    frame: Frame | None = None
+    path: Path | None = None
+
+
+class Composer:
+    """Turns the network's image into the picture that is written.
+
+    With `exemplar` it is set between the exemplar and the driving picture: exemplar, driving picture, result.
+    """
+
+    def __init__(self, painter: Painter, exemplar: np.ndarray | None) -> None:
+        self.painter, self.exemplar = painter, exemplar
+
+    def size(self, picture_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of what is written for a driving picture of (width, height)."""
+        width, height = self.painter.canvas(picture_size).result_size(self.painter.network_size)
+        if self.exemplar is None:
+            return width, height
+        beside = _scaled_width(self.exemplar.shape, height) + _scaled_width(picture_size[::-1], height)
+        return beside + width, height
+
+    def compose(self, image: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        """image float32 `[3, H, W]` in -1..1, driving picture uint8 `[h, w, 3]` -> uint8 `[., ., 3]`."""
+        canvas = self.painter.canvas((picture.shape[1], picture.shape[0]))
+        result = canvas.cut_out(tensor_picture(image))
+        if self.exemplar is None:
+            return result
+        height = result.shape[0]
+        return np.hstack([_scaled(self.exemplar, height), _scaled(picture, height), result])
+
+
+def render_video(
+    engine: Engine,
+    exemplar: EncodedExemplar,
+    painter: Painter,
+    composer: Composer,
+    reader: VideoReader,
+    output: Path,
+    batch: int = 1,
+) -> Report:
+    """Render every frame of a video that nothing was read of into `output`, same times, sound kept.
+
+    Ctrl-C ends the output with the frames done so far, playable. Raises DynastError for whatever is wrong with the
+    input or cannot be written; nothing is left under `output` then, and an earlier file stays as it was.
+    """
+    from dynast_deploy.runtime.video_writer import VideoWriter
+
+    keypoints: list[np.ndarray] = []
+    stopped = False
+    with ExitStack() as stack:
+        _check_poses_early(painter, reader)
+        writer = stack.enter_context(VideoWriter(output, composer.size(reader.size), reader))
+        progress = stack.enter_context(Progress(reader.path.name, reader.frame_count))
+
+        def works() -> Iterator[Work]:
+            for frame in reader:
+                painted = painter.paint(frame.picture, frame.index)
+                yield Work(frame.picture, painted.condition, painted.keypoints, frame)
+
+        def write(done: tuple[Work, np.ndarray]) -> None:
+            work, image = done
+            assert work.frame is not None
+            writer.write(composer.compose(image, work.picture), work.frame.time, work.frame.duration)
+
+        try:
+            with ReadAhead(works(), READ_AHEAD) as ahead, WriteBehind(write, READ_AHEAD) as behind:
+                for group in _batches(ahead, batch):
+                    images = engine.render(exemplar, np.stack([work.condition for work in group]))
+                    for work, image in zip(group, images, strict=True):
+                        behind.put((work, image))
+                        if work.keypoints is not None:
+                            keypoints.append(work.keypoints)
+                    progress.advance(len(group))
+            _check_poses_late(painter, reader, progress.done)
+            _check_anybody(painter, progress.done, reader.path)
+        except KeyboardInterrupt:
+            stopped = True
+        writer.finish(cut_sound=stopped)
+    notes = [note for note in (reader.warning, writer.sound_note, _absence(painter)) if note]
+    poses = Poses(np.stack(keypoints)[: writer.frames], reader.size) if keypoints else None
+    return Report(writer.frames, stopped, notes, poses)
+
+
+def render_pictures(
+    engine: Engine,
+    exemplar: EncodedExemplar,
+    painter_for: Callable[[Path], tuple[Painter, int]],
+    exemplar_picture: np.ndarray | None,
+    pictures: dict[Path, Path],
+    batch: int = 1,
+) -> Report:
+    """Render each picture to the path it maps to. `painter_for` gives a picture's painter, and its number there.
+
+    Every result appears when it is whole; Ctrl-C keeps those that are there.
+    """
+    done, stopped = 0, False
+    keypoints: list[np.ndarray] = []
+
+    def works() -> Iterator[tuple[Work, Composer]]:
+        for path in pictures:
+            painter, number = painter_for(path)
+            picture = read_picture(path)
+            painted = painter.paint(picture, number)
+            if painter.empty:
+                raise DynastError(
+                    f"{path}: nobody is seen in it; leave it out or give its keypoints with --poses"
+                )
+            work = Work(picture, painted.condition, painted.keypoints, path=path)
+            yield work, Composer(painter, exemplar_picture)
+
+    def write(item: tuple[Path, np.ndarray]) -> None:
+        write_picture(*item)
+
+    with Progress("pictures", len(pictures)) as progress:
+        try:
+            with ReadAhead(works(), READ_AHEAD) as ahead, WriteBehind(write, READ_AHEAD) as behind:
+                for group in _batches(ahead, batch):
+                    images = engine.render(exemplar, np.stack([work.condition for work, _ in group]))
+                    for (work, composer), image in zip(group, images, strict=True):
+                        assert work.path is not None
+                        behind.put((pictures[work.path], composer.compose(image, work.picture)))
+                        if work.keypoints is not None:
+                            keypoints.append(work.keypoints)
+                    done += len(group)
+                    progress.advance(len(group))
+        except KeyboardInterrupt:
+            stopped = True
+    return Report(done, stopped, [], Poses(np.stack(keypoints)) if keypoints else None)
+
+
+def _check_poses_early(painter: Painter, reader: VideoReader) -> None:
+    """Refuse poses for another number of frames before work is spent, as far as the file tells its number."""
+    poses = painter.poses.poses if painter.poses else None
+    if poses is None or reader.frame_count is None:
+        return
+    assert painter.poses is not None
+    off = abs(len(poses) - reader.frame_count)
+    if off > (0 if reader.counts_frames else max(2, reader.frame_count // 50)):
+        check_frame_count(poses, reader.frame_count, painter.poses.origin)
+
+
+def _check_poses_late(painter: Painter, reader: VideoReader, frames: int) -> None:
+    """Now that all frames were seen: poses left over are a fault, unless the video ended before its stated length."""
+    poses = painter.poses.poses if painter.poses else None
+    if poses is not None and not reader.missing and not reader.damaged:
+        assert painter.poses is not None
+        check_frame_count(poses, frames, painter.poses.origin)
+
+
+def _check_anybody(painter: Painter, frames: int, video: Path) -> None:
+    if painter.empty == frames:
+        assert painter.poses is not None
+        raise DynastError(
+            f"{video}: nobody is seen in any of its {frames} frames (poses: {painter.poses.origin}); give keypoints "
+            "with --poses or choose another video"
+        )
+
+
+def _absence(painter: Painter) -> str | None:
+    """One line on frames in which nobody was seen."""
+    if not painter.held and not painter.empty:
+        return None
+    parts = []
+    if painter.held:
+        parts.append(f"{painter.held} kept the pose before")
+    if painter.empty:
+        parts.append(f"{painter.empty} at the beginning show an empty stage")
+    return f"nobody was seen in {painter.held + painter.empty} frames: {', '.join(parts)}"
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while group := list(islice(iterator, size)):
+        yield group
+
+
+def _scaled_width(shape: tuple[int, ...], height: int) -> int:
+    return max(1, round(shape[1] * height / shape[0]))
+
+
+def _scaled(picture: np.ndarray, height: int) -> np.ndarray:
+    return cv2.resize(picture, (_scaled_width(picture.shape, height), height), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,69 @@
+"""Pictures of any shape on the network's picture, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynast_deploy.runtime.canvas import Canvas
+from dynast_deploy.runtime.options import Fit
+
+sides = st.integers(1, 400)
+network_sides = st.integers(1, 32).map(lambda eighths: 8 * eighths)
+
+
+@given(sides, sides, network_sides, network_sides, st.sampled_from(Fit))
+def test_the_result_has_the_pictures_proportions_and_fits_the_network(
+    width: int, height: int, network_height: int, network_width: int, fit: Fit
+) -> None:
+    canvas = Canvas.around((width, height), (network_height, network_width), fit)
+    result_width, result_height = canvas.result_size((network_height, network_width))
+    assert 1 <= result_width <= network_width
+    assert 1 <= result_height <= network_height
+    # Each side is rounded to whole pixels of either picture.
+    slack = 1 / result_width + 1 / result_height + 1 / width + 1 / height
+    ratio = (result_width / result_height) / (width / height)
+    assert 1 - slack <= ratio <= 1 / max(1e-3, 1 - slack)
+    drawn = canvas.cut_out(np.zeros((network_height, network_width, 3), np.uint8))
+    assert drawn.shape == (result_height, result_width, 3)
+
+
+@given(sides, sides, network_sides, network_sides)
+def test_padding_is_even_and_moves_keypoints_with_the_picture(
+    width: int, height: int, network_height: int, network_width: int
+) -> None:
+    canvas = Canvas.around((width, height), (network_height, network_width), Fit.PAD)
+    assert abs(canvas.left - canvas.right) <= 1
+    assert abs(canvas.top - canvas.bottom) <= 1
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[height // 2, width // 2] = 255
+    placed = canvas.place(picture)
+    assert placed.shape == (*canvas.size[::-1], 3)
+    keypoints = np.array([[width // 2, height // 2, 1]], np.float32)
+    x, y, score = canvas.place_keypoints(keypoints)[0]
+    assert placed[int(y), int(x)].tolist() == [255] * 3
+    assert score == 1
+
+
+def test_a_wide_picture_comes_back_without_its_margin() -> None:
+    canvas = Canvas.around((192, 108), (64, 64), Fit.PAD)
+    assert (canvas.top, canvas.bottom, canvas.left, canvas.right) == (42, 42, 0, 0)
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[14:50] = 200
+    assert canvas.cut_out(image).shape == (36, 64, 3)
+    assert (canvas.cut_out(image) == 200).all()
+
+
+def test_stretching_leaves_no_margin() -> None:
+    canvas = Canvas.around((750, 1101), (256, 256), Fit.STRETCH)
+    assert canvas.size == (750, 1101)
+    assert canvas.result_size((256, 256)) == (174, 256)
+
+
+@pytest.mark.parametrize("fit", Fit)
+def test_a_picture_of_the_networks_shape_is_left_alone(fit: Fit) -> None:
+    canvas = Canvas.around((512, 512), (256, 256), fit)
+    image = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+    assert canvas.cut_out(image) is image or (canvas.cut_out(image) == image).all()

@@ -1,0 +1,135 @@
+"""The command line `dynast` as a whole, and `dynast train`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_engine import write_tiny_checkpoint
+from typer.testing import CliRunner, Result
+
+from dynast_deploy.checkpoint import load_generator, read_checkpoint
+from dynast_deploy.cli import app
+from dynast_deploy.commands.show import plain_lines, show
+from dynast_deploy.errors import DynastError
+from dynast_deploy.training import trainer
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "cv2", "av", "onnx", "onnxruntime", "numpy", "PIL", "scipy", "skimage")
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own, in the checkout's root."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=120,
+    )
+
+
+def dynast(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = f"import sys, dynast_deploy.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = python("-c", code)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("command", [(), ("inspect",), ("condition",), ("doctor",), ("train",), ("bench",)])
+def test_every_command_has_help(command: tuple[str, ...]) -> None:
+    result = dynast(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    done = python("-m", "dynast_deploy.cli", "inspect", str(tmp_path / "nowhere.onnx"))
+    assert done.returncode == 2
+    assert done.stderr == f"error: {tmp_path / 'nowhere.onnx'}: no such file\n"
+    assert done.stdout == ""
+
+
+def test_documents_become_plain_lines() -> None:
+    document = {
+        "weights_mb": 1.5,
+        "parameters": 1234567,
+        "works": True,
+        "missing": None,
+        "config": {"n_layers": 2},
+        "inputs": [{"name": "x", "shape": ["N", 2048]}, {"name": "long", "shape": [1]}],
+    }
+    assert plain_lines(document) == [
+        "weights: 1.5 MB",
+        "parameters: 1,234,567",
+        "works: yes",
+        "missing: -",
+        "config:",
+        "  n_layers: 2",
+        "inputs:",
+        "  x     N, 2048",
+        "  long  1",
+    ]
+
+
+def test_a_terminal_gets_tables_with_the_same_facts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show({"kind": "engine", "config": {"n_layers": 2}, "inputs": [{"name": "[x]", "shape": ["N", 3]}]})
+    shown = capsys.readouterr().out
+    assert all(fact in shown for fact in ("engine", "n_layers: 2", "[x]", "N, 3"))
+
+
+def test_train_writes_a_checkpoint_and_goes_on_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_tiny_checkpoint(tmp_path / "start.pth")
+    calls = []
+
+    def remember(*arguments: object) -> Path:
+        calls.append(arguments)
+        return tmp_path / "generator.pth"
+
+    monkeypatch.setattr(trainer, "train", remember)
+    result = dynast(
+        "train", "--out", tmp_path, "--size", "64", "--ngf", "16", "--layers", "1", "--steps", "7"
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(tmp_path / "generator.pth")
+    config, training, out, start = calls.pop()
+    assert (config.semantic_nc, config.crop_size, config.ngf, config.n_layers, config.max_multi) == (
+        20,
+        64,
+        16,
+        1,
+        8,
+    )
+    assert (training.size, training.steps, out, start) == (64, 7, tmp_path, None)
+
+    dynast("train", "--out", tmp_path, "--size", "64", "--start-from", checkpoint, "--smooth", "0.5")
+    config, _, _, start = calls.pop()
+    stored = load_generator(checkpoint).config
+    assert (config.ngf, config.top_k, config.n_layers) == (stored.ngf, stored.top_k, stored.n_layers)
+    assert (config.crop_size, config.smooth, start) == (64, 0.5, checkpoint)
+
+
+def test_train_refuses_a_task_without_pairs(tmp_path: Path) -> None:
+    result = dynast("train", "--out", tmp_path, "--task", "face")
+    assert isinstance(result.exception, DynastError)
+    assert "pairs show poses only" in str(result.exception)
+
+
+def test_train_runs_from_the_command_line(tmp_path: Path) -> None:
+    tiny = "--size 32 --steps 1 --batch 1 --ngf 4 --max-multi 2 --layers 1 --pos-dim 2 --prune-dim 2"
+    done = python("-m", "dynast_deploy.cli", "train", "--out", str(tmp_path), *tiny.split())
+    assert done.returncode == 0, done.stderr
+    assert read_checkpoint(tmp_path / "generator.pth")["step"] == 1

@@ -1,0 +1,81 @@
+"""The CPU kernels under AddressSanitizer and UndefinedBehaviorSanitizer."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dynast_deploy.plugins import build, library
+
+SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def compiler_with_sanitizers(folder: Path) -> list[str]:
+    compiler = build.find_compiler()
+    if compiler is None:
+        pytest.skip("no C++ compiler to build the kernels with")
+    empty = folder / "empty.cpp"
+    empty.write_text("int main() {}\n")
+    if subprocess.run(
+        [*compiler, *SANITIZE, str(empty), "-o", str(folder / "empty")], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("the C++ compiler has no sanitizers")
+    return compiler
+
+
+def test_random_layers_read_and_write_nothing_out_of_bounds(tmp_path: Path) -> None:
+    compiler = compiler_with_sanitizers(tmp_path)
+    build.compile_libraries({tmp_path / "libkernels.so": build.units(library.CPU)}, extra=SANITIZE)
+    driver = Path(__file__).parent / "native" / "exercise_kernels.cpp"
+    program = tmp_path / "exercise_kernels"
+    includes = ["-I", str(library.FOLDER), "-I", str(library.FOLDER / "include")]
+    subprocess.run(
+        [
+            *compiler,
+            "-std=c++17",
+            *SANITIZE,
+            *includes,
+            str(driver),
+            str(tmp_path / "libkernels.so"),
+            "-o",
+            str(program),
+        ],
+        check=True,
+    )
+    done = subprocess.run(
+        [str(program)], capture_output=True, text=True, check=False, env={"LD_LIBRARY_PATH": str(tmp_path)}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "layers" in done.stdout
+
+
+def test_the_sources_compile_without_warnings(tmp_path: Path) -> None:
+    compiler = build.find_compiler()
+    if compiler is None:
+        pytest.skip("no C++ compiler to build the kernels with")
+    # GCC cannot follow its own intrinsics' undefined values, nor arrays that are filled as far as they are read.
+    quiet = ["-Wno-psabi", "-Wno-maybe-uninitialized", "-Wno-uninitialized", "-Wno-unknown-warning-option"]
+    for unit in build.units(library.CPU):
+        platform = ["-DDYNAST_X86"] if build.is_x86() else []
+        includes = ["-I", str(library.FOLDER / "include"), "-I", str(library.FOLDER)]
+        done = subprocess.run(
+            [
+                *compiler,
+                "-std=c++17",
+                "-fsyntax-only",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                *quiet,
+                *platform,
+                *includes,
+                *unit.options,
+                str(library.FOLDER / unit.source),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
