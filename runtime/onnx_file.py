@@ -45,6 +45,8 @@ def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             model = onnx.ModelProto.FromString(_without_weights(data, path.name))
+    except OSError as error:
+        raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
     except (DecodeError, ValueError, IndexError):
         raise damaged from None
     if not model.graph.node:

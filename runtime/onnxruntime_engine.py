@@ -17,6 +17,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
@@ -48,14 +49,17 @@ class OnnxRuntimeEngine:
         self._onnxruntime = onnxruntime = import_onnxruntime()
         self._path = Path(path).resolve()
         model = read_graph(path)
+        self._file_state = file_state(self._path)
         info = ModelInfo.read(model, str(path))
         self._device = choose_device(onnxruntime, device)
         self._library = onnxruntime_library() if native_attention else None
         self._threads = threads
         self._encoder, renderer = halves(model, info)
         if self._device == "cpu":
-            for half in (self._encoder, renderer):
-                for_cpu(half)
+            for_cpu(self._encoder)
+            for_cpu(renderer)
+            if self._library is not None:
+                dense_in_one_pass(renderer.graph)
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,
@@ -116,7 +120,9 @@ class OnnxRuntimeEngine:
         half: onnx.ModelProto,
         profile_prefix: str | None = None,
     ) -> Any:
-        """A session for one half of the file."""
+        """A session for one half of the file, which reads its weights from there."""
+        if file_state(self._path) != self._file_state:
+            raise DynastError(f"{self.info.source}: the file was changed since it was loaded; load it again")
         options = self._onnxruntime.SessionOptions()
         if profile_prefix is not None:
             options.enable_profiling, options.profile_file_prefix = True, profile_prefix
@@ -145,6 +151,15 @@ class OnnxRuntimeEngine:
             )
         return_freed_memory()
         return session
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """What changes when a file is replaced or written to; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def import_onnxruntime() -> Any:

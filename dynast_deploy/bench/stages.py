@@ -17,6 +17,7 @@ STAGE_OF_OPERATOR = {
     "InstanceNormalization": "instance norms",
     "InterScaleAttention": "sparse attention",
     "InnerScaleAttention": "sparse attention",
+    "DenseAttention": "coarse attention",
     "MatMul": "projections",
     "FusedMatMul": "projections",
     "Gemm": "projections",

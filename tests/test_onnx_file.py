@@ -1,0 +1,71 @@
+"""ONNX files read without their weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tiny_engine import write_tiny_engine
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.onnx_file import IN_PLACE, read_graph
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_engine(tmp_path_factory.mktemp("engine"))
+
+
+def test_everything_but_large_tensors_is_read_as_it_is(engine: Path) -> None:
+    expected, found = onnx.load(engine), read_graph(engine)
+    large = 0
+    for whole, reference in zip(expected.graph.initializer, found.graph.initializer, strict=True):
+        if reference.data_location == TensorProto.EXTERNAL:
+            large += 1
+            place = {entry.key: entry.value for entry in reference.external_data}
+            assert place["location"] == engine.name
+            begin = int(place["offset"])
+            content = engine.read_bytes()[begin : begin + int(place["length"])]
+            assert content == whole.raw_data
+            assert len(content) > IN_PLACE - 100
+            reference.raw_data = content
+            reference.ClearField("external_data")
+            reference.ClearField("data_location")
+    assert large > 20
+    assert found == expected
+
+
+def test_tensors_that_are_not_raw_stay_in_the_model(tmp_path: Path) -> None:
+    numbers = [float(i) for i in range(1000)]
+    initializer = helper.make_tensor("w", TensorProto.FLOAT, [1000], numbers)
+    assert initializer.float_data
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1000])
+    graph = helper.make_graph([helper.make_node("Relu", ["w"], ["y"])], "g", [], [output], [initializer])
+    onnx.save(helper.make_model(graph), tmp_path / "m.onnx")
+    read = read_graph(tmp_path / "m.onnx")
+    np.testing.assert_array_equal(numpy_helper.to_array(read.graph.initializer[0]), numbers)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all\n" * 9, b"\x08", b"\xff" * 40, b"\x00" * 40])
+def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.onnx").write_bytes(content)
+    with pytest.raises(DynastError, match=r"x\.onnx: damaged, cut short, or no ONNX file"):
+        read_graph(tmp_path / "x.onnx")
+
+
+def test_a_file_cut_anywhere_is_refused(engine: Path, tmp_path: Path) -> None:
+    content = engine.read_bytes()
+    # Its last fields are the opsets; without those alone it would still be a model.
+    end = content.rindex(b"dynast", 0, len(content)) - 40
+    for length in np.linspace(1, end, 60, dtype=int):
+        (tmp_path / "cut.onnx").write_bytes(content[:length])
+        with pytest.raises(DynastError, match="cut short"):
+            read_graph(tmp_path / "cut.onnx")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DynastError, match=r"nowhere\.onnx: no such ONNX file"):
+        read_graph(tmp_path / "nowhere.onnx")
