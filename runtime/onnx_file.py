@@ -34,7 +34,7 @@ class Field(NamedTuple):
 
 
 def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
-    """The model in a file; tensors of 1024 bytes and more are external data of which the location is that file's name.
+    """The model in a file; tensors of 1024 bytes and more are external data in that file, links followed.
 
     Raises DynastError if the file is missing, cut short or no ONNX file.
     """
@@ -44,7 +44,7 @@ def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
     damaged = DynastError(f"{path}: damaged, cut short, or no ONNX file")
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            model = onnx.ModelProto.FromString(_without_weights(data, path.name))
+            model = onnx.ModelProto.FromString(_without_weights(data, path.resolve().name))
     except OSError as error:
         raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
     except (DecodeError, ValueError, IndexError):
