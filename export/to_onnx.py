@@ -104,16 +104,20 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="PyTorch checkpoint, published layout or our own.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("model.onnx"),
     top_k: Annotated[
-        int | None, typer.Option(help="Matches per query [default: the checkpoint's, else 4]")
+        int | None, typer.Option(help="Matches per query.", show_default="the checkpoint's, else 4")
     ] = None,
     smooth: Annotated[
         float | None,
-        typer.Option(help="Softmax temperature of the fine scales [default: the checkpoint's, else 0.01]"),
+        typer.Option(
+            help="Softmax temperature of the fine scales.", show_default="the checkpoint's, else 0.01"
+        ),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Picture size HxW [default: the checkpoint's]")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Picture size HxW.", show_default="the checkpoint's")
+    ] = None,
     task: Annotated[
         Task | None,
-        typer.Option(help="What conditions show [default: by their channels, 20 pose, 15 face, 3 style]"),
+        typer.Option(help="What conditions show.", show_default="by channels: 20 pose, 15 face, 3 style"),
     ] = None,
 ) -> None:
     """Export a checkpoint to one ONNX file and check it against the PyTorch generator."""
