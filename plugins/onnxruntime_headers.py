@@ -23,6 +23,7 @@ _PACKAGE = "libonnxruntime-dev"
 _SUITE = "trixie"  # Debian's first release with headers of that version
 _SYSTEM = ("/usr/include/onnxruntime", "/usr/local/include/onnxruntime", "/opt/onnxruntime/include")
 _PATIENCE_S = 60
+_APT = ("apt-get", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10")
 
 
 def find_headers(cache: Path) -> Path:
@@ -84,7 +85,7 @@ def _download(work: Path, options: list[str]) -> Path | None:
     for old in work.glob("*.deb"):
         old.unlink()
     done = subprocess.run(
-        ["apt-get", *options, "download", _PACKAGE],
+        [*_APT, *options, "download", _PACKAGE],
         cwd=work,
         capture_output=True,
         check=False,
@@ -116,7 +117,7 @@ def _newer_debian(work: Path) -> list[str]:
         "APT::Sandbox::User": "",
     }
     arguments = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-    _run(["apt-get", *arguments, "update"])
+    _run([*_APT, *arguments, "update"])
     return arguments
 
 

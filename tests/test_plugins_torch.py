@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -81,6 +82,28 @@ def test_gradients_equal_the_references(layer: Layer) -> None:
         # A gradient that is a sum of large terms which cancel cannot be better than the terms' rounding.
         scale = max(float(expected.abs().max()), 1e-3 * largest)
         assert (gradients[1][name].double() - expected).abs().max() < 1e-4 * scale, name
+
+
+@pytest.mark.filterwarnings("ignore:Input #:UserWarning")  # of gradcheck, which wishes for float64
+@pytest.mark.parametrize("scale", ["inter", "inner"])
+def test_gradients_are_those_of_finite_differences(scale: str) -> None:
+    layer = a_layer(scale=scale, frames=1, query_size=(2, 2), key_size=(2, 4), channels=3, value_channels=2)
+    tensors = in_type(layer.tensors(), torch.float32)
+    names = (
+        "query",
+        "key",
+        "value",
+        "warp_source",
+    )  # the prune vectors' gradient is by design not that of the step
+
+    def function(*inputs: Tensor) -> tuple[Tensor, ...]:
+        result = operate(
+            replace(layer, temperature=1.0), {**tensors, **dict(zip(names, inputs, strict=True))}
+        )
+        return result.attended, result.confidence, result.warped
+
+    inputs = [tensors[name].requires_grad_() for name in names]
+    assert torch.autograd.gradcheck(function, inputs, eps=1e-2, atol=2e-3, rtol=1e-2)
 
 
 @settings(max_examples=20, deadline=None)

@@ -132,7 +132,7 @@ int main() {
   int count = 0;
   for (const char* variant : {"plain", "avx2", "avx512"}) {
     if (!dynast_variant(variant)) continue;
-    for (int i = 0; i < 60; ++i, ++count) {
+    for (int i = 0; i < 30; ++i, ++count) {
       const DynastProblem problem = random_problem();
       run<float>(problem, variant);
       run<uint16_t>(problem, variant);
