@@ -100,7 +100,7 @@ def train(
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(generator.parameters(), config.gradient_limit)
             if not (loss.isfinite() and norm.isfinite()):
-                kept = f"; {path} holds an earlier step" if path.exists() else ""
+                kept = f"; {path} stays as it was" if path.exists() else ""
                 raise DynastError(
                     f"training diverged at step {step} (loss or gradient is not finite); lower the learning rate{kept}"
                 )
