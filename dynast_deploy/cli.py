@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from dynast_deploy.command import run
+from dynast_deploy.commands.bench import bench
 from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.inspect import inspect
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, train):
+for command in (inspect, condition, doctor, train, bench):
     app.command()(command)
 
 

@@ -1,22 +1,32 @@
-"""`model.onnx` on ONNX Runtime, cut into exemplar encoder and frame renderer."""
+"""`model.onnx` on ONNX Runtime, cut into exemplar encoder and frame renderer.
+
+Memory is kept low on purpose (`docs/speed.md`): weights are read from the file by ONNX Runtime alone, and the encoder's
+session lives only while an exemplar is being encoded.
+"""
 
 from __future__ import annotations
 
 import os
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.split import ModelInfo, halves, load_model
+from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_graph import for_cpu
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
+from dynast_deploy.runtime.memory import return_freed_memory
+from dynast_deploy.runtime.onnx_file import read_graph
 
 if TYPE_CHECKING:
     import onnx
+
+
+ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class OnnxRuntimeEngine:
@@ -28,28 +38,24 @@ class OnnxRuntimeEngine:
         device: str = "auto",
         threads: int | None = None,
         native_attention: bool = True,
+        profile_prefix: str | None = None,
     ) -> None:
         """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
 
-        Without `native_attention` the function bodies in the file run instead of our operators.
+        Without `native_attention` the function bodies in the file run instead of our operators. With `profile_prefix`
+        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted.
         """
-        onnxruntime = import_onnxruntime()
-        model = load_model(path)
+        self._onnxruntime = onnxruntime = import_onnxruntime()
+        self._path = Path(path).resolve()
+        model = read_graph(path)
         info = ModelInfo.read(model, str(path))
-        self._cuts = info.cut_tensors
         self._device = choose_device(onnxruntime, device)
-        library = onnxruntime_library() if native_attention else None
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        if library is not None:
-            options.register_custom_ops_library(str(library))
-        encoder, renderer = halves(model, info)
-        del model
-        self._encoder = self._session(onnxruntime, encoder, options, str(path))
-        del encoder
-        self._renderer = self._session(onnxruntime, renderer, options, str(path))
+        self._library = onnxruntime_library() if native_attention else None
+        self._threads = threads
+        self._encoder, renderer = halves(model, info)
+        if self._device == "cpu":
+            for half in (self._encoder, renderer):
+                for_cpu(half)
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,
@@ -58,8 +64,9 @@ class OnnxRuntimeEngine:
             width=info.width,
             backend="onnxruntime",
             device=self._device,
-            attention="native" if library is not None else "function",
+            attention="native" if self._library is not None else "function",
         )
+        self._renderer = self._session(renderer, profile_prefix=profile_prefix)
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
         picture = network_input("exemplar", exemplar, 3, self.info)
@@ -68,13 +75,9 @@ class OnnxRuntimeEngine:
             raise DynastError(
                 f"{picture.shape[0]} exemplars have {condition.shape[0]} conditions; each needs its own"
             )
-        binding = self._encoder.io_binding()
-        binding.bind_cpu_input("exemplar", picture)
-        binding.bind_cpu_input("exemplar_condition", condition)
-        for name in self._cuts:
-            binding.bind_output(name, self._device)
-        self._encoder.run_with_iobinding(binding)
-        return EncodedExemplar(self, dict(zip(self._cuts, binding.get_outputs(), strict=True)), len(picture))
+        tensors = self._encode(picture, condition)
+        return_freed_memory()
+        return EncodedExemplar(self, tensors, len(picture))
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
         condition = network_input("condition", condition, self.info.channels, self.info)
@@ -87,22 +90,60 @@ class OnnxRuntimeEngine:
         self._renderer.run_with_iobinding(binding)
         return binding.get_outputs()[0].numpy()
 
-    def _session(self, onnxruntime: Any, half: onnx.ModelProto, options: Any, source: str) -> Any:
+    def _encode(self, picture: np.ndarray, condition: np.ndarray) -> dict[str, Any]:
+        """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers."""
+        session = self._session(self._encoder)
+        binding = session.io_binding()
+        binding.bind_cpu_input("exemplar", picture)
+        binding.bind_cpu_input("exemplar_condition", condition)
+        tensors = {}
+        for output in session.get_outputs():
+            shape = [len(picture), *output.shape[1:]]
+            tensors[output.name] = self._empty(shape, ELEMENT_TYPES[output.type])
+            binding.bind_ortvalue_output(output.name, tensors[output.name])
+        session.run_with_iobinding(binding)
+        return tensors
+
+    def _empty(self, shape: list[int], dtype: type) -> Any:
+        """A tensor on the engine's device. One from a session's arena would keep the whole arena with it."""
+        value = self._onnxruntime.OrtValue
+        if self._device == "cpu":
+            return value.ortvalue_from_numpy(np.empty(shape, dtype))
+        return value.ortvalue_from_shape_and_type(shape, dtype, self._device)
+
+    def _session(
+        self,
+        half: onnx.ModelProto,
+        profile_prefix: str | None = None,
+    ) -> Any:
+        """A session for one half of the file."""
+        options = self._onnxruntime.SessionOptions()
+        if profile_prefix is not None:
+            options.enable_profiling, options.profile_file_prefix = True, profile_prefix
+        options.log_severity_level = 3
+        # Buffers are planned from the first run's sizes, and held beside that run's own.
+        options.enable_mem_pattern = False
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(self._path.parent)
+        )
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+        if self._library is not None:
+            options.register_custom_ops_library(str(self._library))
         providers = ["CPUExecutionProvider"]
         if self._device == "cuda":
             providers.insert(0, "CUDAExecutionProvider")
-        else:
-            half = for_cpu(half)
         try:
-            session = onnxruntime.InferenceSession(half.SerializeToString(), options, providers=providers)
+            session = self._onnxruntime.InferenceSession(half.SerializeToString(), options, providers)
         except Exception as error:  # ONNX Runtime raises plain classes of its own for every fault of a file
             reason = str(error).strip().splitlines()[-1]
-            raise DynastError(f"{source}: ONNX Runtime cannot run this file ({reason})") from error
+            raise DynastError(f"{self.info.source}: ONNX Runtime cannot run this file ({reason})") from error
         if self._device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
             raise DynastError(
-                f"{source}: CUDA was asked for but ONNX Runtime could not start it (see `dynast doctor`); "
+                f"{self.info.source}: CUDA was asked for but ONNX Runtime could not start it (see `dynast doctor`); "
                 "install the CUDA and cuDNN it names, or use --device cpu"
             )
+        return_freed_memory()
         return session
 
 

@@ -1,0 +1,1 @@
+"""`dynast bench`: one frame of the engine beside the published formulation, each in a process of its own."""

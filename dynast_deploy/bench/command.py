@@ -1,0 +1,89 @@
+"""`dynast bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dynast_deploy.bench.compare import Comparison, compare, worker_environment
+from dynast_deploy.bench.stages import Stage, stages
+from dynast_deploy.errors import DynastError
+
+
+def run_bench(
+    ngf: int, layers: int, size: int, threads: int | None, repeats: int, output: Path | None
+) -> None:
+    """Compare, print both tables, and write the medians to `output` as JSON. See `dynast bench --help`."""
+    from dynast_deploy.bench.random_model import write_random_model
+    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+
+    import_onnxruntime()
+    if output is not None and not output.parent.is_dir():
+        raise DynastError(f"--json {output}: the folder {output.parent} does not exist")
+    threads = threads or os.cpu_count() or 1
+    with tempfile.TemporaryDirectory(prefix="dynast-bench-") as name:
+        folder = Path(name)
+        print(
+            f"ngf {ngf}, {layers} layers, {size}x{size}, random weights, {threads} threads, CPU", flush=True
+        )
+        checkpoint, engine = write_random_model(folder, ngf, layers, size)
+        result = compare(engine, checkpoint, threads, repeats, folder)
+        spent = profile(engine, threads, repeats, folder)
+    print_comparison(result)
+    print_stages(spent)
+    if output is not None:
+        output.write_text(json.dumps(result.to_dict(), indent=2) + "\n")
+
+
+def profile(engine: Path, threads: int, repeats: int, folder: Path) -> list[Stage]:
+    """The stages of the engine's frame, rendered in a process of its own."""
+    command = [sys.executable, "-m", "dynast_deploy.bench.profile_frame"]
+    prefix = folder / "profile"
+    arguments = [str(engine), str(threads), str(repeats), str(prefix)]
+    subprocess.run([*command, *arguments], check=True, env=worker_environment(threads))
+    return stages(next(folder.glob("profile*.json")))
+
+
+def print_comparison(result: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    numbers, engine, published = result.to_dict(), result.engine, result.published
+    table = Table(title="One frame (medians)", title_justify="left")
+    for heading in ("", "engine", "published", "ratio"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    table.add_row(
+        "seconds", f"{engine.frame_s:.3f}", f"{published.frame_s:.3f}", f"{numbers['frame_ratio']:.3f}"
+    )
+    ratio = engine.processor_s / published.processor_s
+    table.add_row(
+        "processor seconds", f"{engine.processor_s:.3f}", f"{published.processor_s:.3f}", f"{ratio:.3f}"
+    )
+    table.add_row(
+        "peak memory, MB", f"{engine.peak_mb:.0f}", f"{published.peak_mb:.0f}", f"{numbers['peak_ratio']:.3f}"
+    )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{len(engine.frames)} frames each, in turn, every side in its own process. Engine: the exemplar is encoded "
+        "before, as for a video. Published: gathered candidates, nothing cached, eager PyTorch. Peak memory is each "
+        "process's largest resident size from its start: interpreter, libraries, loading, encoding, frames. "
+        f"Both draw the same picture (PSNR {result.psnr:.0f} dB).",
+        highlight=False,
+    )
+
+
+def print_stages(spent: list[Stage]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="The engine's frame by stage", title_justify="left")
+    for heading in ("stage", "ms", "share", "nodes"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage in spent:
+        table.add_row(stage.name, f"{stage.milliseconds:.1f}", f"{stage.share:.1%}", str(stage.nodes))
+    Console().print(table)

@@ -1,0 +1,77 @@
+"""A process that renders one frame each time it is told to, and says how long that took.
+
+    python -m dynast_deploy.bench.worker SIDE MODEL THREADS PICTURE
+
+SIDE is "engine" (MODEL is an .onnx file) or "published" (a checkpoint). It renders one frame to warm up, writes that
+picture to PICTURE (.npy), answers with a line of JSON, and from then on answers every line of its input with another:
+`frame_s`, seconds of one frame; `cpu_s`, processor seconds of all its threads; `peak_mb`, the process's peak resident
+memory so far in 10**6 bytes. It ends with its input.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dynast_deploy.bench.memory import peak_resident_mb
+from dynast_deploy.command import run
+
+Frame = Callable[[], Any]
+
+
+def random_inputs(channels: int, height: int, width: int) -> dict[str, np.ndarray]:
+    """condition, exemplar and exemplar_condition, the same in every process."""
+    rng = np.random.default_rng(0)
+    return {
+        "condition": rng.random((1, channels, height, width), np.float32),
+        "exemplar": rng.random((1, 3, height, width), np.float32) * 2 - 1,
+        "exemplar_condition": rng.random((1, channels, height, width), np.float32),
+    }
+
+
+def engine_frame(path: str, threads: int) -> Frame:
+    """The exemplar is encoded here, once; a frame is what remains."""
+    from dynast_deploy.runtime import load_engine
+
+    engine = load_engine(path, device="cpu", threads=threads)
+    inputs = random_inputs(engine.info.channels, engine.info.height, engine.info.width)
+    exemplar = engine.encode_exemplar(inputs["exemplar"], inputs["exemplar_condition"])
+    return lambda: engine.render(exemplar, inputs["condition"])
+
+
+def published_frame(path: str, threads: int) -> Frame:
+    """A frame is everything, from exemplar and condition to picture."""
+    import torch
+
+    from dynast_deploy.bench.published import load_published
+
+    torch.set_num_threads(threads)
+    generator = load_published(path)
+    size = generator.config.crop_size
+    inputs = [torch.from_numpy(x) for x in random_inputs(generator.config.semantic_nc, size, size).values()]
+
+    @torch.inference_mode()
+    def frame() -> np.ndarray:
+        return generator(*inputs).numpy()
+
+    return frame
+
+
+def serve(side: str, model: str, threads: int, picture: str) -> None:
+    frame = {"engine": engine_frame, "published": published_frame}[side](model, threads)
+    np.save(picture, frame())
+    print(json.dumps({"peak_mb": peak_resident_mb()}), flush=True)
+    for _ in sys.stdin:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        frame()
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+        print(json.dumps({"frame_s": seconds, "cpu_s": cpu, "peak_mb": peak_resident_mb()}), flush=True)
+
+
+if __name__ == "__main__":
+    run(serve)
