@@ -42,7 +42,7 @@ class TrainingConfig:
     steps: int = 10_000
     learning_rate: float = 5e-4
     final_rate: float = 0.02
-    warmup: int = 200
+    warmup: int = 100
     ema: float = 0.998
     reconstruction: float = 1.0
     warp: float = 1.0
