@@ -121,13 +121,12 @@ def export(
     ] = None,
 ) -> None:
     """Export a checkpoint to one ONNX file and check it against the PyTorch generator."""
-    import os
-
     import onnx
 
     from dynast_deploy.checkpoint import load_generator
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.split import sha256
+    from dynast_deploy.runtime.whole_file import WholeFile, write_failure
 
     if not output.parent.is_dir():
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
@@ -140,14 +139,14 @@ def export(
         )
     height, width = parse_size(size or str(config.crop_size))
     model = build_model(generator, height, width, task or config.task, sha256(checkpoint))
-    partial = output.with_name(f".{output.name}.partial-{os.getpid()}")
+    file = WholeFile(output)
     try:
-        onnx.save(model, partial)
-        partial.replace(output)
+        onnx.save(model, file.partial)
+        file.keep()
     except OSError as error:
-        raise DynastError(f"{output}: cannot be written ({error.strerror})") from None
+        raise write_failure(output, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        file.discard()
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {height}x{width}, {len(model.graph.node)} nodes")
     print(difference(generator, output, height, width))
 

@@ -6,6 +6,7 @@ Each change was kept because it measured faster or smaller: `docs/speed.md`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -155,7 +156,8 @@ def _with_position(
     name, (weight, code_weight, bias) = node.name, weights
     first, rest = constants.add("axis_0", np.array([0])), constants.add("one_each", np.array([1, 1]))
 
-    def make(op_type: str, inputs: list[str], part: str, **attributes: int) -> onnx.NodeProto:
+    def make(op_type: str, inputs: list[str], part: str, **numbers: int) -> onnx.NodeProto:
+        attributes: dict[str, Any] = numbers
         return helper.make_node(op_type, inputs, [f"{name}.{part}"], name=f"{name}.{part}", **attributes)
 
     return [
