@@ -75,11 +75,11 @@ def test_arrays_that_do_not_fit_are_named(
     tmp_path: Path, name: str, array: np.ndarray, message: str, suffix: str
 ) -> None:
     engine = load_engine(write_tiny_engine(tmp_path).with_suffix(suffix))
+    encoded = engine.encode_exemplar(PICTURE, CONDITION)
+    arguments = (array, CONDITION) if name == "exemplar" else (encoded, array)
+    use = engine.encode_exemplar if name == "exemplar" else engine.render
     with pytest.raises(DynastError, match=message):
-        if name == "exemplar":
-            engine.encode_exemplar(array, CONDITION)
-        else:
-            engine.render(engine.encode_exemplar(PICTURE, CONDITION), array)
+        use(*arguments)
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pth"])
