@@ -18,6 +18,7 @@ from torch import Tensor
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
+from dynast_deploy.runtime.whole_file import WholeFile
 
 FORMAT = "dynast-deploy"
 
@@ -46,7 +47,10 @@ def load_generator(
 
 
 def save_generator(generator: Generator, path: str | os.PathLike[str], **extra: Any) -> None:
-    """Write our own layout; `extra` are further plain values or tensors. The file appears only when it is whole."""
+    """Write our own layout; `extra` are further plain values or tensors. The file appears only when it is whole.
+
+    Raises DynastError if it cannot be written.
+    """
     contents = {
         "format": FORMAT,
         "version": 1,
@@ -54,13 +58,17 @@ def save_generator(generator: Generator, path: str | os.PathLike[str], **extra: 
         "generator": generator.state_dict(),
         **extra,
     }
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    file = WholeFile(Path(path))
     try:
-        torch.save(contents, partial)
-        partial.replace(path)
+        torch.save(contents, file.partial)
+    except RuntimeError as error:  # what its writer makes of a full disk
+        raise DynastError(
+            f"{path} cannot be written: {error}; free some space or name another folder"
+        ) from error
+    else:
+        file.keep()
     finally:
-        partial.unlink(missing_ok=True)
+        file.discard()
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:

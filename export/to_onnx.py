@@ -104,26 +104,29 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="PyTorch checkpoint, published layout or our own.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("model.onnx"),
     top_k: Annotated[
-        int | None, typer.Option(help="Matches per query [default: the checkpoint's, else 4]")
+        int | None, typer.Option(help="Matches per query.", show_default="the checkpoint's, else 4")
     ] = None,
     smooth: Annotated[
         float | None,
-        typer.Option(help="Softmax temperature of the fine scales [default: the checkpoint's, else 0.01]"),
+        typer.Option(
+            help="Softmax temperature of the fine scales.", show_default="the checkpoint's, else 0.01"
+        ),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Picture size HxW [default: the checkpoint's]")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Picture size HxW.", show_default="the checkpoint's")
+    ] = None,
     task: Annotated[
         Task | None,
-        typer.Option(help="What conditions show [default: by their channels, 20 pose, 15 face, 3 style]"),
+        typer.Option(help="What conditions show.", show_default="by channels: 20 pose, 15 face, 3 style"),
     ] = None,
 ) -> None:
     """Export a checkpoint to one ONNX file and check it against the PyTorch generator."""
-    import os
-
     import onnx
 
     from dynast_deploy.checkpoint import load_generator
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.split import sha256
+    from dynast_deploy.runtime.whole_file import WholeFile, write_failure
 
     if not output.parent.is_dir():
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
@@ -136,14 +139,14 @@ def export(
         )
     height, width = parse_size(size or str(config.crop_size))
     model = build_model(generator, height, width, task or config.task, sha256(checkpoint))
-    partial = output.with_name(f".{output.name}.partial-{os.getpid()}")
+    file = WholeFile(output)
     try:
-        onnx.save(model, partial)
-        partial.replace(output)
+        onnx.save(model, file.partial)
+        file.keep()
     except OSError as error:
-        raise DynastError(f"{output}: cannot be written ({error.strerror})") from None
+        raise write_failure(output, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        file.discard()
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {height}x{width}, {len(model.graph.node)} nodes")
     print(difference(generator, output, height, width))
 

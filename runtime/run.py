@@ -40,7 +40,7 @@ def dynast_run(
     pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Output [default: beside the input, NAME.dynast.mp4]"),
+        typer.Option("-o", "--output", help="Output.", show_default="beside the input, NAME.dynast.mp4"),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Frames rendered at once.")] = 1,
     device: Annotated[Device, typer.Option(help="Where the engine runs.")] = Device.AUTO,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from tiny_engine import write_tiny_checkpoint
@@ -13,8 +15,14 @@ from typer.testing import CliRunner, Result
 
 from dynast_deploy.checkpoint import load_generator, read_checkpoint
 from dynast_deploy.cli import app
+from dynast_deploy.commands.condition import condition
+from dynast_deploy.commands.doctor import doctor
+from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.show import plain_lines, show
+from dynast_deploy.commands.train import train
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.to_onnx import export
+from dynast_deploy.runtime.run import dynast_run
 from dynast_deploy.training import trainer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +57,17 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     result = dynast(*command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.output
+
+
+@pytest.mark.parametrize("function", [inspect, condition, doctor, train, dynast_run, export])
+def test_no_help_has_square_brackets_which_would_be_taken_for_markup(function: Callable[..., None]) -> None:
+    shown = [
+        option
+        for hint in get_type_hints(function, include_extras=True).values()
+        for option in getattr(hint, "__metadata__", ())
+    ]
+    assert shown
+    assert not [option.help for option in shown if "[" in (option.help or "")]
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def condition(
     engine: Annotated[Path | None, typer.Option(help="Engine whose task and picture size are used.")] = None,
     task: Annotated[Task | None, typer.Option(help="What conditions show, without an engine.")] = None,
     size: Annotated[
-        str | None, typer.Option(help=f"Picture size HxW [default: the engine's, else {DEFAULT_SIZE}]")
+        str | None, typer.Option(help="Picture size HxW.", show_default=f"the engine's, else {DEFAULT_SIZE}")
     ] = None,
     poses: Annotated[
         Path | None, typer.Option(help="Keypoints: OpenPose JSON (file or folder), JSONL or .npz.")
@@ -38,7 +38,10 @@ def condition(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="File to write [default: NAME.condition.png or .mp4 beside the input]"
+            "-o",
+            "--output",
+            help="File to write.",
+            show_default="beside the input, NAME.condition.png or .mp4",
         ),
     ] = None,
 ) -> None:

@@ -19,7 +19,9 @@ class Data(StrEnum):
     MARIONETTE = "marionette"
 
 
-_ARCHITECTURE = "[default: that of --start-from, else the published {}]"
+def _architecture(help_text: str, published: object) -> Any:
+    """An option whose default is what the checkpoint says, if there is one."""
+    return typer.Option(help=help_text, show_default=f"that of --start-from, else {published}")
 
 
 def train(
@@ -34,23 +36,12 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(metavar="CKPT", help="Checkpoint whose weights are the first ones.")
     ] = None,
-    ngf: Annotated[int | None, typer.Option(help=f"Channels at scale 1 {_ARCHITECTURE.format(64)}")] = None,
-    max_multi: Annotated[
-        int | None, typer.Option(help=f"Most channels of a scale, in ngf {_ARCHITECTURE.format(8)}")
-    ] = None,
-    layers: Annotated[
-        int | None, typer.Option(help=f"Attention blocks in a scale {_ARCHITECTURE.format(2)}")
-    ] = None,
-    pos_dim: Annotated[
-        int | None, typer.Option(help=f"Channels of the position code {_ARCHITECTURE.format(16)}")
-    ] = None,
-    prune_dim: Annotated[
-        int | None, typer.Option(help=f"Length of prune vectors {_ARCHITECTURE.format(16)}")
-    ] = None,
-    smooth: Annotated[
-        float | None,
-        typer.Option(help=f"Softmax temperature of the fine scales {_ARCHITECTURE.format(0.01)}"),
-    ] = None,
+    ngf: Annotated[int | None, _architecture("Channels at scale 1", 64)] = None,
+    max_multi: Annotated[int | None, _architecture("Most channels of a scale, in ngf", 8)] = None,
+    layers: Annotated[int | None, _architecture("Attention blocks in a scale", 2)] = None,
+    pos_dim: Annotated[int | None, _architecture("Channels of the position code", 16)] = None,
+    prune_dim: Annotated[int | None, _architecture("Length of prune vectors", 16)] = None,
+    smooth: Annotated[float | None, _architecture("Softmax temperature of the fine scales", 0.01)] = None,
 ) -> None:
     """Train a generator on pictures that are drawn on the fly."""
     if task is not Task.POSE:

@@ -42,7 +42,7 @@ class TrainingConfig:
     steps: int = 10_000
     learning_rate: float = 5e-4
     final_rate: float = 0.02
-    warmup: int = 200
+    warmup: int = 100
     ema: float = 0.998
     reconstruction: float = 1.0
     warp: float = 1.0
@@ -100,7 +100,7 @@ def train(
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(generator.parameters(), config.gradient_limit)
             if not (loss.isfinite() and norm.isfinite()):
-                kept = f"; {path} holds an earlier step" if path.exists() else ""
+                kept = f"; {path} stays as it was" if path.exists() else ""
                 raise DynastError(
                     f"training diverged at step {step} (loss or gradient is not finite); lower the learning rate{kept}"
                 )

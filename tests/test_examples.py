@@ -1,0 +1,58 @@
+"""The files of `examples/`: complete, consistent, and an engine that paints what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dynast_deploy.conditions import picture_tensor, pose_condition, tensor_picture
+from dynast_deploy.config import Task
+from dynast_deploy.keypoints import read_poses
+from dynast_deploy.marionette import FIRST_EVALUATION_SEED, Identity, render, sample_pose
+from dynast_deploy.runtime import load_engine
+from dynast_deploy.runtime.pictures import read_picture
+from dynast_deploy.runtime.video_reader import VideoReader
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def test_every_picture_and_video_has_its_keypoints() -> None:
+    exemplars = sorted(EXAMPLES.glob("*.png"))
+    assert len(exemplars) >= 3
+    for picture in exemplars:
+        height, width = read_picture(picture).shape[:2]
+        poses = read_poses(picture.with_suffix(".poses.npz"))
+        assert len(poses) == 1
+        seen = poses.keypoints[0][poses.keypoints[0, :, 2] > 0]
+        assert len(seen) >= 14
+        assert (seen[:, :2] >= 0).all()
+        assert (seen[:, :2] < (width, height)).all()
+    with VideoReader(EXAMPLES / "dance.mp4") as reader:
+        assert reader.has_audio
+        assert len(read_poses(EXAMPLES / "dance.poses.npz")) == len(list(reader))
+
+
+def test_the_engine_is_small_enough_to_ship() -> None:
+    assert (EXAMPLES / "marionette.onnx").stat().st_size < 25e6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_engine_paints_people_it_has_never_seen(seed: int) -> None:
+    """In their colours and the new pose: 5 dB of PSNR over the exemplar as it is, on the figure's pixels."""
+    engine = load_engine(EXAMPLES / "marionette.onnx")
+    assert engine.info.task is Task.POSE
+    size = engine.info.height
+    rng = np.random.default_rng(seed)
+    identity = Identity.of_seed(FIRST_EVALUATION_SEED + 500 + seed)
+    exemplar, target = (render(identity, sample_pose(rng), size) for _ in range(2))
+    conditions = [pose_condition(figure.keypoints, (size, size), size)[None] for figure in (exemplar, target)]
+    encoded = engine.encode_exemplar(picture_tensor(exemplar.picture, size)[None], conditions[0])
+    image = tensor_picture(engine.render(encoded, conditions[1])[0])
+    figure = target.surface[..., 0] > 0
+
+    def psnr(picture: np.ndarray) -> float:
+        return float(10 * np.log10(255**2 / np.mean((picture.astype(float) - target.picture)[figure] ** 2)))
+
+    assert psnr(image) > psnr(exemplar.picture) + 5
