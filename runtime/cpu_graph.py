@@ -24,8 +24,8 @@ def for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
 def reductions_as_products(graph: onnx.GraphProto) -> None:
     """`ReduceMean` and `ReduceSumSquare` over the channels of `[N, C, H, W]` as products with a row of ones.
 
-    The kernels walk memory with a stride; as a product the same sum takes about a tenth of the time. The exporter
-    states the channels of what it reduces in `value_info`; where they are not stated nothing changes.
+    The kernels of reductions walk memory with a stride there. The exporter states the channels of what it reduces in
+    `value_info`; where they are not stated nothing changes.
     """
     channels = {
         value.name: value.type.tensor_type.shape.dim[1].dim_value

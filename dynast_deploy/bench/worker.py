@@ -2,10 +2,10 @@
 
     python -m dynast_deploy.bench.worker SIDE MODEL THREADS PICTURE
 
-SIDE is "engine" (MODEL is an .onnx file) or "published" (a checkpoint). It renders one frame to warm up, writes that
-picture to PICTURE (.npy), answers with a line of JSON, and from then on answers every line of its input with another:
-`frame_s`, seconds of one frame; `cpu_s`, processor seconds of all its threads; `peak_mb`, the process's peak resident
-memory so far in 10**6 bytes. It ends with its input.
+SIDE is "engine" (MODEL is an .onnx file), "functions" (the same without our operators) or "published" (a
+checkpoint). It renders one frame to warm up, writes that picture to PICTURE (.npy), answers with a line of JSON, and
+from then on answers every line of its input with another: `frame_s`, seconds of one frame; `cpu_s`, processor seconds of
+all its threads; `peak_mb`, the process's peak resident memory so far in 10**6 bytes. It ends with its input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,11 @@ def random_inputs(channels: int, height: int, width: int) -> dict[str, np.ndarra
     }
 
 
-def engine_frame(path: str, threads: int) -> Frame:
+def engine_frame(path: str, threads: int, native_attention: bool = True) -> Frame:
     """The exemplar is encoded here, once; a frame is what remains."""
-    from dynast_deploy.runtime import load_engine
+    from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
-    engine = load_engine(path, device="cpu", threads=threads)
+    engine = OnnxRuntimeEngine(path, "cpu", threads, native_attention=native_attention)
     inputs = random_inputs(engine.info.channels, engine.info.height, engine.info.width)
     exemplar = engine.encode_exemplar(inputs["exemplar"], inputs["exemplar_condition"])
     return lambda: engine.render(exemplar, inputs["condition"])
@@ -62,8 +63,21 @@ def published_frame(path: str, threads: int) -> Frame:
     return frame
 
 
+SIDES: dict[str, Callable[[str, int], Frame]] = {
+    "engine": engine_frame,
+    "functions": partial(engine_frame, native_attention=False),
+    "published": published_frame,
+}
+
+
 def serve(side: str, model: str, threads: int, picture: str) -> None:
-    frame = {"engine": engine_frame, "published": published_frame}[side](model, threads)
+    functions = partial(engine_frame, native_attention=False)
+    sides: dict[str, Callable[[str, int], Frame]] = {
+        "engine": engine_frame,
+        "functions": functions,
+        "published": published_frame,
+    }
+    frame = sides[side](model, threads)
     np.save(picture, frame())
     print(json.dumps({"peak_mb": peak_resident_mb()}), flush=True)
     for _ in sys.stdin:
