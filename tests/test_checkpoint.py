@@ -82,6 +82,8 @@ class _RunsCode:
         return (Path.touch, (Path("was-run"),))
 
 
+# The loader warns of the pickle protocol before it refuses.
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_checkpoint_with_code_is_refused_and_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
