@@ -4,8 +4,8 @@
 
 SIDE is "engine" (MODEL is an .onnx file), "functions" (the same without our operators) or "published" (a
 checkpoint). It renders one frame to warm up, writes that picture to PICTURE (.npy), answers with a line of JSON, and
-from then on answers every line of its input with another: `frame_s`, seconds of one frame; `cpu_s`, processor seconds of
-all its threads; `peak_mb`, the process's peak resident memory so far in 10**6 bytes. It ends with its input.
+from then on answers every line of its input with another: `frame_s`, seconds of one frame; `cpu_s`, processor seconds
+of all its threads; `peak_mb`, the process's peak resident memory so far in 10**6 bytes. It ends with its input.
 """
 
 from __future__ import annotations
