@@ -134,7 +134,7 @@ def test_a_side_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixture
         pytest.raises(DynastError, match="the engine side ended with status 2"),
     ):
         worker.warm_up()
-    assert "nowhere.onnx: no such engine file" in capfd.readouterr().err
+    assert "nowhere.onnx: no such ONNX file" in capfd.readouterr().err
 
 
 def test_peak_memory_counts_what_was_held_and_given_back() -> None:
