@@ -18,7 +18,7 @@ from torch import Tensor
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
-from dynast_deploy.runtime.whole_file import WholeFile
+from dynast_deploy.whole_file import WholeFile
 
 FORMAT = "dynast-deploy"
 

@@ -126,7 +126,7 @@ def export(
     from dynast_deploy.checkpoint import load_generator
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.split import sha256
-    from dynast_deploy.runtime.whole_file import WholeFile, write_failure
+    from dynast_deploy.whole_file import WholeFile, write_failure
 
     if not output.parent.is_dir():
         raise DynastError(f"{output}: the folder {output.parent} does not exist")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.whole_file import WholeFile, write_failure
+from dynast_deploy.natural_order import natural_order
+from dynast_deploy.whole_file import WholeFile, write_failure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,6 +24,8 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".webp": {"format": "WEBP", "quality": 95, "method": 4},
 }
+WRITTEN_SUFFIXES = frozenset(_SAVE_OPTIONS)
+"""What `write_picture` writes."""
 
 
 def read_picture(path: str | Path) -> np.ndarray:
@@ -108,7 +110,7 @@ def list_pictures(arguments: Iterable[str | Path]) -> list[Path]:
             if not found:
                 known = ", ".join(sorted(PICTURE_SUFFIXES))
                 raise DynastError(f"{argument} holds no pictures ({known})")
-            pictures.update(dict.fromkeys(sorted(found, key=_natural_key)))
+            pictures.update(dict.fromkeys(sorted(found, key=natural_order)))
         elif argument.exists():
             pictures[argument] = None
         else:
@@ -116,11 +118,6 @@ def list_pictures(arguments: Iterable[str | Path]) -> list[Path]:
     if not pictures:
         raise DynastError("no pictures are named; give picture files or folders with pictures in them")
     return list(pictures)
-
-
-def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
-    parts = re.split(r"([0-9]+)", path.name.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
 
 
 def _rgb(picture: Image) -> np.ndarray:

@@ -16,12 +16,6 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.options import ChannelOrder, Device, Fit
 
-VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
-"""What is written; a video read from another container becomes an .mp4."""
-
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
-"""What is written; a picture read from another format becomes a .png."""
-
 
 def dynast_run(
     engine: Annotated[Path, typer.Option(help="Engine: model.onnx, or a PyTorch checkpoint.")],
@@ -113,6 +107,8 @@ def dynast_run(
 
 def default_video_output(video: Path) -> Path:
     """`in.mp4` -> `in.dynast.mp4` beside it; a container that is not written becomes .mp4."""
+    from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
+
     suffix = video.suffix.lower() if video.suffix.lower() in VIDEO_SUFFIXES else ".mp4"
     return video.with_name(f"{video.stem}.dynast{suffix}")
 
@@ -125,7 +121,9 @@ def picture_outputs(
     With `output` a picture's name (one picture only) or a folder, which is made; else beside the input: `a.png` becomes
     `a.dynast.png`, a folder `photos` becomes `photos.dynast` with the same names in it.
     """
-    if output is not None and output.suffix.lower() in PICTURE_SUFFIXES:
+    from dynast_deploy.runtime.pictures import WRITTEN_SUFFIXES
+
+    if output is not None and output.suffix.lower() in WRITTEN_SUFFIXES:
         if len(pictures) != 1:
             raise DynastError(
                 f"-o {output} is one picture, and {len(pictures)} are to be rendered; name a folder"
@@ -136,7 +134,7 @@ def picture_outputs(
         folder = arguments[0].resolve().with_name(f"{arguments[0].resolve().name}.dynast")
     found: dict[Path, Path] = {}
     for picture in pictures:
-        suffix = picture.suffix.lower() if picture.suffix.lower() in PICTURE_SUFFIXES else ".png"
+        suffix = picture.suffix.lower() if picture.suffix.lower() in WRITTEN_SUFFIXES else ".png"
         name = f"{picture.stem}{suffix}" if folder else f"{picture.stem}.dynast{suffix}"
         found[picture] = (folder or picture.parent) / name
     if len(set(found.values())) < len(found):
@@ -158,10 +156,12 @@ def _shown(paths: list[Path]) -> str:
 
 def _check_video_paths(video: Path, output: Path) -> None:
     """What can be seen to be wrong before an engine is loaded."""
+    from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
+
     if not video.is_file():
         raise DynastError(f"{video}: no such video file")
     if output.suffix.lower() not in VIDEO_SUFFIXES:
-        raise DynastError(f"{output}: videos are written as {', '.join(sorted(VIDEO_SUFFIXES))}")
+        raise DynastError(f"{output}: videos are written as {', '.join(VIDEO_SUFFIXES)}")
     if not output.parent.is_dir():
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
 

@@ -14,7 +14,7 @@ import numpy as np
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.sound import Sound
 from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.whole_file import WholeFile, is_write_failure, write_failure
+from dynast_deploy.whole_file import WholeFile, is_write_failure, write_failure
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -49,6 +49,8 @@ _CONTAINERS = {
     ".mkv": _Container("matroska", "libx264", "aac", _MKV_SOUND, {}),
     ".webm": _Container("webm", "libvpx-vp9", "libopus", frozenset({"opus", "vorbis"}), {}),
 }
+VIDEO_SUFFIXES = tuple(_CONTAINERS)
+"""What is written."""
 
 
 class VideoWriter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +14,8 @@ from dynast_deploy.keypoints.json_frames import Frame, read_json, read_json_line
 from dynast_deploy.keypoints.people import follow_person
 from dynast_deploy.keypoints.poses import RELATIVE, Poses, canonical, is_seen
 from dynast_deploy.keypoints.skeletons import to_openpose18
+from dynast_deploy.natural_order import natural_order
+from dynast_deploy.whole_file import WholeFile, write_failure
 
 SIDECAR_ENDINGS = (".poses.npz", ".poses.json", ".poses.jsonl", "_keypoints.json", "_keypoints")
 """What follows a video's or picture's name without its own ending; the last is OpenPose's folder."""
@@ -66,21 +67,17 @@ def write_poses(path: str | os.PathLike[str], poses: Poses) -> None:
     path = Path(path)
     if path.suffix != ".npz":
         raise DynastError(f"{path}: poses are written as .npz; give the file that ending")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    arrays = {"keypoints": poses.keypoints}
+    if poses.picture_size is not None:
+        arrays["picture_size"] = np.array(poses.picture_size)
+    whole = WholeFile(path)
     try:
-        try:
-            with temporary.open("wb") as file:
-                if poses.picture_size is None:
-                    np.savez_compressed(file, keypoints=poses.keypoints)
-                else:
-                    np.savez_compressed(
-                        file, keypoints=poses.keypoints, picture_size=np.array(poses.picture_size)
-                    )
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        np.savez_compressed(whole.partial, **arrays)  # type: ignore[arg-type]
+        whole.keep()
     except OSError as error:
-        raise DynastError(f"{path}: cannot be written ({error.strerror})") from None
+        raise write_failure(path, error) from error
+    finally:
+        whole.discard()
 
 
 def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:
@@ -95,7 +92,7 @@ def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:
 
 
 def _read_folder(folder: Path) -> list[Frame]:
-    files = sorted((file for file in folder.glob("*.json") if file.name[0] != "."), key=_natural_order)
+    files = sorted((file for file in folder.glob("*.json") if file.name[0] != "."), key=natural_order)
     frames = []
     for file in files:
         found = read_json(file)
@@ -103,12 +100,6 @@ def _read_folder(folder: Path) -> list[Frame]:
             raise DynastError(f"{file}: {len(found)} frames; a file of a folder holds one frame")
         frames += found
     return frames
-
-
-def _natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
-    parts = re.split(r"([0-9]+)", path.name)  # text and digits in turn
-    numbered = [(int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)]
-    return numbered, path.name
 
 
 def _assembled(frames: list[Frame], path: Path) -> Poses:
