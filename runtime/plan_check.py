@@ -31,14 +31,14 @@ def check_compatible(manifest: Manifest, path: str | os.PathLike[str], host: Hos
     unless the plans were built version compatible, and then the library may be later; compute capabilities have to
     match, unless the plans were built hardware compatible, and then the GPU's may be later.
     """
-    title = manifest.kind.title
+    library = manifest.kind.library
     faults = []
     if manifest.kind is not host.kind:
-        faults.append(f"it is for {title}, and {host.kind.title} is what runs here")
+        faults.append(f"it is for {library}, and {host.kind.library} is what runs here")
     elif not _runs_on_version(manifest, host.library_version):
         compatible = " or later" if manifest.version_compatible else ""
         faults.append(
-            f"it was built by {title} {manifest.library_version} and needs that version{compatible}, and here is "
+            f"it was built by {library} {manifest.library_version} and needs that version{compatible}, and here is "
             f"{host.library_version}"
         )
     if not _runs_on_gpu(manifest, host.compute_capability):

@@ -14,7 +14,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -42,8 +42,9 @@ class PlanKind(StrEnum):
     TENSORRT_RTX = "tensorrt-rtx"
 
     @property
-    def title(self) -> str:
-        return {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT-RTX"}[self]
+    def library(self) -> str:
+        """The library's name as people write it."""
+        return "TensorRT" if self is PlanKind.TENSORRT else "TensorRT-RTX"
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,16 @@ def _tensors(values: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(v["name"], v["dtype"], tuple(v["shape"])) for v in values)
 
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[Any], Any]] = {
     "kind": PlanKind,
     "compute_capabilities": tuple,
     "cut_tensors": tuple,
     "batch": lambda values: BatchSizes(**values),
-} | dict.fromkeys(("encoder_inputs", "encoder_outputs", "renderer_inputs", "renderer_outputs"), _tensors)
+    "encoder_inputs": _tensors,
+    "encoder_outputs": _tensors,
+    "renderer_inputs": _tensors,
+    "renderer_outputs": _tensors,
+}
 
 
 def write_plan_file(path: Path, manifest: Manifest, encoder: Buffer, renderer: Buffer) -> None:
