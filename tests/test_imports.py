@@ -23,6 +23,7 @@ MAY_NEED_TORCH = (
     "dynast_deploy.bench.",
     "dynast_deploy.calib.",
     "dynast_deploy.checkpoint",
+    "dynast_deploy.data.",
     "dynast_deploy.commands.inspect_checkpoint",
     "dynast_deploy.export.",
     "dynast_deploy.generator",
