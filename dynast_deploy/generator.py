@@ -7,7 +7,8 @@ the exemplar is the same for every frame, so `encode_exemplar` runs once and `re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ from dynast_deploy.layers import (
     FeatureGenerator,
     ResidualBlock,
     SPADEResnetBlock,
+    at_least_float32,
     conv3x3,
     positional_norm,
     upsampler,
@@ -62,8 +64,15 @@ def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
 
 def with_position(x: Tensor, pos: Tensor) -> Tensor:
     """Unit-length features beside the position code."""
+    x = at_least_float32(x)
     unit = x / (x.norm(dim=1, keepdim=True) + 1e-10)
     return torch.cat([unit, pos.expand(x.shape[0], -1, -1, -1)], 1)
+
+
+def exact(x: Tensor) -> AbstractContextManager[Any]:
+    """Leaves autocast for what decides which keys match; half precision would draw lots among them."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 class AttentionBlock(nn.Module):
@@ -83,11 +92,14 @@ class AttentionBlock(nn.Module):
 
     def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
         key = with_position(kv, pos)
-        return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
+        value = to_tokens(self.h(kv))
+        with exact(key):
+            return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), value)
 
     def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
         query = with_position(x, pos)
-        return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
+        with exact(query):
+            return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
         """Where the match is doubtful, the modulated features take the place of attended ones."""
@@ -216,15 +228,13 @@ class Generator(nn.Module):
     ) -> Attention:
         top_k = self.config.top_k
         if torch.is_autocast_enabled(queries[0].device.type):
-            # Logits over a small temperature decide which keys match: half precision would draw lots among them.
-            with torch.autocast(queries[0].device.type, enabled=False):
+            with exact(queries[0]):
                 query, query_prune = (x.float() for x in queries)
-                exact = BlockExemplar(*(x.float() for x in block))
                 return self._attend(
                     scale,
                     layer,
                     (query, query_prune),
-                    exact,
+                    BlockExemplar(*(x.float() for x in block)),
                     matches,
                     query_width=query_width,
                     key_width=key_width,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
@@ -15,8 +16,14 @@ def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, padding_mode="reflect")
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision widened, in which the small numbers that keep divisions finite are 0."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def positional_norm(x: Tensor) -> Tensor:
     """Every position normalised over its channels (Li et al., NeurIPS 2019), with the unbiased variance."""
+    x = at_least_float32(x)
     centred = x - x.mean(1, keepdim=True)
     # `x.var(1)` is the same and takes several times as long, since it walks the channels with a stride.
     variance = centred.square().sum(1, keepdim=True) / (x.shape[1] - 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -32,15 +34,32 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        count *= torch.distributed.get_world_size()
+        count *= dist.get_world_size()
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
 
 
+class _MeanOfProcesses(torch.autograd.Function):
+    """The mean of a tensor over the processes; each gets the mean of all gradients back."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return _mean(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _mean(gradient)
+
+
+def _mean(value: Tensor) -> Tensor:
+    total = value.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
+
+
 def _mean_of_processes(value: Tensor) -> Tensor:
-    """The mean over the processes; gradients flow back to each."""
-    return all_reduce(value) / torch.distributed.get_world_size()
+    return _MeanOfProcesses.apply(value)
 
 
 def share_batch_norm(module: nn.Module) -> None:

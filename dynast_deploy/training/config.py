@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from dynast_deploy.config import GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
@@ -67,6 +69,7 @@ class OptimiserConfig:
     """Adam, with rates of their own for generator and discriminator (Heusel et al., NeurIPS 2017: TTUR).
 
     learning_rate: times `generator_rate` and `discriminator_rate` it is the highest rate of either.
+    epsilon: gradients well below it move weights little: with Adam's usual 1e-8, rounding alone can make whole steps.
     gradient_limit: longest gradient of either network, longer ones are shortened to it; 0 for none.
     average: decay of the moving average of the weights; 0 for none.
     """
@@ -76,12 +79,13 @@ class OptimiserConfig:
     discriminator_rate: float = 2.0
     beta1: float = 0.0
     beta2: float = 0.9
+    epsilon: float = 1e-6
     gradient_limit: float = 5.0
     average: float = 0.998
     precision: Precision = Precision.FP32
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "generator_rate", "discriminator_rate"):
+        for name in ("learning_rate", "generator_rate", "discriminator_rate", "epsilon"):
             _positive(f"optimiser.{name}", getattr(self, name))
         _not_negative("optimiser.gradient_limit", self.gradient_limit)
         for name in ("beta1", "beta2", "average"):
@@ -158,3 +162,7 @@ class TrainingConfig:
                 f"generator.semantic_nc is {self.generator.semantic_nc}; conditions of the task {self.task} have "
                 f"{self.task.semantic_nc} channels"
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dictionaries of plain values."""
+        return json.loads(json.dumps(asdict(self)))

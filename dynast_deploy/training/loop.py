@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def train(config: TrainingConfig, out: Path, start_from: Path | None = None, res
         if group.main:
             write_settings(config, out / "config.toml")
             log = stack.enter_context(
-                RunLog(out, {"training": asdict(config)}, networks.step, schedule.steps)
+                RunLog(out, {"training": config.to_dict()}, networks.step, schedule.steps)
             )
             for line in networks.objective.inactive():
                 log.say(line)

@@ -13,6 +13,7 @@ from dynast_deploy.generator import Generator
 from dynast_deploy.objective.discriminator import Discriminator
 from dynast_deploy.objective.objective import Objective
 from dynast_deploy.training.config import Precision, TrainingConfig
+from dynast_deploy.training.idle_biases import freeze_idle_biases
 from dynast_deploy.training.processes import Processes
 
 Batch = Mapping[str, Any]
@@ -64,12 +65,14 @@ class Networks:
         self.config, self.processes, self.objective = config, processes, objective
         self.average = copy.deepcopy(generator).to(processes.device).eval()
         use_fast_attention(generator, processes.device)
+        freeze_idle_biases(generator)
         self.generator = generator.train()
         self.discriminator = objective.make_discriminator(config.generator.semantic_nc)
         self.generator_loss = processes.joined(GeneratorLoss(self.generator, self.discriminator, objective))
         self.optimisers = {"generator": self._adam(self.generator, config.optimiser.generator_rate)}
         self.discriminator_loss: nn.Module | None = None
         if self.discriminator is not None:
+            freeze_idle_biases(self.discriminator)
             self.discriminator_loss = processes.joined(DiscriminatorLoss(self.discriminator, objective))
             rate = config.optimiser.discriminator_rate
             self.optimisers["discriminator"] = self._adam(self.discriminator, rate)
@@ -81,7 +84,8 @@ class Networks:
         optimiser = self.config.optimiser
         betas = (optimiser.beta1, optimiser.beta2)
         highest = optimiser.learning_rate * rate
-        adam = torch.optim.Adam(module.parameters(), highest, betas=betas, fused=True)
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        adam = torch.optim.Adam(trained, highest, betas, optimiser.epsilon, fused=True)
         for group in adam.param_groups:
             group["highest_rate"] = highest
         return adam
@@ -111,11 +115,13 @@ class Networks:
         if self.discriminator is not None:
             self.discriminator.load_state_dict(contents["discriminator"])
         for name, optimiser in self.optimisers.items():
-            highest = [group["highest_rate"] for group in optimiser.param_groups]
-            betas = [group["betas"] for group in optimiser.param_groups]
+            settings = [
+                {key: group[key] for key in ("highest_rate", "betas", "eps")}
+                for group in optimiser.param_groups
+            ]
             optimiser.load_state_dict(contents["optimisers"][name])
-            for group, rate, beta in zip(optimiser.param_groups, highest, betas, strict=True):
-                group |= {"highest_rate": rate, "betas": beta}
+            for group, configured in zip(optimiser.param_groups, settings, strict=True):
+                group |= configured
         self.scaler.load_state_dict(contents["scaler"])
         if self.processes.rank < len(contents["random"]):
             _set_random_state(contents["random"][self.processes.rank], self.processes.device)

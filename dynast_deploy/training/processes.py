@@ -58,8 +58,7 @@ class Processes:
             return module
         share_batch_norm(module)
         devices = [self.device] if self.device.type == "cuda" else None
-        # Every process computes equal buffers: running statistics are shared, spectral vectors follow the weights.
-        return nn.parallel.DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
 
 
 @contextmanager

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def save_run(networks: Networks, out: Path, log: Mapping[str, Any], keep: bool =
     about = {
         "task": networks.config.task.value,
         "step": networks.step,
-        "training": asdict(networks.config),
+        "training": networks.config.to_dict(),
     }
     whole = {**about, STATE: {**state, "log": dict(log)}}
     if keep:
