@@ -125,7 +125,7 @@ class Objective:
             if self.vgg is not None:
                 found |= self._feature_terms(self.vgg, image, batch)
             if identity is not None:
-                found |= self._identity_terms(*identity)
+                found |= self._identity_terms(identity, batch["target"])
         return image, {name: found[name] for name in self.terms if name in found}
 
     def discriminator_terms(self, discriminator: Discriminator, image: Tensor, batch: Batch) -> Terms:
@@ -188,13 +188,13 @@ class Objective:
             "feature_matching": matching.mean(),
         }
 
-    def _own_exemplar(self, generator: Generator, image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Pictures painted with the target as their own exemplar, and the targets."""
-        other, target, condition = ~batch["same_identity"], batch["target"], batch["condition"]
-        if not other.any():
-            return image, target
-        again = generator(condition[other], target[other], condition[other]).to(image.dtype)
-        return torch.cat([image[~other], again]), torch.cat([target[~other], target[other]])
+    def _own_exemplar(self, generator: Generator, image: Tensor, batch: Batch) -> Tensor:
+        """Pictures painted with the target as their own exemplar.
+
+        All of the batch, whatever its pairs are: processes that share a batch norm have to make the same calls.
+        """
+        condition, target = batch["condition"], batch["target"]
+        return generator(condition, target, condition).to(image.dtype)
 
     def _identity_terms(self, image: Tensor, target: Tensor) -> Terms:
         terms = {"identity": pictures.reconstruction(image, target).mean()}

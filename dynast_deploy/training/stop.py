@@ -33,9 +33,3 @@ class StopRequest:
         for number, handler in self._before.items():
             # None stands for a handler that Python did not install and cannot put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def ignore_stop_signals(worker: int) -> None:
-    """For processes that prepare samples: Ctrl-C and service managers signal them too, but their owner stops them."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
