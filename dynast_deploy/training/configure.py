@@ -41,9 +41,9 @@ def configure(
             )
         config = replace(config, generator=stored)
     for source, values in given:
+        if (other := _named_task([(source, values)])) not in (None, chosen):
+            raise DynastError(f"{source}: says task {other}, not {chosen}; name one of them")
         config = updated(config, values, source)
-        if config.task is not chosen:
-            raise DynastError(f"{source}: says task {config.task}, not {chosen}; name one of them")
     return config
 
 

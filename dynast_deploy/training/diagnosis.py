@@ -10,14 +10,18 @@ from dynast_deploy.training.update import autocast
 
 
 def guilty_samples(networks: Networks, batch: Batch) -> list[str]:
-    """Names of the samples of all processes whose tensors are not finite, else of those whose loss alone is not."""
-    names = [name for found in networks.processes.gathered(_not_finite(batch)) for name in found]
+    """Names of the samples of all processes whose tensors are not finite, else of those whose loss or gradient is not
+    when each is alone. None where that holds for all of them: then the weights are at fault."""
+    names = _of_all(networks, _not_finite(batch))
     if names:
         return names
-    alone = [
-        name for place, name in enumerate(batch["name"]) if not _loss_is_finite(networks, _one(batch, place))
-    ]
-    return [name for found in networks.processes.gathered(alone) for name in found]
+    alone = [name for place, name in enumerate(batch["name"]) if not _is_finite(networks, _one(batch, place))]
+    found, together = _of_all(networks, alone), _of_all(networks, batch["name"])
+    return found if len(found) < len(together) else []
+
+
+def _of_all(networks: Networks, names: list[str]) -> list[str]:
+    return [name for found in networks.processes.gathered(names) for name in found]
 
 
 def _not_finite(batch: Batch) -> list[str]:
@@ -34,9 +38,13 @@ def _one(batch: Batch, place: int) -> Batch:
     return {name: value[place : place + 1] for name, value in batch.items()}
 
 
-@torch.no_grad()
-def _loss_is_finite(networks: Networks, batch: Batch) -> bool:
-    """By the averaged weights, which the step that failed has not touched."""
+def _is_finite(networks: Networks, batch: Batch) -> bool:
+    """Whether loss and gradient are, by the averaged weights, whose statistics the step that failed has not touched."""
+    average = networks.average
     with autocast(networks):
-        _, terms = networks.objective.generator_terms(networks.average, networks.discriminator, batch)
-    return bool(networks.objective.total(terms).isfinite())
+        _, terms = networks.objective.generator_terms(average, networks.discriminator, batch)
+    loss = networks.objective.total(terms)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(average.parameters(), 1.0)
+    average.zero_grad()
+    return bool(loss.isfinite() and norm.isfinite())
