@@ -52,7 +52,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("inspect",), ("condition",), ("doctor",), ("train",), ("bench",)])
+@pytest.mark.parametrize(
+    "command", [(), ("inspect",), ("condition",), ("data",), ("doctor",), ("train",), ("bench",)]
+)
 def test_every_command_has_help(command: tuple[str, ...]) -> None:
     result = dynast(*command, "--help")
     assert result.exit_code == 0
