@@ -187,6 +187,7 @@ class Generator(nn.Module):
             if scale < 4:
                 q = self._step("decoder_q", scale)(q) + levels[scale]
             embed = self.get_submodule(f"embed_q{scale}")
+            assert isinstance(embed, SPADEResnetBlock)
             modulations = embed.modulations(condition, q.shape[-1])
             q = x = embed.modulated_by(q, modulations)
             source = None
@@ -206,7 +207,7 @@ class Generator(nn.Module):
                 )
                 attentions.append(found)
                 x = block.fuse(x, found, condition)
-            if scale == 1:
+            if fused is not None and scale == 1:
                 # The published code fuses scale 1 by `embed_q1`; `embed_1` of its checkpoints is never used.
                 x = embed.modulated_by(fused + x, modulations)
             elif fused is not None:

@@ -30,13 +30,13 @@ class KeepMask(torch.autograd.Function):
         return (prune_logits > 0).to(prune_logits.dtype)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:
         (soft,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return grad * soft * (1 - soft)
 
 
 def keep_mask(prune_logits: Tensor) -> Tensor:
-    return KeepMask.apply(prune_logits)  # type: ignore[no-untyped-call]
+    return KeepMask.apply(prune_logits)
 
 
 def dense_attention(

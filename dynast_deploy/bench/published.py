@@ -127,7 +127,7 @@ class PublishedGenerator(Generator):
         self,
         scale: int,
         layer: int,
-        inputs: tuple[Tensor, ...],
+        inputs: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
         matches: Tensor | None,
         warp_source: Tensor | None,
         warp_mask: str,
