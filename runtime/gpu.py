@@ -187,13 +187,13 @@ class Stream:
         """Copy from the GPU to pinned memory, which has it once an event recorded after this has happened."""
         self._driver.memcpy_dtoh_async(target, source.address, self._stream)
 
-    def record(self, event: Any) -> None:
+    def record(self, event: Event) -> None:
         """`event` happens when the stream has done what it was given so far."""
-        event.record(self._stream)
+        event.event.record(self._stream)
 
-    def wait(self, event: Any) -> None:
+    def wait(self, event: Event) -> None:
         """What is given from now on waits for `event`, as last recorded."""
-        self._stream.wait_for_event(event)
+        self._stream.wait_for_event(event.event)
 
     def synchronize(self) -> None:
         self._stream.synchronize()
@@ -207,6 +207,21 @@ class Stream:
 
     def free(self) -> None:
         self._stream = None
+
+
+class Event:
+    """A place in a stream's work."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        flags = gpu.driver.event_flags
+        self.event = gpu.driver.Event(flags.DISABLE_TIMING | flags.BLOCKING_SYNC)
+
+    def synchronize(self) -> None:
+        """Wait here until it has happened, as last recorded."""
+        self.event.synchronize()
+
+    def free(self) -> None:
+        self.event = None
 
 
 class Holdings:
@@ -235,12 +250,10 @@ class Holdings:
         self._release.append(stream.free)
         return stream
 
-    def event(self) -> Any:
-        """An event of pycuda, for `Stream.record` and `Stream.wait`; `synchronize()` waits here until it happened."""
-        flags = self.gpu.driver.event_flags
-        events = [self.gpu.driver.Event(flags.DISABLE_TIMING | flags.BLOCKING_SYNC)]
-        self._release.append(events.clear)
-        return events[0]
+    def event(self) -> Event:
+        event = Event(self.gpu)
+        self._release.append(event.free)
+        return event
 
     def keep(self, release: Callable[[], None]) -> None:
         """Call `release` on closing."""

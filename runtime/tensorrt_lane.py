@@ -95,7 +95,7 @@ class Lane:
             self.holdings.keep(self._context.close)
 
     def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
-        """Start rendering `[n, S, H, W]` in the plan's type, n at most `frames`. Waits for the frames before the last."""
+        """Start rendering `[n, S, H, W]`, n at most `frames`, of the plan's type; waits for the frames two before."""
         with self._lock, self._gpu.current():
             if self.holdings.closed:
                 raise DynastError("this engine was closed")

@@ -41,11 +41,11 @@ def import_library(kind: PlanKind) -> Any:
         if error.name != name:
             raise
         raise DynastError(
-            f"this engine needs {kind.title}: pip install 'dynast-deploy[{EXTRAS[kind]}]'"
+            f"this engine needs {kind.library}: pip install 'dynast-deploy[{EXTRAS[kind]}]'"
         ) from None
     except ImportError as error:
         raise DynastError(
-            f"{kind.title} is installed but does not load ({error}); see `dynast doctor`"
+            f"{kind.library} is installed but does not load ({error}); see `dynast doctor`"
         ) from error
 
 
@@ -110,7 +110,8 @@ class Plan:
             self._runtime.engine_host_code_allowed = True
         engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(serialized)
         if engine is None:
-            raise self._messages.failure(f"{source}: {kind.title} does not accept the plan")
+            del self._runtime
+            raise self._messages.failure(f"{source}: {kind.library} does not accept the plan")
         self._engine: trt.ICudaEngine = engine
         self.inputs = self._tensors(trt.TensorIOMode.INPUT)
         self.outputs = self._tensors(trt.TensorIOMode.OUTPUT)
@@ -127,16 +128,21 @@ class Plan:
         }
 
     def context(self, frames: int) -> Context:
-        """A context for so many frames, which it keeps: changed shapes make TensorRT's plugins leak modules."""
-        context: trt.IExecutionContext | None = self._engine.create_execution_context()
-        if context is None:
+        """A context for so many frames, which it keeps: changed shapes make TensorRT's plugins leak modules.
+
+        Raises DynastError where there is no room for it, or the plan takes no such number.
+        """
+        created: trt.IExecutionContext | None = self._engine.create_execution_context()
+        if created is None:
             raise self._messages.failure(f"{self._source}: no room on the GPU to run {frames} frames at once")
-        for name, spec in self.inputs.items():
-            if not context.set_input_shape(name, shape_of(spec, frames)):
-                raise self._messages.failure(f"{self._source}: it does not take {frames} frames at once")
-        if missing := context.infer_shapes():
-            raise self._messages.failure(f"{self._source}: the shapes of {', '.join(missing)} are not known")
-        return Context(context, self._messages, self._source)
+        context = Context(created, self._messages, self._source)
+        del created
+        try:
+            context.set_shapes({name: shape_of(spec, frames) for name, spec in self.inputs.items()})
+        except BaseException:
+            context.close()
+            raise
+        return context
 
     def close(self) -> None:
         """Release it; its contexts must be gone."""
@@ -150,6 +156,14 @@ class Context:
     def __init__(self, context: trt.IExecutionContext, messages: Messages, source: str) -> None:
         self._context: trt.IExecutionContext = context
         self._messages, self._source = messages, source
+
+    def set_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """The shape of every input. Raises DynastError for those that the plan does not take."""
+        for name, shape in shapes.items():
+            if not self._context.set_input_shape(name, shape):
+                raise self._messages.failure(f"{self._source}: it takes no {name} of {list(shape)}")
+        if missing := self._context.infer_shapes():
+            raise self._messages.failure(f"{self._source}: the shapes of {', '.join(missing)} are not known")
 
     def enqueue(self, addresses: Mapping[str, int], stream: Stream) -> None:
         """Give the plan's work to `stream`, with every input and output at its address on the GPU.
