@@ -25,9 +25,11 @@ MAY_NEED_TORCH = (
     "dynast_deploy.checkpoint",
     "dynast_deploy.data.",
     "dynast_deploy.commands.inspect_checkpoint",
+    "dynast_deploy.evaluation.",
     "dynast_deploy.export.",
     "dynast_deploy.generator",
     "dynast_deploy.layers",
+    "dynast_deploy.objective.",
     "dynast_deploy.plugins.torch_ops",
     "dynast_deploy.training.",
 )
