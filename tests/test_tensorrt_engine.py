@@ -327,6 +327,15 @@ def test_frames_after_a_failed_one_are_right(machine: Machine) -> None:
             np.testing.assert_array_equal(each.result(), wanted)
 
 
+def test_an_exemplar_that_fails_leaves_nothing(machine: Machine) -> None:
+    with TensorRTEngine(machine.path) as engine:
+        before = list(machine.world.living)
+        machine.failures.messages["execute_async_v3"] = ["not now"]
+        with pytest.raises(DynastError, match="not now"):
+            engine.encode_exemplar(PICTURE, MAPS)
+        assert machine.world.living == before
+
+
 def test_a_full_gpu_is_named_and_nothing_is_left_of_the_attempt(machine: Machine) -> None:
     with TensorRTEngine(machine.path) as engine:
         encoded = engine.encode_exemplar(PICTURE, MAPS)
