@@ -8,7 +8,9 @@ InfoNCE form of van den Oord et al., 2018), and its prune vectors as a classific
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.generator import Exemplar
+from dynast_deploy.objective.warping import coordinate_grid
 
 QUERIES = 256
 """Queries sampled from each picture, for each block."""
@@ -47,68 +50,101 @@ class Truth(NamedTuple):
     known: Tensor
 
 
-def sample_truth(correspondence: Tensor, scale: int) -> Truth:
-    """Queries at random; a known match that is hidden in the exemplar is one that nothing must be fetched from.
+def known_matches(batch: Mapping[str, Any]) -> Tensor:
+    """`[N, 4, H, W]` of a batch: x and y of each pixel's match in shares of the picture, whether it is visible (0 or 1),
+    and whether the truth is known (0 or 1).
 
-    correspondence: `[N, 3, H, W]`, x and y of the match as a share of the picture (0..1, a pixel's centre at
-    (index + 0.5) / size) and 1 where it is visible; x and y are 0 where the truth is not known.
+    `correspondence` alone knows of visible matches. Where the batch has surface codes too, pixels of the figure without
+    a visible match are known to have none, and the backdrop of a pair is known to stay where it is.
     """
+    correspondence = batch["correspondence"]
+    places, visible = correspondence[:, :2], correspondence[:, 2:]
+    known = visible
+    if "target_surface" in batch:
+        backdrop = batch["target_surface"][:, -1:] == 0
+        places = torch.where(backdrop, coordinate_grid(batch["exemplar"]), places)
+        behind = batch["exemplar_surface"][:, -1:] != 0
+        visible = torch.where(backdrop, (~behind).to(visible.dtype), visible)
+        known = torch.ones_like(visible)
+    return torch.cat([places, visible, known], 1)
+
+
+def sample_truth(matches: Tensor, scale: int, seeds: list[int]) -> Truth:
+    """Queries at random from `matches` as `known_matches` gives them; each sample's seed determines its queries."""
     factor = 2 ** (scale - 1)
     # A cell's centre is a pixel corner; the pixel right below it stands for the cell, moved back by half a pixel.
-    back = 0.5 if factor > 1 else 0.0
-    middle = correspondence[:, :, factor // 2 :: factor, factor // 2 :: factor]
+    back = 0.5 / factor if factor > 1 else 0.0
+    middle = matches[:, :, factor // 2 :: factor, factor // 2 :: factor]
     height, width = middle.shape[-2:]
-    xy, visible = middle[:, :2].flatten(2).mT, middle[:, 2].flatten(1)
-    y, x = torch.meshgrid(*(torch.arange(n, device=xy.device) for n in (height, width)), indexing="ij")
+    places = middle[:, :2].flatten(2).mT * middle.new_tensor([width, height]) - 0.5 - back
+    visible, known = middle[:, 2].flatten(1), middle[:, 3].flatten(1)
+    y, x = torch.meshgrid(*(torch.arange(n, device=middle.device) for n in (height, width)), indexing="ij")
     own = torch.stack([x, y], -1).reshape(-1, 2)
-    places = xy * xy.new_tensor([width, height]) - 0.5 - back / factor
-    known = (xy > 0).any(-1)
-    likelihood = torch.where((places - own).abs().amax(-1) > 1, MOVED, 1.0) * known + 1e-6
+    moved = (places - own).abs().amax(-1) > 1
+    likelihood = torch.where(moved, MOVED, 1.0) * known + 1e-6
+    chance = torch.stack([torch.rand(height * width, generator=_random(seed, scale)) for seed in seeds])
     # The largest of u^(1/w) is a weighted sample without repetition (Efraimidis and Spirakis, 2006).
-    tokens = (
-        torch.rand_like(likelihood).pow(1 / likelihood).topk(min(QUERIES, height * width), dim=1).indices
-    )
-    return Truth(
-        tokens, _rows(places, tokens), visible.gather(1, tokens), known.to(visible.dtype).gather(1, tokens)
-    )
+    tokens = (chance.to(middle.device).log() / likelihood).topk(min(QUERIES, height * width), dim=1).indices
+    return Truth(tokens, _rows(places, tokens), visible.gather(1, tokens), known.gather(1, tokens))
 
 
 def matching_terms(
-    config: GeneratorConfig, exemplar: Exemplar, queries: list[tuple[Tensor, Tensor]], correspondence: Tensor
+    config: GeneratorConfig,
+    exemplar: Exemplar,
+    queries: list[tuple[Tensor, Tensor]],
+    batch: Mapping[str, Any],
 ) -> tuple[Tensor, Tensor]:
-    """Means over all blocks of the matching loss and of the prune loss, both scalars.
+    """The matching loss and the prune loss, one value a sample, `[N]` each: means over all blocks.
 
-    `queries` as `Generator.render_with_attention` collects them; `correspondence` as in `sample_truth`, of pairs of
-    one exemplar for each condition. Both terms are 0 where no match is visible.
+    `queries` are what `Generator.render_with_attention` collects; the batch holds one exemplar for each condition. Which
+    queries and keys are compared depends on the samples' names alone. Both are 0 where no truth is known.
     """
-    matching = prune = correspondence.new_zeros(())
+    matches, seeds = known_matches(batch), [zlib.crc32(name.encode()) for name in batch["name"]]
+    found = []
     for number, ((query, query_prune), block) in enumerate(zip(queries, exemplar.blocks, strict=True)):
         scale = 4 - number // config.n_layers
         temperature = query.shape[-1] ** 0.5 if scale == 4 else config.smooth
-        truth = sample_truth(correspondence, scale)
-        width = exemplar.width // 2 ** (scale - 1)
-        found = _block_terms(
-            _rows(query, truth.tokens) / temperature,
-            _rows(query_prune, truth.tokens),
-            block.key,
-            block.key_prune,
-            truth,
-            width,
+        truth = sample_truth(matches, scale, seeds)
+        length = block.key.shape[1]
+        elsewhere = torch.stack(
+            [torch.randint(length, (min(ELSEWHERE, length),), generator=_random(seed, -scale)) for seed in seeds]
         )
-        matching, prune = matching + found[0], prune + found[1]
-    return matching / len(queries), prune / len(queries)
+        found.append(
+            _block_terms(
+                _rows(query.float(), truth.tokens) / temperature,
+                _rows(query_prune.float(), truth.tokens),
+                block.key.float(),
+                block.key_prune.float(),
+                truth,
+                elsewhere.to(query.device),
+                exemplar.width // 2 ** (scale - 1),
+            )
+        )
+    matching, prune = (torch.stack(values).mean(0) for values in zip(*found, strict=True))
+    return matching, prune
+
+
+def _random(seed: int, purpose: int) -> torch.Generator:
+    """On the CPU, so that every device compares the same."""
+    return torch.Generator().manual_seed(seed * 16 + 8 + purpose)
 
 
 def _block_terms(
-    query: Tensor, query_prune: Tensor, key: Tensor, key_prune: Tensor, truth: Truth, width: int
+    query: Tensor,
+    query_prune: Tensor,
+    key: Tensor,
+    key_prune: Tensor,
+    truth: Truth,
+    elsewhere: Tensor,
+    width: int,
 ) -> tuple[Tensor, Tensor]:
-    """Matching and prune loss of one block for sampled queries `[N, M, C]`, already divided by the temperature."""
+    """Matching and prune loss of one block, `[N]` each, for sampled queries `[N, M, C]`, already divided by the
+    temperature; `elsewhere [N, R]` are the keys that all of a sample's queries are compared with."""
     around = _around(truth.places, width, key.shape[1] // width)
-    n, m, near = around.tokens.shape
+    _, m, near = around.tokens.shape
     close, close_prune = (
         _rows(keys, around.tokens.flatten(1)).unflatten(1, (m, near)) for keys in (key, key_prune)
     )
-    elsewhere = torch.randint(key.shape[1], (n, min(ELSEWHERE, key.shape[1])), device=key.device)
     places = torch.stack([elsewhere % width, elsewhere // width], -1).to(truth.places.dtype)
     apart = torch.cdist(truth.places, places)
     # Keys from elsewhere that lie in the window already count there.
@@ -125,9 +161,7 @@ def _block_terms(
     errors = F.binary_cross_entropy_with_logits(prune_logits, keep, reduction="none")
     # Kept and dropped keys weigh the same, few as the kept ones are.
     prune = _mean_where(errors, keep) + _mean_where(errors, compared * (1 - keep))
-    return _mean_where(matching.flatten(), truth.visible.flatten()), _mean_where(
-        prune.flatten(), truth.known.flatten()
-    )
+    return _mean_where(matching, truth.visible), _mean_where(prune, truth.known)
 
 
 def _mean_where(values: Tensor, weight: Tensor) -> Tensor:
