@@ -18,11 +18,17 @@ from dynast_deploy.objective.objective import Objective  # noqa: E402
 from dynast_deploy.objective.vgg import VGG19  # noqa: E402
 from dynast_deploy.plugins import native, torch_ops  # noqa: E402
 
-FOR_ONE_IDENTITY = {"reconstruction", "warp", "coordinates", "vgg", "feature_matching"}
+FOR_ONE_IDENTITY = {
+    "reconstruction",
+    "warp",
+    "coordinates",
+    "matching",
+    "prune",
+    "vgg",
+    "feature_matching",
+}
 FOR_TWO_IDENTITIES = {"palette", "contextual", "style"}
-EVERY_TERM = {
-    name: 1.0 for name in ObjectiveConfig().weights() if name not in ("surface", "matching", "coordinates")
-} | {"coordinates": 1.0}
+EVERY_TERM = {name: 1.0 for name in ObjectiveConfig().weights() if name != "surface"}
 
 
 @pytest.fixture(scope="module")

@@ -51,8 +51,8 @@ class Truth(NamedTuple):
 
 
 def known_matches(batch: Mapping[str, Any]) -> Tensor:
-    """`[N, 4, H, W]` of a batch: x and y of each pixel's match in shares of the picture, whether it is visible (0 or 1),
-    and whether the truth is known (0 or 1).
+    """`[N, 4, H, W]` of a batch: x and y of each pixel's match in shares of the picture, whether it is visible (0 or
+    1), and whether the truth is known (0 or 1).
 
     `correspondence` alone knows of visible matches. Where the batch has surface codes too, pixels of the figure without
     a visible match are known to have none, and the backdrop of a pair is known to stay where it is.
@@ -96,8 +96,8 @@ def matching_terms(
 ) -> tuple[Tensor, Tensor]:
     """The matching loss and the prune loss, one value a sample, `[N]` each: means over all blocks.
 
-    `queries` are what `Generator.render_with_attention` collects; the batch holds one exemplar for each condition. Which
-    queries and keys are compared depends on the samples' names alone. Both are 0 where no truth is known.
+    `queries` are what `Generator.render_with_attention` collects; the batch holds one exemplar for each condition.
+    Which queries and keys are compared depends on the samples' names alone. Both are 0 where no truth is known.
     """
     matches, seeds = known_matches(batch), [zlib.crc32(name.encode()) for name in batch["name"]]
     found = []
@@ -107,7 +107,10 @@ def matching_terms(
         truth = sample_truth(matches, scale, seeds)
         length = block.key.shape[1]
         elsewhere = torch.stack(
-            [torch.randint(length, (min(ELSEWHERE, length),), generator=_random(seed, -scale)) for seed in seeds]
+            [
+                torch.randint(length, (min(ELSEWHERE, length),), generator=_random(seed, -scale))
+                for seed in seeds
+            ]
         )
         found.append(
             _block_terms(
@@ -169,8 +172,8 @@ def _mean_where(values: Tensor, weight: Tensor) -> Tensor:
 
 
 class _Around(NamedTuple):
-    """Keys of the window around a place, `[N, M, K]` each: tokens; whether they lie on the map; how far they are from the
-    place, in keys; and the share of the truth that each holds, bilinear in the four keys around the place."""
+    """Keys of the window around a place, `[N, M, K]` each: tokens; whether they lie on the map; how far they are from
+    the place, in keys; and the share of the truth that each holds, bilinear in the four keys around the place."""
 
     tokens: Tensor
     inside: Tensor

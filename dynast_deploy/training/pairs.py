@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from dynast_deploy.conditions import picture_tensor, pose_condition
-from dynast_deploy.marionette import FIRST_EVALUATION_SEED, Figure, Identity, correspondence, render, sample_pose
+from dynast_deploy.marionette import FIRST_EVALUATION_SEED, Figure, Identity, Part, render, sample_pose
 
 CANVAS = 256
 """Pixels: pictures are drawn at this size and reduced, so that limbs are equally thick at every training size."""
@@ -21,20 +21,23 @@ POSES, POOL = 4, 240
 
 
 class Pair(TypedDict):
-    """Shapes `[C, size, size]`, float32, ranges as the generator's inputs; `correspondence` as `matching.sample_truth`
-    takes it."""
+    """Shapes `[C, size, size]`, float32, ranges as the generator's inputs.
+
+    target_surface, exemplar_surface: `surface_code` of either picture.
+    """
 
     condition: Tensor
     target: Tensor
+    target_surface: Tensor
     exemplar: Tensor
     exemplar_condition: Tensor
-    correspondence: Tensor
+    exemplar_surface: Tensor
 
 
 class _View(NamedTuple):
-    figure: Figure
-    picture: np.ndarray
-    condition: np.ndarray
+    picture: Tensor
+    condition: Tensor
+    surface: Tensor
 
 
 class MarionettePairs(IterableDataset[Pair]):
@@ -50,46 +53,51 @@ class MarionettePairs(IterableDataset[Pair]):
     def __iter__(self) -> Iterator[Pair]:
         worker = get_worker_info()
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        pool: list[tuple[_View, _View]] = []
+        pool: list[Pair] = []
         while True:
             while len(pool) < POOL:
-                pool += permutations(self._views_of_one(rng), 2)
-            yield self._pair(*pool.pop(int(rng.integers(len(pool)))))
+                pool += self._pairs_of_one(rng)
+            yield pool.pop(int(rng.integers(len(pool))))
 
-    def _views_of_one(self, rng: np.random.Generator) -> list[_View]:
+    def _pairs_of_one(self, rng: np.random.Generator) -> list[Pair]:
+        """Every ordered pair of views of one identity."""
         identity_seed = int(rng.integers(FIRST_EVALUATION_SEED))
         identity_seed += FIRST_EVALUATION_SEED if self.held_out else 0
         identity = Identity.of_seed(identity_seed)
-        return [self._view(render(identity, sample_pose(rng), CANVAS)) for _ in range(POSES)]
+        views = [self._view(render(identity, sample_pose(rng), CANVAS)) for _ in range(POSES)]
+        return [
+            Pair(
+                condition=target.condition,
+                target=target.picture,
+                target_surface=target.surface,
+                exemplar=exemplar.picture,
+                exemplar_condition=exemplar.condition,
+                exemplar_surface=exemplar.surface,
+            )
+            for target, exemplar in permutations(views, 2)
+        ]
 
     def _view(self, figure: Figure) -> _View:
         condition = pose_condition(figure.keypoints, (CANVAS, CANVAS), self.size)
-        return _View(figure, picture_tensor(figure.picture, self.size), condition)
-
-    def _pair(self, target: _View, exemplar: _View) -> Pair:
-        return Pair(
-            condition=torch.from_numpy(target.condition).float() / 255,
-            target=torch.from_numpy(target.picture),
-            exemplar=torch.from_numpy(exemplar.picture),
-            exemplar_condition=torch.from_numpy(exemplar.condition).float() / 255,
-            correspondence=torch.from_numpy(pair_correspondence(target.figure, exemplar.figure, self.size)),
+        return _View(
+            torch.from_numpy(picture_tensor(figure.picture, self.size)),
+            torch.from_numpy(condition).float() / 255,
+            torch.from_numpy(surface_code(figure.surface, self.size)),
         )
 
 
-def pair_correspondence(target: Figure, exemplar: Figure, size: int) -> np.ndarray:
-    """`[3, size, size]` float32 as `matching.sample_truth` takes it. The backdrop stays where it is, and is visible where
-    the exemplar's figure does not stand before it."""
-    at, visible = correspondence(target, exemplar)
-    height, width = visible.shape
-    y, x = np.mgrid[:height, :width]
-    backdrop = target.surface[..., 0] == 0
-    at = np.where(backdrop[..., None], np.stack([x, y], -1), at)
-    visible = np.where(backdrop, exemplar.surface[..., 0] == 0, visible)
-    nearest = ((np.arange(size) + 0.5) * height / size).astype(np.intp)
-    # The pixel that stands for a reduced one lies this far from its centre.
-    off = nearest[0] + 0.5 - 0.5 * height / size
-    share = (at[nearest[:, None], nearest] + 0.5 - off) / (width, height)
-    shown = visible[nearest[:, None], nearest]
-    # What lies outside of the exemplar's picture is hidden in any case; 0 would say that nothing is known of it.
-    share = np.clip(share, 1e-4, 1)
-    return np.concatenate([share.transpose(2, 0, 1), shown[None]]).astype(np.float32)
+_PART_CODES = np.array(
+    [[0] * 6] + [[1 if part >> bit & 1 else -1 for bit in range(6)] for part in Part if part], np.float32
+)
+
+
+def surface_code(surface: np.ndarray, size: int) -> np.ndarray:
+    """A surface map `[H, W, 3]` (part, u, v) as `[9, size, size]` float32 whose channels may be averaged.
+
+    Parts are six bits of -1 or 1, v becomes -1..1 as u is, and the background is 0 throughout.
+    """
+    nearest = ((np.arange(size) + 0.5) * surface.shape[0] / size).astype(np.intp)
+    part, u, v = surface[nearest[:, None], nearest].transpose(2, 0, 1)
+    body = (part > 0).astype(np.float32)
+    codes = _PART_CODES[part.astype(np.intp)].transpose(2, 0, 1)
+    return np.concatenate([codes, [u * body, (2 * v - 1) * body, body]]).astype(np.float32)

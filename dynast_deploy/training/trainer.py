@@ -19,7 +19,6 @@ from dynast_deploy.config import GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
 from dynast_deploy.training.losses import reconstruction_loss, warp_loss
-from dynast_deploy.training.matching import matching_terms
 from dynast_deploy.training.pairs import MarionettePairs, Pair
 
 SMALLEST_SIZE = 32
@@ -47,8 +46,7 @@ class TrainingConfig:
     ema: float = 0.998
     reconstruction: float = 1.0
     warp: float = 1.0
-    matching: float = 1.0
-    prune: float = 0.2
+    surface: float = 1.0
     gradient_limit: float = 5.0
     seed: int = 0
     workers: int = 1
@@ -148,8 +146,7 @@ class Log:
 
     def add(self, terms: dict[str, Tensor]) -> None:
         """One step's terms, scalars."""
-        for name, term in terms.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(term.detach())
+        self._sums = {name: self._sums.get(name, 0.0) + float(term.detach()) for name, term in terms.items()}
         self._counted += 1
 
     def write(self, step: int) -> None:
@@ -165,16 +162,12 @@ class Log:
 def losses(generator: Generator, pair: Pair) -> dict[str, Tensor]:
     """Every term of the objective, by its name in `TrainingConfig`."""
     exemplar = generator.encode_exemplar(pair["exemplar"], pair["exemplar_condition"])
-    queries: list[tuple[Tensor, Tensor]] = []
-    image, attentions = generator.render_with_attention(
-        exemplar, pair["condition"], pair["exemplar"], queries=queries
-    )
-    matching, prune = matching_terms(generator.config, exemplar, queries, pair["correspondence"])
+    source = torch.cat([pair["exemplar"], pair["exemplar_surface"]], 1)
+    image, attentions = generator.render_with_attention(exemplar, pair["condition"], source)
     return {
         "reconstruction": reconstruction_loss(image, pair["target"]),
         "warp": warp_loss(attentions, pair["target"]),
-        "matching": matching,
-        "prune": prune,
+        "surface": warp_loss(attentions, pair["target_surface"], first=3),
     }
 
 
