@@ -125,7 +125,7 @@ def test_without_adversarial_terms_there_is_no_discriminator() -> None:
     objective = Objective(small(adversarial=0.0, feature_matching=0.0))
     assert objective.make_discriminator(20) is None
     _, terms = objective.generator_terms(small_generator(), None, noise_batch())
-    assert set(terms) == {"reconstruction", "warp", "coordinates", "palette"}
+    assert set(terms) == {"reconstruction", "warp", "coordinates", "matching", "prune", "palette"}
 
 
 def test_surfaces_are_warped_beside_the_picture_where_the_batch_has_them() -> None:
