@@ -13,6 +13,7 @@ from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.train import train
 from dynast_deploy.export.build_engine import build_engine
+from dynast_deploy.export.triton.command import export_triton
 
 app = typer.Typer(
     name="dynast",
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, data, train, evaluate, bench, build_engine):
+for command in (inspect, condition, doctor, data, train, evaluate, bench, build_engine, export_triton):
     app.command()(command)
 
 
