@@ -11,6 +11,7 @@ from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.train import train
+from dynast_deploy.export.build_engine import build_engine
 
 app = typer.Typer(
     name="dynast",
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, train, evaluate, bench):
+for command in (inspect, condition, doctor, train, evaluate, bench, build_engine):
     app.command()(command)
 
 
