@@ -6,9 +6,11 @@ import typer
 
 from dynast_deploy.command import run
 from dynast_deploy.commands.bench import bench
+from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.inspect import inspect
+from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
 
 app = typer.Typer(
@@ -18,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, train, bench):
+for command in (inspect, condition, doctor, train, bench, calibrate, sensitivity):
     app.command()(command)
 
 
