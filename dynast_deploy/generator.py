@@ -215,6 +215,22 @@ class Generator(nn.Module):
         warp_mask: str,
     ) -> Attention:
         top_k = self.config.top_k
+        if torch.is_autocast_enabled(queries[0].device.type):
+            # Logits over a small temperature decide which keys match: half precision would draw lots among them.
+            with torch.autocast(queries[0].device.type, enabled=False):
+                query, query_prune = (x.float() for x in queries)
+                exact = BlockExemplar(*(x.float() for x in block))
+                return self._attend(
+                    scale,
+                    layer,
+                    (query, query_prune),
+                    exact,
+                    matches,
+                    query_width=query_width,
+                    key_width=key_width,
+                    warp_source=None if warp_source is None else warp_source.float(),
+                    warp_mask=warp_mask,
+                )
         if scale == 4:
             return attention.dense_attention(
                 *queries,

@@ -28,6 +28,7 @@ MAY_NEED_TORCH = (
     "dynast_deploy.export.",
     "dynast_deploy.generator",
     "dynast_deploy.layers",
+    "dynast_deploy.objective.",
     "dynast_deploy.plugins.torch_ops",
     "dynast_deploy.training.",
 )
