@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from dynast_deploy.calib.layers import ancestors
+from dynast_deploy.export.ranges import rounded_like_a_gpu
 from dynast_deploy.export.split import ENCODER_INPUTS, ModelInfo, extract
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_graph import for_cpu
@@ -23,11 +24,14 @@ class Network:
     """The two halves of `model`, each with a session of its own that is made when it is first needed.
 
     `watched` names tensors that `encode` and `render` return beside their results; a tensor is returned by the half
-    that makes it.
+    that makes it. `as_stored` computes every node by itself and rounds float16 tensors to float16, as a GPU does: ONNX
+    Runtime's optimised CPU graph computes them in float32.
     """
 
-    def __init__(self, model: onnx.ModelProto, info: ModelInfo, watched: Sequence[str] = ()) -> None:
-        self._model, self._info = model, info
+    def __init__(
+        self, model: onnx.ModelProto, info: ModelInfo, watched: Sequence[str] = (), as_stored: bool = False
+    ) -> None:
+        self._model, self._info, self._as_stored = model, info, as_stored
         made = {name: node for node in model.graph.node for name in node.output}
         by_encoder = ancestors(info.cut_tensors, made)
         inputs = [value.name for value in model.graph.input]
@@ -76,9 +80,10 @@ class Network:
         library = onnxruntime_library()
         if library is not None:
             options.register_custom_ops_library(str(library))
-        return onnxruntime.InferenceSession(
-            for_cpu(part).SerializeToString(), options, ["CPUExecutionProvider"]
-        )
+        if self._as_stored:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        part = rounded_like_a_gpu(part) if self._as_stored else for_cpu(part)
+        return onnxruntime.InferenceSession(part.SerializeToString(), options, ["CPUExecutionProvider"])
 
 
 def with_outputs(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import onnx
 
@@ -15,32 +13,34 @@ HIGHEST = 150.0
 
 
 class Judge:
-    """Compares changed models with the one they were made from, on the same frames."""
+    """Compares changed models with the one they were made from, on the same frames, whose exemplars stay encoded."""
 
     def __init__(self, model: onnx.ModelProto, data: CalibrationData) -> None:
         self._network, self._data = Network(model, data.info), data
-        self._pictures = [
-            self._network.render(encoded, condition)[0] for encoded, condition in self._encoded(self._network)
-        ]
+        self._frames = list(data.frames())
+        self._encoded = self._encode(self._network)
+        self._pictures = self._render(self._network, self._encoded)
 
-    def psnr(self, changed: onnx.ModelProto, encoder: bool = True, renderer: bool = True) -> float:
-        """dB over -1..1, of all pictures together. `encoder` and `renderer` say which half differs."""
-        other = Network(changed, self._data.info)
-        encoding, rendering = (other if differs else self._network for differs in (encoder, renderer))
+    def psnr(
+        self, changed: onnx.ModelProto, encoder: bool = True, renderer: bool = True, as_stored: bool = False
+    ) -> float:
+        """dB over -1..1, of all pictures together. `encoder` and `renderer` say which half differs; for `as_stored`
+        see `Network`."""
+        other = Network(changed, self._data.info, as_stored=as_stored)
+        encoded = self._encode(other) if encoder else self._encoded
+        pictures = self._render(other if renderer else self._network, encoded)
         errors = [
-            float(np.mean((rendering.render(encoded, condition)[0].astype(np.float64) - picture) ** 2))
-            for (encoded, condition), picture in zip(self._encoded(encoding), self._pictures, strict=True)
+            np.mean((found.astype(np.float64) - expected) ** 2)
+            for found, expected in zip(pictures, self._pictures, strict=True)
         ]
         return decibels(float(np.mean(errors)))
 
-    def _encoded(self, network: Network) -> Iterator[tuple[Encoded, np.ndarray]]:
-        """Every frame's condition, with its exemplar as `network` encodes it."""
-        encoded: Encoded = {}
-        last = -1
-        for number, condition in self._data.frames():
-            if number != last:
-                encoded, last = network.encode(*self._data.exemplar(number))[0], number
-            yield encoded, condition
+    def _encode(self, network: Network) -> dict[int, Encoded]:
+        numbers = {number for number, _ in self._frames}
+        return {number: network.encode(*self._data.exemplar(number))[0] for number in numbers}
+
+    def _render(self, network: Network, encoded: dict[int, Encoded]) -> list[np.ndarray]:
+        return [network.render(encoded[number], condition)[0] for number, condition in self._frames]
 
 
 def decibels(squared_error: float) -> float:

@@ -83,8 +83,8 @@ def measure(
                     collector.collect(_finite(values))
                 collected.update(collector.histogram_dict)
                 if done % SAVE_EVERY == 0 or done == len(data):
-                    place = (number, done) if done < len(data) else (number + 1, 0)
-                    _save(file, _State(*place, collected))
+                    whole = done == len(data)
+                    _save(file, _State(number + whole, 0 if whole else done, collected))
                 progress.advance(1)
     return {name: _range(collected[name], method) for name in tensors}
 
@@ -195,7 +195,8 @@ def _restored(file: Path) -> _State:
                 name: tuple(stored[f"{number}.{part}"] for part in range(stored[f"{number}.parts"].item()))
                 for number, name in enumerate(names)
             }
-            return _State(*stored["place"].tolist(), histograms)
+            number, frame = stored["place"].tolist()
+            return _State(number, frame, histograms)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return _State(0, 0, {})
 

@@ -12,7 +12,7 @@ from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.sensitivity import Loss, sensitivity
 from dynast_deploy.calib.sources import Request, read_data
-from dynast_deploy.calib.to_eight_bits import CHECKED_FRAMES, measured_ranges, read_source
+from dynast_deploy.calib.to_eight_bits import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.errors import DynastError
 
 
@@ -32,7 +32,7 @@ def run_sensitivity(
             raise DynastError(f"{option} {file}: the folder {file.parent} does not exist")
     source = read_source(path)
     data = read_data(request, source.info, str(path))
-    measured, checks = data.split(CHECKED_FRAMES)
+    measured, checks = data.split(RANKED_FRAMES)
     ranges = measured_ranges(source, measured, method)
     layers = [layer for layer in source.layers if logits or layer.part is not Part.LOGITS]
     losses = sensitivity(source.model, layers, ranges, number_format, Judge(source.model, checks))

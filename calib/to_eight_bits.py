@@ -23,6 +23,8 @@ from dynast_deploy.whole_file import WholeFile, write_failure
 
 CHECKED_FRAMES = 8
 """Frames that the result is judged by; no range is measured on them."""
+RANKED_FRAMES = 2
+"""Frames on which layers are compared with each other."""
 LEFT_PARTS = {
     Part.LAST: "gives the picture's colours",
     Part.LOGITS: "attention's queries and keys",
@@ -79,7 +81,7 @@ def write_eight_bits(
     target_psnr: float | None,
 ) -> Calibration:
     """Calibrate, write `output` and its calibration file, print what was done. See `dynast calibrate --help`."""
-    _check_output(output, path)
+    check_output(output, path)
     source = read_source(path)
     left = left_in_float(source.layers, keep_float)
     data = read_data(request, source.info, str(path))
@@ -88,7 +90,7 @@ def write_eight_bits(
     judge = Judge(source.model, checks)
     psnr = judge.psnr(quantise(source.model, _without(source.layers, left), ranges, number_format))
     if target_psnr is not None and psnr < target_psnr:
-        more, psnr = _reach(source, left, ranges, number_format, judge, target_psnr)
+        more, psnr = _reach(source, left, ranges, number_format, judge, checks, target_psnr)
         left |= dict.fromkeys(more, f"--target-psnr {target_psnr:g}")
     calibration = Calibration(
         source.sha256,
@@ -152,10 +154,12 @@ def _reach(
     ranges: dict[str, float],
     number_format: Format,
     judge: Judge,
+    checks: CalibrationData,
     target: float,
 ) -> tuple[list[str], float]:
     candidates = _without(source.layers, left)
-    losses = sensitivity(source.model, candidates, ranges, number_format, judge)
+    ranking = Judge(source.model, checks.split(RANKED_FRAMES)[1])
+    losses = sensitivity(source.model, candidates, ranges, number_format, ranking)
 
     def psnr_without(names: set[str]) -> float:
         kept = [layer for layer in candidates if layer.name not in names]
@@ -168,7 +172,7 @@ def _without(layers: Sequence[Layer], left: dict[str, str]) -> list[Layer]:
     return [layer for layer in layers if layer.name not in left]
 
 
-def _check_output(output: Path, model: Path) -> None:
+def check_output(output: Path, model: Path) -> None:
     if output.suffix != ".onnx":
         raise DynastError(f"{output}: the engine is written as .onnx")
     if not output.parent.is_dir():
