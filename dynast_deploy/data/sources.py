@@ -8,7 +8,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.data.sample import SampleStream
 from dynast_deploy.errors import DynastError
 
-SHIPPED = {Task.POSE: "marionette"}
+SHIPPED = {Task.POSE: "marionette", Task.FACE: "drawn-faces"}
 """The source that comes with the package, drawn on the fly, for each task."""
 
 
@@ -35,6 +35,7 @@ def training_data(
 
 
 def _shipped(task: Task) -> Callable[[int, int, bool], SampleStream]:
+    from dynast_deploy.data.drawn_faces import DrawnFaces
     from dynast_deploy.data.marionette_poses import MarionettePoses
 
-    return {Task.POSE: MarionettePoses}[task]
+    return {Task.POSE: MarionettePoses, Task.FACE: DrawnFaces}[task]

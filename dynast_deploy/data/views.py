@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,18 +22,23 @@ VIEWS = 4
 BLOCK = 16
 """Identities whose pairs are shuffled together."""
 
+CANVAS = 256
+"""Pixels: pictures are drawn at this size and reduced, so that limbs are equally thick at every training size."""
+
 _PAIRS = list(permutations(range(VIEWS), 2))
 
 
 class View(NamedTuple):
     """One picture of an identity.
 
-    picture: uint8 [H, W, 3]. condition: uint8 [S, size, size]. surface: float32 [H, W, 3] (part, u, v).
+    picture: uint8 [H, W, 3]. condition: uint8 [S, size, size]. surface: float32 [H, W, 3] (part, u, v). drawn: what
+    `ViewPairs.match` needs.
     """
 
     picture: np.ndarray
     condition: np.ndarray
     surface: np.ndarray
+    drawn: Any
 
 
 class ViewPairs(SampleStream):
@@ -53,27 +58,28 @@ class ViewPairs(SampleStream):
         both."""
 
     @abstractmethod
-    def match(self, number: int, target: int, exemplar: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where view `target` of an identity is found in view `exemplar`: float32 [H, W, 2] in pixels, bool [H, W]."""
+    def match(self, target: Any, exemplar: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Where the view with `drawn` `target` is found in that with `exemplar`: float32 [H, W, 2] in pixels, x and y,
+        and whether it is visible there, bool [H, W]."""
 
     def __getitem__(self, index: int) -> Sample:
         block, place = divmod(index, BLOCK * len(_PAIRS))
         order = np.random.default_rng([self.seed, block, int(self.held_out), 1])
         number, pair = divmod(int(order.permutation(BLOCK * len(_PAIRS))[place]), len(_PAIRS))
         number += block * BLOCK
-        target, exemplar = _PAIRS[pair]
         name, views = self._views(number)
+        target, exemplar = (views[view] for view in _PAIRS[pair])
         return Sample(
-            condition=_condition(views[target]),
-            target=self._picture(views[target]),
-            exemplar=self._picture(views[exemplar]),
-            exemplar_condition=_condition(views[exemplar]),
+            condition=_condition(target),
+            target=self._picture(target),
+            exemplar=self._picture(exemplar),
+            exemplar_condition=_condition(exemplar),
             same_identity=torch.tensor(True),
-            correspondence=self._correspondence(*self.match(number, target, exemplar)),
-            name=f"{name}, view {exemplar} -> {target}",
+            correspondence=self._correspondence(*self.match(target.drawn, exemplar.drawn)),
+            name="{}, views {} -> {}".format(name, *reversed(_PAIRS[pair])),
             skipped="",
-            target_surface=torch.from_numpy(surface_code(views[target].surface, self.size)),
-            exemplar_surface=torch.from_numpy(surface_code(views[exemplar].surface, self.size)),
+            target_surface=torch.from_numpy(surface_code(target.surface, self.size)),
+            exemplar_surface=torch.from_numpy(surface_code(exemplar.surface, self.size)),
         )
 
     def __getstate__(self) -> dict[str, object]:

@@ -114,7 +114,7 @@ class Objective:
             torch.cat(list(sources.values()), 1) if sources else None,
             self.config.warp_mask.value,
         )
-        image = image.float()
+        image = image if image.dtype == torch.float64 else image.float()
         found = self._adversarial_terms(discriminator, image, batch) if discriminator is not None else {}
         identity = (
             self._own_exemplar(generator, image, batch) if set(IDENTITY_TERMS) & set(self.terms) else None
@@ -172,7 +172,8 @@ class Objective:
         for name, source in sources.items():
             _, towards, function = WARP_TERMS[name]
             channels = slice(first, first + source.shape[1])
-            values = function(warping.warped_maps(attentions, height, width, channels), batch[towards])
+            warps = [warping.warped_map(found, height, width, channels) for found in attentions]
+            values = function(warps, batch[towards])
             terms[name] = (values * batch["same_identity"]).mean()
             first = channels.stop
         return terms
@@ -192,7 +193,7 @@ class Objective:
         other, target, condition = ~batch["same_identity"], batch["target"], batch["condition"]
         if not other.any():
             return image, target
-        again = generator(condition[other], target[other], condition[other]).float()
+        again = generator(condition[other], target[other], condition[other]).to(image.dtype)
         return torch.cat([image[~other], again]), torch.cat([target[~other], target[other]])
 
     def _identity_terms(self, image: Tensor, target: Tensor) -> Terms:

@@ -11,15 +11,13 @@ from dynast_deploy.generator import to_map
 from dynast_deploy.objective.pictures import per_sample
 
 
-def warped_maps(attentions: list[Attention], height: int, width: int, channels: slice) -> list[Tensor]:
-    """Every block's warp as a map `[N, C, h, w]`, h and w those of its scale; `height` and `width` those of scale 1."""
-    maps = []
-    for attention in attentions:
-        if attention.warped is None:
-            raise ValueError("the blocks warped nothing: render with a warp picture")
-        factor = round((height * width / attention.warped.shape[1]) ** 0.5)
-        maps.append(to_map(attention.warped[..., channels], height // factor, width // factor).float())
-    return maps
+def warped_map(attention: Attention, height: int, width: int, channels: slice) -> Tensor:
+    """A block's warp as a map `[N, C, h, w]`, h and w those of its scale; `height` and `width` those of scale 1."""
+    if attention.warped is None:
+        raise ValueError("the block warped nothing: render with a warp picture")
+    factor = round((height * width / attention.warped.shape[1]) ** 0.5)
+    warped = to_map(attention.warped[..., channels], height // factor, width // factor)
+    return warped if warped.dtype == torch.float64 else warped.float()
 
 
 def warp(warps: list[Tensor], target: Tensor) -> Tensor:
