@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from dynast_deploy.calib.layers import Layer, readers_of
 from dynast_deploy.calib.options import Format
@@ -189,7 +189,3 @@ def _cast(values: np.ndarray, number_format: Format) -> np.ndarray:
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Whether the model carries Q/DQ nodes."""
     return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
-
-
-ELEMENT_OF = {Format.INT8: TensorProto.INT8, Format.FP8: TensorProto.FLOAT8E4M3FN}
-"""ONNX's element types."""

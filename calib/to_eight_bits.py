@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import onnx
 
-from dynast_deploy.calib.calibration_file import Calibration
+from dynast_deploy.calib.calibration_file import Calibration, read_calibration
 from dynast_deploy.calib.data import CalibrationData
 from dynast_deploy.calib.layers import Layer, Part, convolution_share, find_layers, matching, tensor_bytes
 from dynast_deploy.calib.options import Format, Method
@@ -18,6 +18,7 @@ from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
 from dynast_deploy.calib.sources import Request, read_data
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.split import ModelInfo, load_model, sha256
 from dynast_deploy.whole_file import WholeFile, write_failure
 
@@ -62,6 +63,21 @@ def quantised_by(source: Source, calibration: Calibration) -> onnx.ModelProto:
     """The model with the layers in eight bits that a calibration file quantises; the rest is float32."""
     layers = [layer for layer in source.layers if layer.name not in calibration.left]
     return quantise(source.model, layers, calibration.ranges, calibration.number_format)
+
+
+def engine_graph(path: Path, calibration_path: Path, half: bool) -> onnx.ModelProto:
+    """The float32 engine at `path` with eight-bit layers by a calibration file, for an engine builder.
+
+    With `half` the rest is float16, else float32. Raises DynastError where the two files do not belong together.
+    """
+    source = read_source(path)
+    calibration = read_calibration(calibration_path, source.sha256, str(path))
+    model = quantised_by(source, calibration)
+    if half:
+        to_float16(model)
+    return set_precision(
+        model, f"{calibration.number_format}+fp16" if half else calibration.number_format.value
+    )
 
 
 def measured_ranges(source: Source, data: CalibrationData, method: Method) -> dict[str, float]:
