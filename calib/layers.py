@@ -94,15 +94,15 @@ def source_of(name: str, makers: dict[str, onnx.NodeProto]) -> str:
     return name
 
 
-def matching(layers: Iterable[Layer], pattern: str) -> set[str]:
+def matching(layers: Iterable[Layer], pattern: str, option: str = "--keep-float") -> set[str]:
     """Names of the layers in which the regular expression is found. Raises DynastError if it is none, or finds none."""
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise DynastError(f"--keep-float {pattern}: no regular expression ({error})") from None
+        raise DynastError(f"{option} {pattern}: no regular expression ({error})") from None
     names = {layer.name for layer in layers if expression.search(layer.name)}
     if not names:
-        raise DynastError(f"--keep-float {pattern}: no layer has such a name; dynast sensitivity lists them")
+        raise DynastError(f"{option} {pattern}: no layer has such a name; dynast sensitivity lists them")
     return names
 
 

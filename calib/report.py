@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dynast_deploy.calib.layers import Part
+from dynast_deploy.calib.layers import Part, matching
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.sensitivity import Loss, sensitivity
@@ -22,6 +22,7 @@ def run_sensitivity(
     method: Method,
     number_format: Format,
     logits: bool,
+    only: str | None,
     top: int,
     json_path: Path | None,
     plot_path: Path | None,
@@ -35,6 +36,9 @@ def run_sensitivity(
     measured, checks = data.split(RANKED_FRAMES)
     ranges = measured_ranges(source, measured, method)
     layers = [layer for layer in source.layers if logits or layer.part is not Part.LOGITS]
+    if only is not None:
+        names = matching(layers, only, "--only")
+        layers = [layer for layer in layers if layer.name in names]
     losses = sensitivity(source.model, layers, ranges, number_format, Judge(source.model, checks))
     print_ranking(losses[:top], len(losses), number_format)
     if json_path is not None:

@@ -25,6 +25,7 @@ def sensitivity(
     frames: options.Frames = 50,
     method: Annotated[Method, typer.Option(help="How ranges follow from values.")] = Method.MSE,
     logits: Annotated[bool, typer.Option("--logits", help="Queries and keys of the attention too.")] = False,
+    only: Annotated[str | None, typer.Option(help="Rank these layers alone, by regular expression.")] = None,
     fp8: Annotated[bool, typer.Option("--fp8", help="FP8 (E4M3) instead of INT8.")] = False,
     top: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 20,
     json: Annotated[Path | None, typer.Option(help="Write the whole ranking to this file.")] = None,
@@ -44,4 +45,4 @@ def sensitivity(
         data, frames, exemplar or (), poses, exemplar_poses or (), pose_model, pose_channels, fit
     )
     number_format = Format.FP8 if fp8 else Format.INT8
-    run_sensitivity(model, request, method, number_format, logits, top, json, plot)
+    run_sensitivity(model, request, method, number_format, logits, only, top, json, plot)
