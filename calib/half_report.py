@@ -41,7 +41,7 @@ def nodes_in_float32(graph: onnx.GraphProto, ranges: Iterable[Range]) -> list[St
     for found in measured.values():
         if reason := _trouble(found):
             for name in (found.node, *(reader.name for reader in readers.get(found.tensor, []))):
-                needed.setdefault(name, f"{found.tensor} {reason}")
+                needed.setdefault(name, reason if name == found.tensor else f"{found.tensor} {reason}")
     makers = {name: node for node in graph.node for name in node.output}
     stays = []
     for node in graph.node:

@@ -150,7 +150,7 @@ class _Writer:
         return out
 
     def _zero(self, name: str, shape: tuple[int, ...]) -> str:
-        return self._constant(name, _cast(np.zeros(shape, np.float32), self._format))
+        return self._constant(name, nearest(np.zeros(shape, np.float32), self._format))
 
     def _constant(self, name: str, values: np.ndarray) -> str:
         if name not in self._constants:
@@ -165,7 +165,7 @@ def quantised_weight(weight: np.ndarray, axis: int, number_format: Format) -> tu
     shape = [1] * weight.ndim
     shape[axis] = -1
     scaled = np.clip(weight / scales.reshape(shape), -number_format.largest, number_format.largest)
-    return _cast(scaled, number_format), scales
+    return nearest(scaled, number_format), scales
 
 
 def as_scales(values: Any) -> np.ndarray:
@@ -175,7 +175,7 @@ def as_scales(values: Any) -> np.ndarray:
     )
 
 
-def _cast(values: np.ndarray, number_format: Format) -> np.ndarray:
+def nearest(values: np.ndarray, number_format: Format) -> np.ndarray:
     """float32 within the format's range -> the nearest numbers of it."""
     if number_format is Format.INT8:
         return np.rint(values).astype(np.int8)

@@ -23,6 +23,7 @@ import onnx
 from dynast_deploy.calib.data import CalibrationData
 from dynast_deploy.calib.network import Encoded, Network
 from dynast_deploy.calib.options import Format, Method
+from dynast_deploy.calib.quantise import nearest
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 from dynast_deploy.runtime.progress import Progress
@@ -60,6 +61,7 @@ def measure(
     data: CalibrationData,
     method: Method,
     model_sha256: str,
+    number_format: Format = Format.INT8,
     cache: Path | None = None,
 ) -> dict[str, float]:
     """The largest magnitude to represent, for each of `tensors` (name -> bytes in one frame).
@@ -86,7 +88,7 @@ def measure(
                     whole = done == len(data)
                     _save(file, _State(number + whole, 0 if whole else done, collected))
                 progress.advance(1)
-    return {name: _range(collected[name], method) for name in tensors}
+    return {name: _range(collected[name], method, number_format) for name in tensors}
 
 
 def _values(
@@ -139,9 +141,9 @@ def _collector(method: Method) -> Any:
     return HistogramCollector("percentile", True, BINS, ENTROPY_LEVELS, PERCENTILE, "same")
 
 
-def _range(histogram: Any, method: Method) -> float:
+def _range(histogram: Any, method: Method, number_format: Format) -> float:
     if method is Method.MSE:
-        return least_error(np.asarray(histogram[0]), np.asarray(histogram[1]))
+        return least_error(np.asarray(histogram[0]), np.asarray(histogram[1]), number_format)
     collector = _collector(method)
     collector.histogram_dict = {"tensor": histogram}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -149,8 +151,8 @@ def _range(histogram: Any, method: Method) -> float:
     return float(max(abs(low), abs(high)))
 
 
-def least_error(counts: np.ndarray, edges: np.ndarray) -> float:
-    """The range whose 127 steps represent the magnitudes of a histogram with the least squared error.
+def least_error(counts: np.ndarray, edges: np.ndarray, number_format: Format = Format.INT8) -> float:
+    """The range in which a format represents the magnitudes of a histogram with the least squared error.
 
     counts `[B]`, edges `[B + 1]` from 0 or more. Values beyond the range are cut to it.
     """
@@ -160,10 +162,9 @@ def least_error(counts: np.ndarray, edges: np.ndarray) -> float:
         return 0.0
     best, least = largest, np.inf
     for share in np.linspace(0.3, 1, 71):
-        step = largest * share / Format.INT8.largest
-        error = np.dot(
-            counts, (np.minimum(np.rint(centres / step), Format.INT8.largest) * step - centres) ** 2
-        )
+        step = largest * share / number_format.largest
+        rounded = nearest(np.minimum(centres / step, number_format.largest), number_format).astype(np.float64)
+        error = np.dot(counts, (rounded * step - centres) ** 2)
         if error <= least:
             best, least = largest * float(share), float(error)
     return best

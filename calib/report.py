@@ -34,7 +34,7 @@ def run_sensitivity(
     source = read_source(path)
     data = read_data(request, source.info, str(path))
     measured, checks = data.split(RANKED_FRAMES)
-    ranges = measured_ranges(source, measured, method)
+    ranges = measured_ranges(source, measured, method, number_format)
     layers = [layer for layer in source.layers if logits or layer.part is not Part.LOGITS]
     if only is not None:
         names = matching(layers, only, "--only")

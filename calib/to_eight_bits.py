@@ -18,7 +18,6 @@ from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
 from dynast_deploy.calib.sources import Request, read_data
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.split import ModelInfo, load_model, sha256
 from dynast_deploy.whole_file import WholeFile, write_failure
 
@@ -59,32 +58,30 @@ def left_in_float(layers: Sequence[Layer], keep_float: Sequence[str]) -> dict[st
     return left
 
 
-def quantised_by(source: Source, calibration: Calibration) -> onnx.ModelProto:
-    """The model with the layers in eight bits that a calibration file quantises; the rest is float32."""
-    layers = [layer for layer in source.layers if layer.name not in calibration.left]
-    return quantise(source.model, layers, calibration.ranges, calibration.number_format)
+def calibrated_model(
+    model: onnx.ModelProto, path: Path, calibration_path: Path, number_format: Format
+) -> onnx.ModelProto:
+    """The float32 `model` of the file at `path` with eight-bit layers, by a calibration file; for an engine builder.
 
-
-def engine_graph(path: Path, calibration_path: Path, half: bool) -> onnx.ModelProto:
-    """The float32 engine at `path` with eight-bit layers by a calibration file, for an engine builder.
-
-    With `half` the rest is float16, else float32. Raises DynastError where the two files do not belong together.
+    Raises DynastError where the two files do not belong together, or the calibration is for another format.
     """
-    source = read_source(path)
-    calibration = read_calibration(calibration_path, source.sha256, str(path))
-    model = quantised_by(source, calibration)
-    if half:
-        to_float16(model)
-    return set_precision(
-        model, f"{calibration.number_format}+fp16" if half else calibration.number_format.value
-    )
+    calibration = read_calibration(calibration_path, sha256(path), str(path))
+    if calibration.number_format != number_format:
+        kind = calibration.number_format
+        raise DynastError(f"{calibration_path}: this calibration is for {kind}; build with --{kind}")
+    info = ModelInfo.read(model, str(path))
+    layers = find_layers(model, info.cut_tensors)
+    return set_precision(_quantised_by(model, layers, calibration), number_format.value)
 
 
-def measured_ranges(source: Source, data: CalibrationData, method: Method) -> dict[str, float]:
+def measured_ranges(
+    source: Source, data: CalibrationData, method: Method, number_format: Format
+) -> dict[str, float]:
     """Ranges of everything that layers read."""
     sizes = tensor_bytes(source.model)
     names = dict.fromkeys(layer.source for layer in source.layers)
-    return measure(source.model, {name: sizes.get(name, 0) for name in names}, data, method, source.sha256)
+    tensors = {name: sizes.get(name, 0) for name in names}
+    return measure(source.model, tensors, data, method, source.sha256, number_format)
 
 
 def write_eight_bits(
@@ -102,7 +99,7 @@ def write_eight_bits(
     left = left_in_float(source.layers, keep_float)
     data = read_data(request, source.info, str(path))
     measured, checks = data.split(CHECKED_FRAMES)
-    ranges = measured_ranges(source, measured, method)
+    ranges = measured_ranges(source, measured, method, number_format)
     judge = Judge(source.model, checks)
     psnr = judge.psnr(quantise(source.model, _without(source.layers, left), ranges, number_format))
     if target_psnr is not None and psnr < target_psnr:
@@ -120,7 +117,7 @@ def write_eight_bits(
         {name: ranges[name] for name in sorted(ranges)},
         left,
     )
-    save(set_precision(quantised_by(source, calibration), number_format.value), output)
+    save(set_precision(_quantised_by(source.model, source.layers, calibration), number_format.value), output)
     calibration_path = output.with_suffix(".calibration.json")
     calibration.write(calibration_path)
     for line in summary(source, calibration, checks):
@@ -182,6 +179,12 @@ def _reach(
         return judge.psnr(quantise(source.model, kept, ranges, number_format))
 
     return fewest_left(losses, psnr_without, target)
+
+
+def _quantised_by(
+    model: onnx.ModelProto, layers: Sequence[Layer], calibration: Calibration
+) -> onnx.ModelProto:
+    return quantise(model, _without(layers, calibration.left), calibration.ranges, calibration.number_format)
 
 
 def _without(layers: Sequence[Layer], left: dict[str, str]) -> list[Layer]:

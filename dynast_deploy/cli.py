@@ -9,9 +9,11 @@ from dynast_deploy.commands.bench import bench
 from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.doctor import doctor
+from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
+from dynast_deploy.export.build_engine import build_engine
 
 app = typer.Typer(
     name="dynast",
@@ -20,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, train, bench, calibrate, sensitivity):
+for command in (inspect, condition, doctor, train, evaluate, bench, build_engine, calibrate, sensitivity):
     app.command()(command)
 
 

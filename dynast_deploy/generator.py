@@ -161,10 +161,12 @@ class Generator(nn.Module):
         condition: Tensor,
         warp_picture: Tensor | None = None,
         warp_mask: str = "kept",
+        queries: list[tuple[Tensor, Tensor]] | None = None,
     ) -> tuple[Tensor, list[Attention]]:
         """The image, and every block's attention, coarsest first.
 
-        With `warp_picture` `[E, 3, H, W]` every block also warps that picture, average-pooled to its scale.
+        With `warp_picture` `[E, 3, H, W]` every block also warps that picture, average-pooled to its scale. To a list
+        `queries` every block appends what it looked with: query `[N, L, C]` and prune query `[N, L, P]`.
         """
         self._check("condition", condition, self.config.semantic_nc)
         height, width = condition.shape[-2:]
@@ -181,10 +183,13 @@ class Generator(nn.Module):
             if warp_picture is not None:
                 source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
             for layer, block in enumerate(self.blocks(scale)):
+                asked = block.queries(x, positions[scale])
+                if queries is not None:
+                    queries.append(asked)
                 found = self._attend(
                     scale,
                     layer,
-                    block.queries(x, positions[scale]),
+                    asked,
                     next(remaining),
                     attentions[-1].matches if attentions else None,
                     query_width=x.shape[-1],

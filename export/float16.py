@@ -1,9 +1,10 @@
 """float16 storage and arithmetic for `model.onnx`, float32 where float16 would show.
 
 float32 stay the statistics and divisions of norms, the unit length of features with its 1e-10 (zero in float16), the
-dense attention's logits and softmax, the last tanh, and whatever else the caller names. The sparse attention nodes take
-float16 tensors; operators, plugins and function bodies compute in float32 whatever the storage type. Inputs and the
-image stay float32 outside, so that the file is used like any other; the cut tensors become float16.
+dense attention's logits and softmax, the last tanh, what depends on constants alone (runtimes fold it when they load
+the file), and whatever else the caller names. The sparse attention nodes take float16 tensors; operators, plugins and
+function bodies compute in float32 whatever the storage type. Inputs and the image stay float32 outside, so that the
+file is used like any other; the cut tensors become float16. Quantised layers keep their eight bits.
 
 TensorRT from 11 on knows no precision but what the graph says, so this is also what `build_engine.py --fp16` builds.
 """
@@ -17,7 +18,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.split import ModelInfo
 
 LARGEST = float(np.finfo(np.float16).max)
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
@@ -43,27 +43,33 @@ _HALF_SCALES_FROM = 19
 def to_float16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
     """`model`, changed in place: float32 tensors become float16 but for what the module says.
 
-    Nodes whose names are in `keep` compute in float32 too. Weights have to be inside the model. Raises DynastError that
-    names the layer for weights that float16 cannot hold, and for a model that is not float32.
+    Nodes whose names are in `keep` compute in float32 too. Weights have to be inside the model. The precision "fp32" in
+    its metadata becomes "fp16"; another one, of a quantised model, stays. Raises DynastError that names the layer for
+    weights that float16 cannot hold, and for a model that was converted before.
     """
-    info = ModelInfo.read(model, "the model")
-    if info.precision != "fp32":
-        raise DynastError(f"the model is {info.precision} already; convert the float32 file it came from")
+    if any(tensor.data_type == HALF for tensor in model.graph.initializer):
+        raise DynastError("the model is float16 already; convert the float32 file it came from")
     kept = float32_nodes(model.graph) | set(keep)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     if opset < _HALF_SCALES_FROM:
         kept |= {node.name for node in model.graph.node if node.op_type in _QUANTISERS}
     _Conversion(model.graph, kept).run()
-    entry = next(entry for entry in model.metadata_props if entry.key == "dynast.precision")
-    entry.value = '"fp16"'
+    for entry in model.metadata_props:
+        if entry.key == "dynast.precision" and entry.value == '"fp32"':
+            entry.value = '"fp16"'
     return model
 
 
 def float32_nodes(graph: onnx.GraphProto) -> set[str]:
     """Names of the nodes that stay float32."""
     makers = {name: node for node in graph.node for name in node.output}
-    kept: set[str] = set()
+    constant = {tensor.name for tensor in graph.initializer}
+    kept, folded = set[str](), set[str]()
     for node in graph.node:
+        if node.op_type not in _QUANTISERS and constant.issuperset(filter(None, node.input)):
+            constant.update(node.output)
+            folded.add(node.name)
+            continue
         follows = any(
             makers[name].name in kept and makers[name].op_type not in _ENDS
             for name in node.input
@@ -77,7 +83,7 @@ def float32_nodes(graph: onnx.GraphProto) -> set[str]:
             before = [makers[name] for name in product.input if name in makers]
             kept.add(product.name)
             kept |= {scale.name for scale in before if scale.op_type in _ELEMENTWISE}
-    return kept
+    return kept | folded
 
 
 class _Conversion:

@@ -73,8 +73,8 @@ def positions_beside_features(graph: onnx.GraphProto) -> None:
         code, *weights = position.input[0], product.input[1], position.input[1], offset.input[1]
         if not known.keys() >= {code, *weights}:
             continue
-        length, kind = known[code].dims[0], helper.tensor_dtype_to_np_dtype(known[code].data_type)
-        ones = constants.add(f"{kind}_ones_{length}", np.ones((length, 1), kind))
+        length = known[code].dims[0]
+        ones = constants.add(f"ones_{length}", np.ones((length, 1), np.float32))
         replaced[node.name] = _with_position(node, product.input[0], [code, ones], weights, constants)
         replaced.update({gone.name: [] for gone in (product, offset, position)})
     _replace(graph, [new for node in graph.node for new in replaced.get(node.name, [node])])

@@ -124,7 +124,7 @@ def test_ranges_hold_most_values_and_no_more_than_there_are(
 ) -> None:
     data = data_of(model, tiny_arrays(), tmp_path)
     names = ["encoder_q.layer1/residual/LeakyRelu", "embed_kv1", "condition"]
-    found = ranges.measure(model, dict.fromkeys(names, 1), data, method, "a", tmp_path)
+    found = ranges.measure(model, dict.fromkeys(names, 1), data, method, "a", cache=tmp_path)
     assert list(found) == names
     network = Network(model, data.info, names)
     largest = dict.fromkeys(names, 0.0)
@@ -141,13 +141,13 @@ def test_many_passes_give_what_one_gives(
 ) -> None:
     data, sizes = data_of(model, tiny_arrays(), tmp_path), tensor_bytes(model)
     names = {layer.source: sizes[layer.source] for layer in find_layers(model, data.info.cut_tensors)[::20]}
-    at_once = ranges.measure(model, names, data, Method.MSE, "b", tmp_path / "one")
+    at_once = ranges.measure(model, names, data, Method.MSE, "b", cache=tmp_path / "one")
     monkeypatch.setattr(ranges, "PASS_BYTES", max(names.values()))
     held: list[int] = []
     monkeypatch.setattr(
         ranges, "Network", lambda *given: held.append(sum(names[n] for n in given[2])) or Network(*given)
     )
-    assert ranges.measure(model, names, data, Method.MSE, "b", tmp_path / "many") == at_once
+    assert ranges.measure(model, names, data, Method.MSE, "b", cache=tmp_path / "many") == at_once
     assert len(held) > 1
     assert max(held) <= max(names.values())
 
@@ -169,28 +169,30 @@ def test_a_stopped_measurement_goes_on_where_it_was(
             rendered.append(1)
             return super().render(*given)  # type: ignore[arg-type]
 
-    uninterrupted = ranges.measure(model, names, data, Method.ENTROPY, "c", tmp_path / "whole")
+    uninterrupted = ranges.measure(model, names, data, Method.ENTROPY, "c", cache=tmp_path / "whole")
     monkeypatch.setattr(ranges, "Network", Counting)
     with pytest.raises(KeyboardInterrupt):
-        ranges.measure(model, names, data, Method.ENTROPY, "c", tmp_path / "cut")
+        ranges.measure(model, names, data, Method.ENTROPY, "c", cache=tmp_path / "cut")
     assert len(list((tmp_path / "cut").iterdir())) == 1
     rendered.clear()
-    assert ranges.measure(model, names, data, Method.ENTROPY, "c", tmp_path / "cut") == uninterrupted
+    assert ranges.measure(model, names, data, Method.ENTROPY, "c", cache=tmp_path / "cut") == uninterrupted
     assert len(rendered) == 2  # six frames, of which four were saved
     rendered.clear()
-    assert ranges.measure(model, names, data, Method.ENTROPY, "c", tmp_path / "cut") == uninterrupted
+    assert ranges.measure(model, names, data, Method.ENTROPY, "c", cache=tmp_path / "cut") == uninterrupted
     assert not rendered
     other = data_of(model, tiny_arrays(frames=4), tmp_path)
-    ranges.measure(model, names, other, Method.ENTROPY, "c", tmp_path / "cut")
+    ranges.measure(model, names, other, Method.ENTROPY, "c", cache=tmp_path / "cut")
     assert len(rendered) == 4
 
 
 def test_a_damaged_cache_is_measured_again(model: onnx.ModelProto, tmp_path: Path) -> None:
     data = data_of(model, tiny_arrays(), tmp_path)
-    expected = ranges.measure(model, {"embed_kv1": 1}, data, Method.MSE, "d", tmp_path / "cache")
+    expected = ranges.measure(model, {"embed_kv1": 1}, data, Method.MSE, "d", cache=tmp_path / "cache")
     (file,) = (tmp_path / "cache").iterdir()
     file.write_bytes(file.read_bytes()[:100])
-    assert ranges.measure(model, {"embed_kv1": 1}, data, Method.MSE, "d", tmp_path / "cache") == expected
+    assert (
+        ranges.measure(model, {"embed_kv1": 1}, data, Method.MSE, "d", cache=tmp_path / "cache") == expected
+    )
 
 
 def test_nan_in_a_tensor_is_one_line_with_its_name(model: onnx.ModelProto, tmp_path: Path) -> None:
@@ -202,7 +204,7 @@ def test_nan_in_a_tensor_is_one_line_with_its_name(model: onnx.ModelProto, tmp_p
     )
     data = data_of(model, tiny_arrays(), tmp_path)
     with pytest.raises(DynastError, match="tensor embed_q1 holds NaN"):
-        ranges.measure(broken, {"embed_q1": 1}, data, Method.MSE, "e", tmp_path)
+        ranges.measure(broken, {"embed_q1": 1}, data, Method.MSE, "e", cache=tmp_path)
 
 
 def test_least_error_cuts_outliers_and_keeps_what_is_even() -> None:

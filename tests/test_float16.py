@@ -112,6 +112,27 @@ def test_what_is_sensitive_computes_in_float32_and_the_rest_in_float16() -> None
     assert {numpy_helper.to_array(small[node.input[1]]).item() for node in epsilons} == {np.float32(1e-10)}
 
 
+def test_quantised_weights_and_activations_become_float16_around_eight_bits() -> None:
+    scale = numpy_helper.from_array(np.float32(0.5), "scale")
+    zero = numpy_helper.from_array(np.int8(0), "zero")
+    weight = numpy_helper.from_array(np.ones((1, 1, 1, 1), np.int8), "weight")
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"], name="q"),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["activation"], name="dq"),
+        helper.make_node("DequantizeLinear", ["weight", "scale", "zero"], ["dequantised"], name="weight_dq"),
+        helper.make_node("Conv", ["activation", "dequantised"], ["y"], name="conv"),
+    ]
+    x, y = (helper.make_tensor_value_info(name, FLOAT, [1, 1, 2, 2]) for name in "xy")
+    graph = helper.make_graph(nodes, "g", [x], [y], [scale, zero, weight])
+    opset = [helper.make_opsetid("", 19)]
+    model = to_float16(helper.make_model(graph, opset_imports=opset, ir_version=10))
+    onnx.checker.check_model(model, full_check=True)
+    types = types_of(model)
+    assert types["activation"] == types["dequantised"] == HALF
+    assert types["y"] == FLOAT
+    assert types["q"] == TensorProto.INT8
+
+
 def makes(model: onnx.ModelProto, name: str) -> str | None:
     return next((node.op_type for node in model.graph.node if name in node.output), None)
 
@@ -141,7 +162,7 @@ def test_weights_beyond_float16_are_an_error_with_the_layers_name(value: float, 
 
 
 def test_a_model_is_converted_once() -> None:
-    with pytest.raises(DynastError, match="fp16 already"):
+    with pytest.raises(DynastError, match="float16 already"):
         to_float16(tiny_half())
 
 

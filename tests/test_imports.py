@@ -25,6 +25,7 @@ MAY_NEED_TORCH = (
     "dynast_deploy.checkpoint",
     "dynast_deploy.data.",
     "dynast_deploy.commands.inspect_checkpoint",
+    "dynast_deploy.evaluation.",
     "dynast_deploy.export.",
     "dynast_deploy.generator",
     "dynast_deploy.layers",

@@ -18,11 +18,17 @@ from dynast_deploy.objective.objective import Objective  # noqa: E402
 from dynast_deploy.objective.vgg import VGG19  # noqa: E402
 from dynast_deploy.plugins import native, torch_ops  # noqa: E402
 
-FOR_ONE_IDENTITY = {"reconstruction", "warp", "coordinates", "vgg", "feature_matching"}
+FOR_ONE_IDENTITY = {
+    "reconstruction",
+    "warp",
+    "coordinates",
+    "matching",
+    "prune",
+    "vgg",
+    "feature_matching",
+}
 FOR_TWO_IDENTITIES = {"palette", "contextual", "style"}
-EVERY_TERM = {
-    name: 1.0 for name in ObjectiveConfig().weights() if name not in ("surface", "matching", "coordinates")
-} | {"coordinates": 1.0}
+EVERY_TERM = {name: 1.0 for name in ObjectiveConfig().weights() if name != "surface"}
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +125,7 @@ def test_without_adversarial_terms_there_is_no_discriminator() -> None:
     objective = Objective(small(adversarial=0.0, feature_matching=0.0))
     assert objective.make_discriminator(20) is None
     _, terms = objective.generator_terms(small_generator(), None, noise_batch())
-    assert set(terms) == {"reconstruction", "warp", "coordinates", "palette"}
+    assert set(terms) == {"reconstruction", "warp", "coordinates", "matching", "prune", "palette"}
 
 
 def test_surfaces_are_warped_beside_the_picture_where_the_batch_has_them() -> None:

@@ -31,6 +31,7 @@ class ObjectiveConfig:
     coordinates: float = 0.0
     surface: float = 0.0
     matching: float = 0.0
+    prune: float = 0.0
     vgg: float = 0.0
     perceptual: float = 0.0
     adversarial: float = 0.0
@@ -87,6 +88,8 @@ _SUPERVISED = {
     "warp": 1.0,
     "coordinates": 1.0,
     "surface": 1.0,
+    "matching": 1.0,
+    "prune": 0.2,
     "vgg": 0.01,
     "perceptual": 1e-6,
     "adversarial": 0.01,

@@ -14,6 +14,7 @@ from dynast_deploy.generator import Generator
 from dynast_deploy.objective import adversarial, features, pictures, warping
 from dynast_deploy.objective.config import ObjectiveConfig
 from dynast_deploy.objective.discriminator import Discriminator
+from dynast_deploy.objective.matching import matching_terms
 from dynast_deploy.objective.vgg import VGG19, Features
 
 Batch = Mapping[str, Any]
@@ -65,6 +66,7 @@ WARP_TERMS = {
 }
 """What the blocks warp (None: the exemplar's coordinates), and what that is compared with, in pairs of one identity."""
 
+MATCHING_TERMS = ("matching", "prune")
 IDENTITY_TERMS = ("identity", "identity_features")
 NEED_VGG = (*FEATURE_TERMS, "identity_features")
 
@@ -108,11 +110,13 @@ class Objective:
         """The painted images `[N, 3, H, W]` float32, and every term, a scalar, by its name in `ObjectiveConfig`."""
         sources = self._warp_sources(batch)
         encoded = generator.encode_exemplar(batch["exemplar"], batch["exemplar_condition"])
+        queries: list[tuple[Tensor, Tensor]] = []
         image, attentions = generator.render_with_attention(
             encoded,
             batch["condition"],
             torch.cat(list(sources.values()), 1) if sources else None,
             self.config.warp_mask.value,
+            queries,
         )
         image = image if image.dtype == torch.float64 else image.float()
         found = self._adversarial_terms(discriminator, image, batch) if discriminator is not None else {}
@@ -122,6 +126,12 @@ class Objective:
         with torch.autocast(image.device.type, enabled=False):
             found |= self._picture_terms(image, batch)
             found |= self._warp_terms(attentions, sources, batch)
+            if set(MATCHING_TERMS) & set(self.terms):
+                values = matching_terms(generator.config, encoded, queries, batch)
+                found |= {
+                    name: (value * batch["same_identity"]).mean()
+                    for name, value in zip(MATCHING_TERMS, values, strict=True)
+                }
             if self.vgg is not None:
                 found |= self._feature_terms(self.vgg, image, batch)
             if identity is not None:
