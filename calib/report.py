@@ -66,7 +66,7 @@ def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> N
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise DynastError("--plot needs matplotlib: pip install matplotlib") from None
+        raise DynastError("--plot needs matplotlib: pip install 'dynast-deploy[plot]'") from None
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     colours = {part.value: f"C{number}" for number, part in enumerate(Part)}
