@@ -8,6 +8,7 @@ from dynast_deploy.command import run
 from dynast_deploy.commands.bench import bench
 from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
+from dynast_deploy.commands.data import data
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
@@ -22,7 +23,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, train, evaluate, bench, build_engine, calibrate, sensitivity):
+COMMANDS = (
+    inspect,
+    condition,
+    doctor,
+    data,
+    train,
+    evaluate,
+    bench,
+    build_engine,
+    calibrate,
+    sensitivity,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

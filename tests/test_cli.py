@@ -54,7 +54,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("inspect",), ("condition",), ("doctor",), ("train",), ("bench",), ("build-engine",)]
+    "command",
+    [(), ("inspect",), ("condition",), ("data",), ("doctor",), ("train",), ("bench",), ("build-engine",)],
 )
 def test_every_command_has_help(command: tuple[str, ...]) -> None:
     result = dynast(*command, "--help")
