@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, halves
+from dynast_deploy.export.uint8_io import with_uint8_io
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu
@@ -23,10 +25,6 @@ from dynast_deploy.runtime.driver import driver_answers
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnx_file import read_graph
-
-if TYPE_CHECKING:
-    import onnx
-
 
 ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -55,12 +53,12 @@ class OnnxRuntimeEngine:
         self._device = choose_device(onnxruntime, device)
         self._library = onnxruntime_library() if native_attention else None
         self._threads = threads
-        self._encoder, renderer = halves(model, info)
+        self._encoder, self._renderer = halves(model, info)
         if self._device == "cpu":
             for_cpu(self._encoder)
-            for_cpu(renderer)
+            for_cpu(self._renderer)
             if self._library is not None:
-                dense_in_one_pass(renderer.graph)
+                dense_in_one_pass(self._renderer.graph)
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,
@@ -71,7 +69,8 @@ class OnnxRuntimeEngine:
             device=self._device,
             attention="native" if self._library is not None else "function",
         )
-        self._renderer = self._session(renderer, profile_prefix=profile_prefix)
+        self._profile_prefix = profile_prefix
+        self._sessions: dict[bool, Any] = {}
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
         picture = network_input("exemplar", exemplar, 3, self.info)
@@ -86,14 +85,33 @@ class OnnxRuntimeEngine:
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
         condition = network_input("condition", condition, self.info.channels, self.info)
+        return self._render(exemplar, condition, in_bytes=False)
+
+    def render_bytes(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """See `engine.RendersBytes`."""
+        condition = network_input("condition", condition, self.info.channels, self.info, "uint8")
+        return self._render(exemplar, condition, in_bytes=True)
+
+    def _render(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> np.ndarray:
         check_exemplar(self, exemplar, len(condition))
-        binding = self._renderer.io_binding()
+        session = self._renderer_session(in_bytes)
+        binding = session.io_binding()
         binding.bind_cpu_input("condition", condition)
         for name, tensor in exemplar.tensors.items():
             binding.bind_ortvalue_input(name, tensor)
         binding.bind_output("image", "cpu")
-        self._renderer.run_with_iobinding(binding)
+        session.run_with_iobinding(binding)
         return binding.get_outputs()[0].numpy()
+
+    def _renderer_session(self, in_bytes: bool) -> Any:
+        """Made when it is first needed: who renders videos needs one, and who renders arrays the other."""
+        if in_bytes not in self._sessions:
+            renderer = onnx.ModelProto()
+            renderer.CopyFrom(self._renderer)
+            if in_bytes:
+                with_uint8_io(renderer)
+            self._sessions[in_bytes] = self._session(renderer, self._profile_prefix)
+        return self._sessions[in_bytes]
 
     def _encode(self, picture: np.ndarray, condition: np.ndarray) -> dict[str, Any]:
         """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers."""

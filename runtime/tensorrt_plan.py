@@ -73,7 +73,7 @@ class Messages:
             def log(self, severity: Any, msg: str) -> None:
                 level = levels.get(severity, logging.DEBUG)
                 if level == logging.ERROR:
-                    errors.append(msg.strip())
+                    errors.append(" ".join(msg.split()))
                 else:
                     _logger.log(level, "%s", msg)
 
