@@ -6,7 +6,9 @@ session lives only while an exemplar is being encoded.
 
 from __future__ import annotations
 
+import itertools
 import os
+import weakref
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +18,24 @@ import numpy as np
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, halves
+from dynast_deploy.export.uint8_io import with_uint8_io
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu
 from dynast_deploy.runtime.driver import driver_answers
-from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
+from dynast_deploy.runtime.engine import (
+    EncodedExemplar,
+    EngineInfo,
+    check_exemplar,
+    float_images,
+    network_input,
+)
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnx_file import read_graph
+from dynast_deploy.runtime.onnxruntime_frames import ELEMENT_TYPES, BoundFrames, empty_on
 
 if TYPE_CHECKING:
     import onnx
-
-
-ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class OnnxRuntimeEngine:
@@ -41,11 +48,14 @@ class OnnxRuntimeEngine:
         threads: int | None = None,
         native_attention: bool = True,
         profile_prefix: str | None = None,
+        cuda_graphs: bool = False,
     ) -> None:
         """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
 
         Without `native_attention` the function bodies in the file run instead of our operators. With `profile_prefix`
-        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted.
+        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted. With
+        `cuda_graphs` every number of frames and exemplar gets a CUDA graph, which ONNX Runtime keeps as long as the
+        engine.
         """
         self._onnxruntime = onnxruntime = import_onnxruntime()
         self._path = Path(path).resolve()
@@ -53,7 +63,9 @@ class OnnxRuntimeEngine:
         self._identity = _identity(self._path)
         info = ModelInfo.read(model, str(path))
         self._device = choose_device(onnxruntime, device)
-        self._library = onnxruntime_library() if native_attention else None
+        # The operators of the library are for the CPU: beside CUDA they would fetch everything from there and back.
+        has_operators = native_attention and self._device == "cpu"
+        self._library = onnxruntime_library() if has_operators else None
         self._threads = threads
         self._encoder, renderer = halves(model, info)
         if self._device == "cpu":
@@ -61,6 +73,11 @@ class OnnxRuntimeEngine:
             for_cpu(renderer)
             if self._library is not None:
                 dense_in_one_pass(renderer.graph)
+        else:
+            with_uint8_io(self._encoder)
+            with_uint8_io(renderer)
+        self._kept = weakref.WeakKeyDictionary[EncodedExemplar, dict[int, BoundFrames]]()
+        self._cuda_graphs = itertools.count() if cuda_graphs and self._device == "cuda" else None
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,
@@ -74,8 +91,10 @@ class OnnxRuntimeEngine:
         self._renderer = self._session(renderer, profile_prefix=profile_prefix)
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
-        picture = network_input("exemplar", exemplar, 3, self.info)
-        condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
+        picture = network_input("exemplar", exemplar, 3, self.info, self._bytes, lowest=-1)
+        condition = network_input(
+            "exemplar_condition", exemplar_condition, self.info.channels, self.info, self._bytes
+        )
         if picture.shape[0] != condition.shape[0]:
             raise DynastError(
                 f"{picture.shape[0]} exemplars have {condition.shape[0]} conditions; each needs its own"
@@ -85,8 +104,10 @@ class OnnxRuntimeEngine:
         return EncodedExemplar(self, tensors, len(picture))
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
-        condition = network_input("condition", condition, self.info.channels, self.info)
+        condition = network_input("condition", condition, self.info.channels, self.info, self._bytes)
         check_exemplar(self, exemplar, len(condition))
+        if self._device == "cuda":
+            return float_images(self._bound(exemplar, len(condition)).render(condition))
         binding = self._renderer.io_binding()
         binding.bind_cpu_input("condition", condition)
         for name, tensor in exemplar.tensors.items():
@@ -94,6 +115,22 @@ class OnnxRuntimeEngine:
         binding.bind_output("image", "cpu")
         self._renderer.run_with_iobinding(binding)
         return binding.get_outputs()[0].numpy()
+
+    @property
+    def _bytes(self) -> str:
+        """What goes to the device: a quarter of the bytes matters where that is not the CPU."""
+        return "uint8" if self._device == "cuda" else "float32"
+
+    def _bound(self, exemplar: EncodedExemplar, frames: int) -> BoundFrames:
+        """This exemplar's, for so many frames; kept as long as the exemplar."""
+        kept = self._kept.setdefault(exemplar, {})
+        if frames not in kept:
+            graph = next(self._cuda_graphs) if self._cuda_graphs is not None else None
+            session = self._renderer
+            kept[frames] = BoundFrames(
+                self._onnxruntime, session, self._device, exemplar.tensors, frames, graph
+            )
+        return kept[frames]
 
     def _encode(self, picture: np.ndarray, condition: np.ndarray) -> dict[str, Any]:
         """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers."""
@@ -104,17 +141,12 @@ class OnnxRuntimeEngine:
         tensors = {}
         for output in session.get_outputs():
             shape = [len(picture), *output.shape[1:]]
-            tensors[output.name] = self._empty(shape, ELEMENT_TYPES[output.type])
+            tensors[output.name] = empty_on(
+                self._onnxruntime, self._device, shape, ELEMENT_TYPES[output.type]
+            )
             binding.bind_ortvalue_output(output.name, tensors[output.name])
         session.run_with_iobinding(binding)
         return tensors
-
-    def _empty(self, shape: list[int], dtype: type) -> Any:
-        """A tensor on the engine's device. One from a session's arena would keep the whole arena with it."""
-        value = self._onnxruntime.OrtValue
-        if self._device == "cpu":
-            return value.ortvalue_from_numpy(np.empty(shape, dtype))
-        return value.ortvalue_from_shape_and_type(shape, dtype, self._device)
 
     def _session(self, half: onnx.ModelProto, profile_prefix: str | None = None) -> Any:
         """A session for one half of the file, which must still be the one that was read."""
@@ -136,9 +168,11 @@ class OnnxRuntimeEngine:
             options.intra_op_num_threads = self._threads
         if self._library is not None:
             options.register_custom_ops_library(str(self._library))
-        providers = ["CPUExecutionProvider"]
+        providers: list[Any] = ["CPUExecutionProvider"]
         if self._device == "cuda":
-            providers.insert(0, "CUDAExecutionProvider")
+            # The encoder runs once, and a graph is of no use to it.
+            has_graphs = self._cuda_graphs is not None and half is not self._encoder
+            providers.insert(0, ("CUDAExecutionProvider", {"enable_cuda_graph": str(int(has_graphs))}))
         try:
             session = self._onnxruntime.InferenceSession(half.SerializeToString(), options, providers)
         except Exception as error:  # ONNX Runtime raises plain classes of its own for every fault of a file
