@@ -59,6 +59,18 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class RendersBytes(Protocol):
+    """An engine whose graph begins with bytes and ends with bytes, so that frames are small on their way to and fro."""
+
+    def render_bytes(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """Images `[N, 3, H, W]` uint8 for conditions `[N, S, H, W]` uint8.
+
+        They are what `conditions.tensor_picture` makes of the images of `Engine.render`. Raises DynastError like it.
+        """
+        ...
+
+
 class Pending(Protocol):
     """Images on their way."""
 

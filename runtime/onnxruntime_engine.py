@@ -11,9 +11,10 @@ import os
 import weakref
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
@@ -23,19 +24,10 @@ from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu
 from dynast_deploy.runtime.driver import driver_answers
-from dynast_deploy.runtime.engine import (
-    EncodedExemplar,
-    EngineInfo,
-    check_exemplar,
-    float_images,
-    network_input,
-)
+from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnx_file import read_graph
 from dynast_deploy.runtime.onnxruntime_frames import ELEMENT_TYPES, BoundFrames, empty_on
-
-if TYPE_CHECKING:
-    import onnx
 
 
 class OnnxRuntimeEngine:
@@ -67,17 +59,12 @@ class OnnxRuntimeEngine:
         has_operators = native_attention and self._device == "cpu"
         self._library = onnxruntime_library() if has_operators else None
         self._threads = threads
-        self._encoder, renderer = halves(model, info)
+        self._encoder, self._renderer = halves(model, info)
         if self._device == "cpu":
             for_cpu(self._encoder)
-            for_cpu(renderer)
+            for_cpu(self._renderer)
             if self._library is not None:
-                dense_in_one_pass(renderer.graph)
-        else:
-            with_uint8_io(self._encoder)
-            with_uint8_io(renderer)
-        self._kept = weakref.WeakKeyDictionary[EncodedExemplar, dict[int, BoundFrames]]()
-        self._cuda_graphs = itertools.count() if cuda_graphs and self._device == "cuda" else None
+                dense_in_one_pass(self._renderer.graph)
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,
@@ -88,13 +75,14 @@ class OnnxRuntimeEngine:
             device=self._device,
             attention="native" if self._library is not None else "function",
         )
-        self._renderer = self._session(renderer, profile_prefix=profile_prefix)
+        self._profile_prefix = profile_prefix
+        self._sessions: dict[bool, Any] = {}
+        self._bound = weakref.WeakKeyDictionary[EncodedExemplar, dict[tuple[int, bool], BoundFrames]]()
+        self._graphs = itertools.count() if cuda_graphs and self._device == "cuda" else None
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
-        picture = network_input("exemplar", exemplar, 3, self.info, self._bytes, lowest=-1)
-        condition = network_input(
-            "exemplar_condition", exemplar_condition, self.info.channels, self.info, self._bytes
-        )
+        picture = network_input("exemplar", exemplar, 3, self.info)
+        condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
         if picture.shape[0] != condition.shape[0]:
             raise DynastError(
                 f"{picture.shape[0]} exemplars have {condition.shape[0]} conditions; each needs its own"
@@ -104,33 +92,47 @@ class OnnxRuntimeEngine:
         return EncodedExemplar(self, tensors, len(picture))
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
-        condition = network_input("condition", condition, self.info.channels, self.info, self._bytes)
+        condition = network_input("condition", condition, self.info.channels, self.info)
+        return self._render(exemplar, condition, in_bytes=False)
+
+    def render_bytes(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """See `engine.RendersBytes`."""
+        condition = network_input("condition", condition, self.info.channels, self.info, "uint8")
+        return self._render(exemplar, condition, in_bytes=True)
+
+    def _render(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> np.ndarray:
         check_exemplar(self, exemplar, len(condition))
         if self._device == "cuda":
-            return float_images(self._bound(exemplar, len(condition)).render(condition))
-        binding = self._renderer.io_binding()
+            return self._frames(exemplar, len(condition), in_bytes).render(condition)
+        session = self._renderer_session(in_bytes)
+        binding = session.io_binding()
         binding.bind_cpu_input("condition", condition)
         for name, tensor in exemplar.tensors.items():
             binding.bind_ortvalue_input(name, tensor)
         binding.bind_output("image", "cpu")
-        self._renderer.run_with_iobinding(binding)
+        session.run_with_iobinding(binding)
         return binding.get_outputs()[0].numpy()
 
-    @property
-    def _bytes(self) -> str:
-        """What goes to the device: a quarter of the bytes matters where that is not the CPU."""
-        return "uint8" if self._device == "cuda" else "float32"
-
-    def _bound(self, exemplar: EncodedExemplar, frames: int) -> BoundFrames:
+    def _frames(self, exemplar: EncodedExemplar, count: int, in_bytes: bool) -> BoundFrames:
         """This exemplar's, for so many frames; kept as long as the exemplar."""
-        kept = self._kept.setdefault(exemplar, {})
-        if frames not in kept:
-            graph = next(self._cuda_graphs) if self._cuda_graphs is not None else None
-            session = self._renderer
-            kept[frames] = BoundFrames(
-                self._onnxruntime, session, self._device, exemplar.tensors, frames, graph
+        bound = self._bound.setdefault(exemplar, {})
+        if (count, in_bytes) not in bound:
+            graph = next(self._graphs) if self._graphs is not None else None
+            session = self._renderer_session(in_bytes)
+            bound[count, in_bytes] = BoundFrames(
+                self._onnxruntime, session, self._device, exemplar.tensors, count, graph
             )
-        return kept[frames]
+        return bound[count, in_bytes]
+
+    def _renderer_session(self, in_bytes: bool) -> Any:
+        """Made when it is first needed: who renders videos needs one, and who renders arrays the other."""
+        if in_bytes not in self._sessions:
+            renderer = onnx.ModelProto()
+            renderer.CopyFrom(self._renderer)
+            if in_bytes:
+                with_uint8_io(renderer)
+            self._sessions[in_bytes] = self._session(renderer, self._profile_prefix)
+        return self._sessions[in_bytes]
 
     def _encode(self, picture: np.ndarray, condition: np.ndarray) -> dict[str, Any]:
         """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers."""
@@ -171,7 +173,7 @@ class OnnxRuntimeEngine:
         providers: list[Any] = ["CPUExecutionProvider"]
         if self._device == "cuda":
             # The encoder runs once, and a graph is of no use to it.
-            has_graphs = self._cuda_graphs is not None and half is not self._encoder
+            has_graphs = self._graphs is not None and half is not self._encoder
             providers.insert(0, ("CUDAExecutionProvider", {"enable_cuda_graph": str(int(has_graphs))}))
         try:
             session = self._onnxruntime.InferenceSession(half.SerializeToString(), options, providers)
