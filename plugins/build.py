@@ -67,7 +67,11 @@ def units(name: str) -> list[Unit]:
     ]
     source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
     if name == library.CPU:
-        return [*kernels, Unit("cpu/library.cpp", (source,))]
+        layers = [
+            Unit("cpu/layers.cpp", (f"-DDYNAST_VARIANT={variant}", *options))
+            for variant, options in variants().items()
+        ]
+        return [*kernels, *layers, Unit("cpu/layers_library.cpp"), Unit("cpu/library.cpp", (source,))]
     headers = onnxruntime_headers.find_headers(library.cache_folder())
     return [*kernels, Unit("ort/operators.cpp", (source, "-isystem", str(headers)))]
 

@@ -78,7 +78,7 @@ class Manifest:
     by one); version_compatible: they also run on later versions of the library; hardware_compatible: they also run on
     later compute capabilities; cut_tensors: outputs of the encoder and inputs of the renderer, in this order; source,
     source_sha256: name and hash of the ONNX file; plugin_version: of the attention plugin compiled into the plans, None
-    where they hold none.
+    where they hold none; calibration: the file that gave the ranges of eight-bit layers.
     """
 
     kind: PlanKind
@@ -102,6 +102,7 @@ class Manifest:
     source_sha256: str
     plugin_version: str | None
     producer_version: str
+    calibration: str | None = None
 
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT} | asdict(self), indent=1)
@@ -122,11 +123,15 @@ class Manifest:
     def rebuild_command(self, plan: str | os.PathLike[str]) -> str:
         """The command that makes the same plan anew, for the machine it is given on."""
         options = [f"--onnx {self.source}", f"--{self.precision}"]
+        if self.calibration is not None:
+            options.append(f"--calibration {self.calibration}")
         if self.batch != BatchSizes():
             options.append(f"--batch {self.batch}")
-        options += ["--rtx"] * (self.kind is PlanKind.TENSORRT_RTX)
         options += ["--version-compatible"] * self.version_compatible
-        options += ["--hardware-compatible"] * self.hardware_compatible
+        if self.kind is PlanKind.TENSORRT_RTX:
+            options.append("--rtx")
+        elif self.hardware_compatible:
+            options.append("--hardware-compatible")
         return f"dynast build-engine {' '.join(options)} -o {plan}"
 
 

@@ -30,6 +30,7 @@ MAY_NEED_TORCH = (
     "dynast_deploy.generator",
     "dynast_deploy.layers",
     "dynast_deploy.objective.",
+    "dynast_deploy.plugins.torch_layers",
     "dynast_deploy.plugins.torch_ops",
     "dynast_deploy.training.",
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 _BITS = 6
+_CODES = np.where(np.arange(2**_BITS) >> np.arange(_BITS)[:, None] & 1, 1, -1).astype(np.float32)
+_CODES[:, 0] = 0
 
 
 def surface_code(surface: np.ndarray, size: int) -> np.ndarray:
@@ -15,6 +17,8 @@ def surface_code(surface: np.ndarray, size: int) -> np.ndarray:
     """
     nearest = ((np.arange(size) + 0.5) * surface.shape[0] / size).astype(np.intp)
     part, u, v = surface[nearest[:, None], nearest].transpose(2, 0, 1)
-    body = (part > 0).astype(np.float32)
-    bits = (part.astype(np.intp)[None] >> np.arange(_BITS)[:, None, None]) & 1
-    return np.concatenate([(2 * bits - 1) * body, [u * body, (2 * v - 1) * body, body]]).astype(np.float32)
+    code = np.empty((_BITS + 3, size, size), np.float32)
+    np.take(_CODES, part.astype(np.intp), axis=1, out=code[:_BITS])
+    body = part > 0
+    code[_BITS], code[_BITS + 1], code[_BITS + 2] = u * body, (2 * v - 1) * body, body
+    return code

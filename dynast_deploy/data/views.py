@@ -108,4 +108,4 @@ class ViewPairs(SampleStream):
 
 
 def _condition(view: View) -> Tensor:
-    return torch.from_numpy(view.condition).float() / 255
+    return torch.from_numpy(np.divide(view.condition, np.float32(255), dtype=np.float32))

@@ -33,8 +33,8 @@ def sample_view(rng: np.random.Generator) -> View:
     """A view as portraits show them."""
     lids = float(np.clip(rng.normal(0.88, 0.12), 0.3, 1.0))
     closed = rng.random()
-    other = 0.05 if closed < 0.04 else lids
-    both = 0.05 if closed > 0.96 else 1.0
+    other = 0.0 if closed < 0.04 else lids
+    both = 0.0 if closed > 0.96 else 1.0
     return View(
         yaw=float(np.clip(rng.normal(0, 0.3), -0.7, 0.7)),
         pitch=float(np.clip(rng.normal(0, 0.2), -0.45, 0.45)),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dynast_deploy.generator import Generator
+from dynast_deploy.layers import use_native
 from dynast_deploy.objective.discriminator import Discriminator
 from dynast_deploy.objective.objective import Objective
 from dynast_deploy.training.config import Precision, TrainingConfig
@@ -129,11 +130,12 @@ class Networks:
 
 
 def use_fast_attention(generator: Generator, device: torch.device) -> None:
-    """Native attention where its library serves the device; the reference else."""
+    """Native attention and layers where their library serves the device; the reference else."""
     from dynast_deploy.plugins import torch_ops
 
     if torch_ops.available(device):
         generator.sparse_attention = torch_ops  # type: ignore[assignment]
+        use_native(generator)
 
 
 def _random_state(device: torch.device) -> list[Tensor]:
