@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,6 @@ def build_engine(
     """Build the engine for TensorRT out of an ONNX file. On this GPU, for this GPU, unless --rtx."""
     from dynast_deploy.export.engine_graphs import read_engine_graphs
     from dynast_deploy.export.tensorrt_build import GIB, BuildSettings, build_plan
-    from dynast_deploy.export.tensorrt_library import make_log
     from dynast_deploy.runtime.plan_file import PlanKind, write_plan_file
 
     output = output or Path(onnx.with_suffix(".plan").name)
@@ -98,9 +98,11 @@ def build_engine(
         hardware_compatible=hardware_compatible,
         compute_capabilities=_capabilities(compute_capabilities, target),
     )
-    log = make_log(target.library, verbose)
+    if verbose:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("dynast_deploy").setLevel(logging.DEBUG)
     encoder, renderer = (
-        build_plan(target.library, log, graph, what, settings)
+        build_plan(target.library, graph, what, settings)
         for graph, what in ((graphs.encoder, "exemplar encoder"), (graphs.renderer, "frame renderer"))
     )
     manifest = describe(graphs, target, settings, precision, onnx, calibration)
@@ -208,13 +210,13 @@ def _check_options(
 
 def _target(kind: Any) -> Target:
     """The library, and for TensorRT the GPU and the attention plugin, registered."""
-    from dynast_deploy.export.tensorrt_library import load_library
+    from dynast_deploy.export.tensorrt_build import builder_library
     from dynast_deploy.plugins import gpu_kernels
     from dynast_deploy.plugins.tensorrt_plugin import register_plugins
     from dynast_deploy.runtime.driver import first_device
     from dynast_deploy.runtime.plan_file import PlanKind
 
-    library = load_library(kind)
+    library = builder_library(kind)
     if kind is PlanKind.TENSORRT_RTX:
         return Target(library, None)
     device = first_device()
