@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,6 @@ def build_engine(
     from dynast_deploy.export.auto import calibrations_by_precision
     from dynast_deploy.export.engine_graphs import read_engine_graphs
     from dynast_deploy.export.tensorrt_build import GIB, BuildSettings
-    from dynast_deploy.export.tensorrt_library import make_log
     from dynast_deploy.runtime.plan_file import PlanKind, read_manifest
 
     output = output or Path(onnx.with_suffix(".plan").name)
@@ -122,7 +122,10 @@ def build_engine(
         hardware_compatible=hardware_compatible,
         compute_capabilities=_capabilities(compute_capabilities, target),
     )
-    builder = Builder(target, settings, make_log(target.library, verbose), onnx, by_precision)
+    if verbose:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("dynast_deploy").setLevel(logging.DEBUG)
+    builder = Builder(target, settings, onnx, by_precision)
     if graphs is not None:
         builder.write(output, precision, graphs)
     else:
@@ -136,7 +139,6 @@ class Builder:
 
     target: Target
     settings: BuildSettings
-    log: Any
     source: Path
     calibrations: Mapping[Precision, Path]
 
@@ -150,7 +152,7 @@ class Builder:
         if graphs is None:
             graphs = read_engine_graphs(self.source, precision, self.settings.batch, calibration)
         encoder, renderer = (
-            build_plan(self.target.library, self.log, graph, what, self.settings)
+            build_plan(self.target.library, graph, what, self.settings)
             for graph, what in ((graphs.encoder, "exemplar encoder"), (graphs.renderer, "frame renderer"))
         )
         manifest = describe(graphs, self.target, self.settings, precision, self.source, calibration)
@@ -284,13 +286,13 @@ def _check_options(
 
 def _target(kind: Any) -> Target:
     """The library, and for TensorRT the GPU and the attention plugin, registered."""
-    from dynast_deploy.export.tensorrt_library import load_library
+    from dynast_deploy.export.tensorrt_build import builder_library
     from dynast_deploy.plugins import gpu_kernels
     from dynast_deploy.plugins.tensorrt_plugin import register_plugins
     from dynast_deploy.runtime.driver import first_device
     from dynast_deploy.runtime.plan_file import PlanKind
 
-    library = load_library(kind)
+    library = builder_library(kind)
     if kind is PlanKind.TENSORRT_RTX:
         return Target(library, None)
     device = first_device()

@@ -6,7 +6,9 @@ session lives only while an exemplar is being encoded.
 
 from __future__ import annotations
 
+import itertools
 import os
+import weakref
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,7 @@ from dynast_deploy.runtime.driver import driver_answers
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnx_file import read_graph
-
-ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+from dynast_deploy.runtime.onnxruntime_frames import ELEMENT_TYPES, BoundFrames, empty_on
 
 
 class OnnxRuntimeEngine:
@@ -39,11 +40,14 @@ class OnnxRuntimeEngine:
         threads: int | None = None,
         native_attention: bool = True,
         profile_prefix: str | None = None,
+        cuda_graphs: bool = False,
     ) -> None:
         """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
 
         Without `native_attention` the function bodies in the file run instead of our operators. With `profile_prefix`
-        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted.
+        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted. With
+        `cuda_graphs` every number of frames and exemplar gets a CUDA graph, which ONNX Runtime keeps as long as the
+        engine.
         """
         self._onnxruntime = onnxruntime = import_onnxruntime()
         self._path = Path(path).resolve()
@@ -51,7 +55,9 @@ class OnnxRuntimeEngine:
         self._identity = _identity(self._path)
         info = ModelInfo.read(model, str(path))
         self._device = choose_device(onnxruntime, device)
-        self._library = onnxruntime_library() if native_attention else None
+        # The operators of the library are for the CPU: beside CUDA they would fetch everything from there and back.
+        has_operators = native_attention and self._device == "cpu"
+        self._library = onnxruntime_library() if has_operators else None
         self._threads = threads
         self._encoder, self._renderer = halves(model, info)
         if self._device == "cpu":
@@ -71,6 +77,8 @@ class OnnxRuntimeEngine:
         )
         self._profile_prefix = profile_prefix
         self._sessions: dict[bool, Any] = {}
+        self._bound = weakref.WeakKeyDictionary[EncodedExemplar, dict[tuple[int, bool], BoundFrames]]()
+        self._graphs = itertools.count() if cuda_graphs and self._device == "cuda" else None
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
         picture = network_input("exemplar", exemplar, 3, self.info)
@@ -94,6 +102,8 @@ class OnnxRuntimeEngine:
 
     def _render(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> np.ndarray:
         check_exemplar(self, exemplar, len(condition))
+        if self._device == "cuda":
+            return self._frames(exemplar, len(condition), in_bytes).render(condition)
         session = self._renderer_session(in_bytes)
         binding = session.io_binding()
         binding.bind_cpu_input("condition", condition)
@@ -102,6 +112,17 @@ class OnnxRuntimeEngine:
         binding.bind_output("image", "cpu")
         session.run_with_iobinding(binding)
         return binding.get_outputs()[0].numpy()
+
+    def _frames(self, exemplar: EncodedExemplar, count: int, in_bytes: bool) -> BoundFrames:
+        """This exemplar's, for so many frames; kept as long as the exemplar."""
+        bound = self._bound.setdefault(exemplar, {})
+        if (count, in_bytes) not in bound:
+            graph = next(self._graphs) if self._graphs is not None else None
+            session = self._renderer_session(in_bytes)
+            bound[count, in_bytes] = BoundFrames(
+                self._onnxruntime, session, self._device, exemplar.tensors, count, graph
+            )
+        return bound[count, in_bytes]
 
     def _renderer_session(self, in_bytes: bool) -> Any:
         """Made when it is first needed: who renders videos needs one, and who renders arrays the other."""
@@ -122,17 +143,12 @@ class OnnxRuntimeEngine:
         tensors = {}
         for output in session.get_outputs():
             shape = [len(picture), *output.shape[1:]]
-            tensors[output.name] = self._empty(shape, ELEMENT_TYPES[output.type])
+            tensors[output.name] = empty_on(
+                self._onnxruntime, self._device, shape, ELEMENT_TYPES[output.type]
+            )
             binding.bind_ortvalue_output(output.name, tensors[output.name])
         session.run_with_iobinding(binding)
         return tensors
-
-    def _empty(self, shape: list[int], dtype: type) -> Any:
-        """A tensor on the engine's device. One from a session's arena would keep the whole arena with it."""
-        value = self._onnxruntime.OrtValue
-        if self._device == "cpu":
-            return value.ortvalue_from_numpy(np.empty(shape, dtype))
-        return value.ortvalue_from_shape_and_type(shape, dtype, self._device)
 
     def _session(self, half: onnx.ModelProto, profile_prefix: str | None = None) -> Any:
         """A session for one half of the file, which must still be the one that was read."""
@@ -154,9 +170,11 @@ class OnnxRuntimeEngine:
             options.intra_op_num_threads = self._threads
         if self._library is not None:
             options.register_custom_ops_library(str(self._library))
-        providers = ["CPUExecutionProvider"]
+        providers: list[Any] = ["CPUExecutionProvider"]
         if self._device == "cuda":
-            providers.insert(0, "CUDAExecutionProvider")
+            # The encoder runs once, and a graph is of no use to it.
+            has_graphs = self._graphs is not None and half is not self._encoder
+            providers.insert(0, ("CUDAExecutionProvider", {"enable_cuda_graph": str(int(has_graphs))}))
         try:
             session = self._onnxruntime.InferenceSession(half.SerializeToString(), options, providers)
         except Exception as error:  # ONNX Runtime raises plain classes of its own for every fault of a file

@@ -13,7 +13,13 @@ import numpy as np
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import tensorrt_plugin
-from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
+from dynast_deploy.runtime.engine import (
+    EncodedExemplar,
+    EngineInfo,
+    check_exemplar,
+    float_images,
+    network_input,
+)
 from dynast_deploy.runtime.gpu import Gpu, Holdings, open_gpu
 from dynast_deploy.runtime.plan_check import Host, check_compatible
 from dynast_deploy.runtime.plan_file import Manifest, TensorSpec, read_manifest, read_plans
@@ -98,10 +104,7 @@ class TensorRTEngine:
         return FramesInOrder([self._parts.submit(one, frames) for one, frames in groups])
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
-        images = self.submit(exemplar, condition).result()
-        if images.dtype == np.uint8:
-            return images / np.float32(127.5) - np.float32(1)
-        return images.astype(np.float32, copy=False)
+        return float_images(self.submit(exemplar, condition).result())
 
     def close(self) -> None:
         """Finish what is on its way and release everything on the GPU, exemplars included; safe to call again."""

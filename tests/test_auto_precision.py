@@ -104,7 +104,6 @@ def test_the_table_is_printed_and_one_plan_is_left(
     builder = build_engine.Builder(
         Stand(),  # type: ignore[arg-type]
         None,  # type: ignore[arg-type]
-        None,
         model,
         auto.calibrations_by_precision(files, model),
     )
