@@ -15,6 +15,7 @@ from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
 from dynast_deploy.export.build_engine import build_engine
+from dynast_deploy.export.triton.command import export_triton
 
 app = typer.Typer(
     name="dynast",
@@ -34,6 +35,7 @@ COMMANDS = (
     build_engine,
     calibrate,
     sensitivity,
+    export_triton,
 )
 for command in COMMANDS:
     app.command()(command)
