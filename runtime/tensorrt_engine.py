@@ -25,7 +25,7 @@ from dynast_deploy.runtime.plan_check import Host, check_compatible
 from dynast_deploy.runtime.plan_file import Manifest, TensorSpec, read_manifest, read_plans
 from dynast_deploy.runtime.tensorrt_encoder import Encoder
 from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar, Frames, Lane
-from dynast_deploy.runtime.tensorrt_plan import Plan, import_library
+from dynast_deploy.runtime.tensorrt_plan import Plan, import_library, shape_of
 
 _logger = logging.getLogger(__name__)
 
@@ -85,6 +85,12 @@ class TensorRTEngine:
             for i in range(len(pictures))
         ]
         return EncodedExemplar(self, encoded, len(encoded))
+
+    def exemplar_tensors(self, exemplar: EncodedExemplar) -> dict[str, np.ndarray]:
+        """The cut tensors of an exemplar by name, `[E, L, C]`, copied to the host."""
+        check_exemplar(self, exemplar, exemplar.count)
+        parts = [self._parts.read(one) for one in exemplar.tensors]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def submit(self, exemplar: EncodedExemplar, condition: np.ndarray) -> FramesInOrder:
         """Start rendering; see `engine.Asynchronous`. Images come in the plan's type, uint8 or float32."""
@@ -162,6 +168,23 @@ class _Parts:
             weakref.finalize(exemplar, self._gpu.retire, exemplar.holdings).atexit = False
             self._exemplars.add(exemplar)
             return exemplar
+
+    def read(self, exemplar: DeviceExemplar) -> dict[str, np.ndarray]:
+        """What the exemplar's buffers hold."""
+        with self._lock, self._gpu.current():
+            self._check_open()
+            holdings = Holdings(self._gpu)
+            try:
+                stream = holdings.stream()
+                found = {}
+                for spec in self._manifest.encoder_outputs:
+                    host = holdings.pinned(shape_of(spec, 1), spec.dtype)
+                    stream.download(host, exemplar.buffers[spec.name])
+                    stream.synchronize()
+                    found[spec.name] = host.copy()
+                return found
+            finally:
+                holdings.close()
 
     def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
         return self._lane(max(len(condition), self._manifest.batch.min)).submit(exemplar, condition)
