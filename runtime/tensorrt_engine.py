@@ -112,6 +112,11 @@ class TensorRTEngine:
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
         return float_images(self.submit(exemplar, condition).result())
 
+    def compute(self, exemplar: EncodedExemplar, frames: int) -> None:
+        """Render `frames` frames that were submitted before once more, and wait; nothing is copied. For measuring."""
+        check_exemplar(self, exemplar, frames)
+        self._parts.lane(frames).compute(exemplar.tensors[0])
+
     def close(self) -> None:
         """Finish what is on its way and release everything on the GPU, exemplars included; safe to call again."""
         self._parts.close()
@@ -187,10 +192,11 @@ class _Parts:
                 holdings.close()
 
     def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
-        return self._lane(max(len(condition), self._manifest.batch.min)).submit(exemplar, condition)
+        return self.lane(len(condition)).submit(exemplar, condition)
 
-    def _lane(self, frames: int) -> Lane:
+    def lane(self, frames: int) -> Lane:
         """This thread's lane; a thread that has ended leaves its lanes to the next that needs one of that size."""
+        frames = max(frames, self._manifest.batch.min)
         with self._lock, self._gpu.current():
             self._check_open()
             lanes = self._lanes.setdefault(threading.current_thread(), {})
