@@ -20,7 +20,10 @@ KIND = "dynast calibration 1"
 
 @dataclass(frozen=True)
 class Calibration:
-    """model_sha256: of the float32 ONNX file; data_sha256: of what the network saw; psnr: dB against float32."""
+    """model_sha256: of the float32 ONNX file; data_sha256: of what the network saw.
+
+    psnr: dB against float32 of the format, of float16, and of the format with the rest in float16 ("int8+fp16").
+    """
 
     model_sha256: str
     data_sha256: str
@@ -29,7 +32,7 @@ class Calibration:
     exemplars: int
     method: Method
     number_format: Format
-    psnr: float
+    psnr: dict[str, float]
     ranges: dict[str, float]
     left: dict[str, str]
 

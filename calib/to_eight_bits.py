@@ -18,6 +18,7 @@ from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
 from dynast_deploy.calib.sources import Request, read_data
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.split import ModelInfo, load_model, sha256
 from dynast_deploy.whole_file import WholeFile, write_failure
 
@@ -113,10 +114,11 @@ def write_eight_bits(
         data.exemplar_count,
         method,
         number_format,
-        round(psnr, 2),
+        {number_format.value: round(psnr, 2)},
         {name: ranges[name] for name in sorted(ranges)},
         left,
     )
+    calibration.psnr.update(_beside_half(source, calibration, judge))
     save(set_precision(_quantised_by(source.model, source.layers, calibration), number_format.value), output)
     calibration_path = output.with_suffix(".calibration.json")
     calibration.write(calibration_path)
@@ -124,6 +126,8 @@ def write_eight_bits(
         print(line)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB (float32 {path.stat().st_size / 1e6:.1f} MB)")
     print(f"{calibration_path}: for build_engine.py --{number_format} --calibration")
+    if number_format is Format.INT8:
+        print(f"on a CPU, see first whether it is faster: dynast bench --engine {path} --engine {output}")
     return calibration
 
 
@@ -137,9 +141,21 @@ def summary(source: Source, calibration: Calibration, checks: CalibrationData) -
         f"{calibration.number_format}: {len(quantised)} of {len(source.layers)} layers, "
         f"{convolution_share(source.layers, quantised):.1%} of the convolutions' FLOPs",
         *(f"float, {reason}: {_shown(names)}" for reason, names in reasons.items()),
-        f"PSNR against float32 on {len(checks)} frames kept from calibration: {calibration.psnr:.1f} dB",
+        f"PSNR against float32 on {len(checks)} frames kept from calibration: "
+        + ", ".join(f"{name} {psnr:.1f} dB" for name, psnr in calibration.psnr.items()),
     ]
     return lines
+
+
+def _beside_half(source: Source, calibration: Calibration, judge: Judge) -> dict[str, float]:
+    """PSNR of what an engine builder makes: float16, and eight bits with the rest in float16."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(source.model)
+    mixed = _quantised_by(source.model, source.layers, calibration)
+    return {
+        name: round(judge.psnr(to_float16(model), as_stored=True), 2)
+        for name, model in (("fp16", plain), (f"{calibration.number_format}+fp16", mixed))
+    }
 
 
 def set_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:

@@ -15,6 +15,7 @@ from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
+from dynast_deploy.commands.verify import verify
 from dynast_deploy.export.build_engine import build_engine
 from dynast_deploy.export.triton.command import export_triton
 
@@ -35,6 +36,7 @@ COMMANDS = (
     evaluate,
     bench,
     build_engine,
+    verify,
     calibrate,
     sensitivity,
     export_triton,

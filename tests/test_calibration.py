@@ -219,7 +219,16 @@ def test_least_error_cuts_outliers_and_keeps_what_is_even() -> None:
 
 def calibration() -> Calibration:
     return Calibration(
-        "m" * 64, "d" * 64, "dance.mp4", 30, 2, Method.MSE, Format.INT8, 44.5, {"x": 1.5}, {"last": "why"}
+        "m" * 64,
+        "d" * 64,
+        "dance.mp4",
+        30,
+        2,
+        Method.MSE,
+        Format.INT8,
+        {"int8": 44.5},
+        {"x": 1.5},
+        {"last": "why"},
     )
 
 
