@@ -9,6 +9,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+import gpu_emulation
 import pytest
 import torch
 from attention_layers import Layer, a_layer, assert_same_matches, in_type, layers, relative_error
@@ -17,22 +18,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dynast_deploy.attention import Attention
-from dynast_deploy.plugins import build, gpu_kernels, library
+from dynast_deploy.plugins import gpu_kernels
 
 TYPES = {"float": torch.float32, "half": torch.float16, "bfloat": torch.bfloat16}
-INCLUDES = ("-I", str(library.FOLDER), "-I", str(library.FOLDER / "include"))
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = build.find_compiler()
-    if compiler is None:
-        pytest.skip("no C++ compiler to build the emulation with")
-    native = Path(__file__).parent / "native"
-    target = tmp_path_factory.mktemp("emulation") / "emulation.so"
-    options = ["-std=c++17", "-O2", "-w", "-fPIC", "-shared", *INCLUDES, "-I", str(native)]
-    subprocess.run([*compiler, *options, str(native / "emulate_gpu.cpp"), "-o", str(target)], check=True)
-    return ctypes.CDLL(str(target))
+@pytest.fixture(scope="module")
+def emulator() -> ctypes.CDLL:
+    return gpu_emulation.emulator()
 
 
 def emulate(
