@@ -7,9 +7,12 @@ import typer
 from dynast_deploy.command import run
 from dynast_deploy.commands.bench import bench
 from dynast_deploy.commands.condition import condition
+from dynast_deploy.commands.data import data
 from dynast_deploy.commands.doctor import doctor
+from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.train import train
+from dynast_deploy.export.build_engine import build_engine
 
 app = typer.Typer(
     name="dynast",
@@ -18,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, train, bench):
+for command in (inspect, condition, doctor, data, train, evaluate, bench, build_engine):
     app.command()(command)
 
 

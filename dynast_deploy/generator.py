@@ -19,13 +19,16 @@ from dynast_deploy.config import SCALES, GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.layers import (
     SPADE,
+    Conv3x3,
     FeatureGenerator,
+    Layer,
     ResidualBlock,
     SPADEResnetBlock,
-    conv3x3,
+    modulated,
     positional_norm,
     upsampler,
 )
+from dynast_deploy.plugins import torch_layers
 
 
 class BlockExemplar(NamedTuple):
@@ -60,13 +63,18 @@ def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     return tokens.mT.unflatten(2, (height, width))
 
 
+def project(conv: nn.Conv2d, tokens: Tensor) -> Tensor:
+    """A 1x1 convolution of tokens `[N, L, C]`."""
+    return F.linear(tokens, conv.weight.flatten(1), conv.bias)
+
+
 def with_position(x: Tensor, pos: Tensor) -> Tensor:
     """Unit-length features beside the position code."""
     unit = x / (x.norm(dim=1, keepdim=True) + 1e-10)
     return torch.cat([unit, pos.expand(x.shape[0], -1, -1, -1)], 1)
 
 
-class AttentionBlock(nn.Module):
+class AttentionBlock(Layer):
     """One transformer layer: queries from the frame, keys and values from the exemplar."""
 
     def __init__(self, config: GeneratorConfig, scale: int) -> None:
@@ -82,18 +90,20 @@ class AttentionBlock(nn.Module):
         self.res_block = ResidualBlock(channels)
 
     def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
-        key = with_position(kv, pos)
-        return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
+        key = to_tokens(with_position(kv, pos))
+        return BlockExemplar(project(self.g, key), project(self.g_prune, key), project(self.h, to_tokens(kv)))
 
     def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
-        query = with_position(x, pos)
-        return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
+        query = to_tokens(with_position(x, pos))
+        return project(self.f, query), project(self.f_prune, query)
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
         """Where the match is doubtful, the modulated features take the place of attended ones."""
-        size = x.shape[-2:]
+        size, modulation = x.shape[-2:], self.spade.modulation(condition, x.shape[-1])
+        if self.takes(x, modulation, attended.attended):
+            return self.res_block(torch_layers.fused(x, modulation, attended.attended, attended.confidence))
         doubt = 1 - to_map(attended.confidence, *size)
-        mixed = to_map(attended.attended, *size) + doubt * self.spade(x, condition) + x
+        mixed = to_map(attended.attended, *size) + doubt * modulated(x, modulation) + x
         return self.res_block(positional_norm(mixed))
 
 
@@ -130,7 +140,7 @@ class Generator(nn.Module):
                     self.add_module(name + step, upsampler(channels[scale], finer, nn.ReLU()))
                 pos = config.pos_channels(scale), config.pos_channels(scale - 1)
                 self.add_module(f"pos_{step}", upsampler(*pos, nn.LeakyReLU(0.01)))
-        self.decoder_10 = nn.Sequential(conv3x3(channels[1], 3), nn.Tanh())
+        self.decoder_10 = nn.Sequential(Conv3x3(channels[1], 3), nn.Tanh())
 
     def forward(self, condition: Tensor, exemplar: Tensor, exemplar_condition: Tensor) -> Tensor:
         return self.render(self.encode_exemplar(exemplar, exemplar_condition), condition)
@@ -161,10 +171,12 @@ class Generator(nn.Module):
         condition: Tensor,
         warp_picture: Tensor | None = None,
         warp_mask: str = "kept",
+        queries: list[tuple[Tensor, Tensor]] | None = None,
     ) -> tuple[Tensor, list[Attention]]:
         """The image, and every block's attention, coarsest first.
 
-        With `warp_picture` `[E, 3, H, W]` every block also warps that picture, average-pooled to its scale.
+        With `warp_picture` `[E, 3, H, W]` every block also warps that picture, average-pooled to its scale. To a list
+        `queries` every block appends what it looked with: query `[N, L, C]` and prune query `[N, L, P]`.
         """
         self._check("condition", condition, self.config.semantic_nc)
         height, width = condition.shape[-2:]
@@ -176,15 +188,21 @@ class Generator(nn.Module):
         for scale in SCALES:
             if scale < 4:
                 q = self._step("decoder_q", scale)(q) + levels[scale]
-            q = x = self.get_submodule(f"embed_q{scale}")(q, condition)
+            embed = self.get_submodule(f"embed_q{scale}")
+            assert isinstance(embed, SPADEResnetBlock)
+            modulations = embed.modulations(condition, q.shape[-1])
+            q = x = embed.modulated_by(q, modulations)
             source = None
             if warp_picture is not None:
                 source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
             for layer, block in enumerate(self.blocks(scale)):
+                asked = block.queries(x, positions[scale])
+                if queries is not None:
+                    queries.append(asked)
                 found = self._attend(
                     scale,
                     layer,
-                    block.queries(x, positions[scale]),
+                    asked,
                     next(remaining),
                     attentions[-1].matches if attentions else None,
                     query_width=x.shape[-1],
@@ -194,9 +212,11 @@ class Generator(nn.Module):
                 )
                 attentions.append(found)
                 x = block.fuse(x, found, condition)
-            if fused is not None:
+            if fused is not None and scale == 1:
                 # The published code fuses scale 1 by `embed_q1`; `embed_1` of its checkpoints is never used.
-                x = self.get_submodule("embed_q1" if scale == 1 else f"embed_{scale}")(fused + x, condition)
+                x = embed.modulated_by(fused + x, modulations)
+            elif fused is not None:
+                x = self.get_submodule(f"embed_{scale}")(fused + x, condition)
             if scale > 1:
                 fused = self.get_submodule(f"decoder_{scale}{scale - 1}")(x)
         return self.decoder_10(x), attentions
@@ -215,6 +235,22 @@ class Generator(nn.Module):
         warp_mask: str,
     ) -> Attention:
         top_k = self.config.top_k
+        if torch.is_autocast_enabled(queries[0].device.type):
+            # Logits over a small temperature decide which keys match: half precision would draw lots among them.
+            with torch.autocast(queries[0].device.type, enabled=False):
+                query, query_prune = (x.float() for x in queries)
+                exact = BlockExemplar(*(x.float() for x in block))
+                return self._attend(
+                    scale,
+                    layer,
+                    (query, query_prune),
+                    exact,
+                    matches,
+                    query_width=query_width,
+                    key_width=key_width,
+                    warp_source=None if warp_source is None else warp_source.float(),
+                    warp_mask=warp_mask,
+                )
         if scale == 4:
             return attention.dense_attention(
                 *queries,

@@ -7,12 +7,53 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
+from dynast_deploy.plugins import torch_layers
 
-def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, padding_mode="reflect")
+
+def use_native(module: nn.Module) -> None:
+    """From now on the layers below `module` compute by native kernels where those are built and take the tensors."""
+    for layer in module.modules():
+        if isinstance(layer, Layer):
+            layer.native = True
+
+
+class Layer(nn.Module):
+    """A layer that plain PyTorch computes, or native kernels in the same way (`plugins.torch_layers`)."""
+
+    native = False
+
+    def takes(self, *tensors: Tensor) -> bool:
+        """Whether native kernels compute this layer for these tensors."""
+        return self.native and torch_layers.usable(*tensors)
+
+
+class Conv3x3(nn.Conv2d, Layer):
+    """A 3x3 convolution whose border is reflected."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__(channels_in, channels_out, 3, stride, padding=1, padding_mode="reflect")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolved(x, self.weight, self.bias)
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """With another kernel in the place of this layer's."""
+        if self.stride == (1, 1) and bias is not None and self.takes(x, weight):
+            return torch_layers.conv3x3(x, weight, bias)
+        return self._conv_forward(x, weight, bias)
+
+
+class PReLU(nn.PReLU, Layer):
+    """PReLU with one slope, of `x` or of `x + residual`."""
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        if self.takes(x):
+            return torch_layers.prelu(x, self.weight, residual)
+        return super().forward(x if residual is None else x + residual)
 
 
 def positional_norm(x: Tensor) -> Tensor:
@@ -28,35 +69,63 @@ def nearest(signal: Tensor, factor: int) -> Tensor:
     return signal[..., ::factor, ::factor]
 
 
-class SPADE(nn.Module):
+class SPADE(Layer):
     """Spatially adaptive modulation of the normalised input by a signal (Park et al., CVPR 2019)."""
 
     def __init__(self, channels: int, signal_channels: int) -> None:
         super().__init__()
-        self.mlp_shared = nn.Sequential(conv3x3(signal_channels, channels), nn.ReLU())
-        self.mlp_gamma = conv3x3(channels, channels)
-        self.mlp_beta = conv3x3(channels, channels)
+        self.mlp_shared = nn.Sequential(Conv3x3(signal_channels, channels), nn.ReLU())
+        self.mlp_gamma = Conv3x3(channels, channels)
+        self.mlp_beta = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
-        hidden = self.mlp_shared(nearest(signal, signal.shape[-1] // x.shape[-1]))
-        return (1 + self.mlp_gamma(hidden)) * positional_norm(x) + self.mlp_beta(hidden)
+        return modulated(x, self.modulation(signal, x.shape[-1]))
+
+    def modulation(self, signal: Tensor, width: int) -> Tensor:
+        """Gamma and beta for maps of that width, one after the other: `[N, S, H, W]` -> `[N, 2C, h, width]`."""
+        hidden = self.mlp_shared(nearest(signal, signal.shape[-1] // width))
+        gamma, beta = self.mlp_gamma, self.mlp_beta
+        assert gamma.bias is not None
+        assert beta.bias is not None
+        weight, bias = torch.cat([gamma.weight, beta.weight]), torch.cat([gamma.bias, beta.bias])
+        return gamma.convolved(hidden, weight, bias)
 
 
-class SPADEResnetBlock(nn.Module):
+def modulated(x: Tensor, modulation: Tensor) -> Tensor:
+    """x `[N, C, H, W]` normalised, scaled and moved by `SPADE.modulation`."""
+    gamma, beta = modulation.chunk(2, 1)
+    return (1 + gamma) * positional_norm(x) + beta
+
+
+class SPADEResnetBlock(Layer):
     """Two modulated convolutions beside the identity; one PReLU serves all three places."""
 
     def __init__(self, channels: int, signal_channels: int) -> None:
         super().__init__()
-        self.conv_0 = spectral_norm(conv3x3(channels, channels))
-        self.conv_1 = spectral_norm(conv3x3(channels, channels))
+        self.conv_0 = spectral_norm(Conv3x3(channels, channels))
+        self.conv_1 = spectral_norm(Conv3x3(channels, channels))
         self.norm_0 = SPADE(channels, signal_channels)
         self.norm_1 = SPADE(channels, signal_channels)
-        self.relu = nn.PReLU()
+        self.relu = PReLU()
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
-        d = self.conv_0(self.relu(self.norm_0(x, signal)))
-        d = self.conv_1(self.relu(self.norm_1(d, signal)))
-        return self.relu(x + d)
+        return self.modulated_by(x, self.modulations(signal, x.shape[-1]))
+
+    def modulated_by(self, x: Tensor, modulations: tuple[Tensor, Tensor]) -> Tensor:
+        """`forward` with what the signal says given, see `modulations`."""
+        first, second = modulations
+        d = self.conv_0(self._modulated(x, first))
+        d = self.conv_1(self._modulated(d, second))
+        return self.relu(x, d)
+
+    def modulations(self, signal: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Both norms' gamma and beta for maps of that width."""
+        return self.norm_0.modulation(signal, width), self.norm_1.modulation(signal, width)
+
+    def _modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
+        if self.takes(x, modulation):
+            return torch_layers.modulated(x, modulation, self.relu.weight)
+        return self.relu(modulated(x, modulation))
 
 
 class ResidualBlock(nn.Module):
@@ -64,17 +133,17 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.relu = nn.PReLU()
+        self.relu = PReLU()
         self.model = nn.Sequential(
-            conv3x3(channels, channels),
+            Conv3x3(channels, channels),
             nn.BatchNorm2d(channels),
             self.relu,
-            conv3x3(channels, channels),
+            Conv3x3(channels, channels),
             nn.BatchNorm2d(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.relu(x + self.model(x))
+        return self.relu(x, self.model(x))
 
 
 class FeatureGenerator(nn.Module):
@@ -86,7 +155,7 @@ class FeatureGenerator(nn.Module):
         for level, (before, after) in enumerate(pairwise(widths), 1):
             stride = 1 if level == 1 else 2
             layer = nn.Sequential(
-                spectral_norm(conv3x3(before, after, stride)), nn.InstanceNorm2d(after), ResidualBlock(after)
+                spectral_norm(Conv3x3(before, after, stride)), nn.InstanceNorm2d(after), ResidualBlock(after)
             )
             self.add_module(f"layer{level}", layer)
 
@@ -101,4 +170,4 @@ class FeatureGenerator(nn.Module):
 def upsampler(channels_in: int, channels_out: int, activation: nn.Module) -> nn.Sequential:
     """Bilinear x2 with aligned corners, convolution, activation."""
     upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
-    return nn.Sequential(upsample, conv3x3(channels_in, channels_out), activation)
+    return nn.Sequential(upsample, Conv3x3(channels_in, channels_out), activation)

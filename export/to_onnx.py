@@ -119,11 +119,18 @@ def export(
         Task | None,
         typer.Option(help="What conditions show.", show_default="by channels: 20 pose, 15 face, 3 style"),
     ] = None,
+    fp16: Annotated[
+        bool,
+        typer.Option(
+            "--fp16", help="Half the size, for GPUs. TensorRT plans are made from files without it."
+        ),
+    ] = False,
 ) -> None:
     """Export a checkpoint to one ONNX file and check it against the PyTorch generator."""
     import onnx
 
     from dynast_deploy.checkpoint import load_generator
+    from dynast_deploy.export.float16 import to_float16
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.split import sha256
     from dynast_deploy.whole_file import WholeFile, write_failure
@@ -139,6 +146,8 @@ def export(
         )
     height, width = parse_size(size or str(config.crop_size))
     model = build_model(generator, height, width, task or config.task, sha256(checkpoint))
+    if fp16:
+        to_float16(model)
     file = WholeFile(output)
     try:
         onnx.save(model, file.partial)

@@ -70,7 +70,11 @@ def units(name: str) -> list[Unit]:
     ]
     source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
     if name == library.CPU:
-        return [*kernels, Unit("cpu/library.cpp", (source,))]
+        layers = [
+            Unit("cpu/layers.cpp", (f"-DDYNAST_VARIANT={variant}", *options))
+            for variant, options in variants().items()
+        ]
+        return [*kernels, *layers, Unit("cpu/layers_library.cpp"), Unit("cpu/library.cpp", (source,))]
     if name == library.GPU:
         return [Unit("cpu/check.cpp"), Unit("cuda/library.cpp", (source,))]
     headers = onnxruntime_headers.find_headers(library.cache_folder())

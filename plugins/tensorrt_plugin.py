@@ -14,6 +14,9 @@ from typing import Any, List, Tuple, Union  # noqa: UP035
 from dynast_deploy.plugins import gpu_kernels
 
 NAMESPACE = "dynast"
+PLUGIN_VERSION = "1"
+"""Of inputs, outputs, attributes and arithmetic; plans say which they were built with."""
+
 _NAMES = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention"}
 
 

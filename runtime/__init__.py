@@ -1,4 +1,4 @@
-"""Running engines: ONNX Runtime and PyTorch behind one interface, the video pipeline, `dynast-run`."""
+"""Running engines: TensorRT, ONNX Runtime and PyTorch behind one interface, the video pipeline, `dynast-run`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ __all__ = ["EncodedExemplar", "Engine", "EngineInfo", "load_engine"]
 
 
 def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int | None = None) -> Engine:
-    """The engine in a file: `.onnx` runs on ONNX Runtime, `.pth` and `.pt` on PyTorch.
+    """The engine in a file: `.plan` runs on TensorRT, `.onnx` on ONNX Runtime, `.pth` and `.pt` on PyTorch.
 
-    `device` is "auto", "cpu" or "cuda"; `threads` bounds the CPU threads of one operator. Raises DynastError if the
-    file is missing, damaged or of another kind, or if what it needs to run is not installed.
+    `device` is "auto", "cpu" or "cuda"; `threads` bounds the CPU threads of one operator, where it runs on CPUs. Raises
+    DynastError if the file is missing, damaged or of another kind, or if what it needs to run is not installed.
     """
     path = Path(path)
     if not path.is_file():
         raise DynastError(f"{path}: no such engine file")
+    if path.suffix == ".plan":
+        from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
+
+        return TensorRTEngine(path, device)
     if path.suffix == ".onnx":
         from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
@@ -32,7 +36,8 @@ def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int
 
         return TorchEngine(path, device, threads)
     raise DynastError(
-        f"{path}: not an engine this version runs; it takes .onnx (from export/to_onnx.py) and .pth checkpoints"
+        f"{path}: not an engine this version runs; it takes .onnx (from export/to_onnx.py), .plan (from dynast "
+        "build-engine) and .pth checkpoints"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from dynast_deploy.errors import DynastError
 class EngineInfo:
     """What an engine draws, and on what it runs.
 
-    channels: of a condition; height, width: of its pictures in pixels; backend: "onnxruntime" or "pytorch"; device:
-    "cpu" or "cuda"; attention: "native" (our operators) or "function" (standard operators).
+    channels: of a condition; height, width: of its pictures in pixels; backend: "onnxruntime", "pytorch", "tensorrt" or
+    "tensorrt-rtx"; device: "cpu" or "cuda"; attention: "native" (our operators) or "function" (standard operators).
     """
 
     source: str
@@ -46,7 +46,7 @@ class Engine(Protocol):
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
         """Encode once what stays the same for every frame.
 
-        exemplar `[E, 3, H, W]` float32 in -1..1 (RGB), exemplar_condition `[E, S, H, W]` float32 in 0..1, or uint8 in
+        exemplar `[E, 3, H, W]` float32 in -1..1 (RGB), exemplar_condition `[E, S, H, W]` float32 in 0..1; or uint8 in
         0..255. E is 1, or the number of conditions that `render` will be given. Raises DynastError for other shapes.
         """
         ...
@@ -59,18 +59,47 @@ class Engine(Protocol):
         ...
 
 
-def network_input(name: str, array: np.ndarray, channels: int, info: EngineInfo) -> np.ndarray:
-    """`array` as contiguous float32 `[N, channels, H, W]`, uint8 divided by 255; DynastError if it does not fit."""
+class Pending(Protocol):
+    """Images on their way."""
+
+    def result(self) -> np.ndarray:
+        """Waits for the images `[N, 3, H, W]`: uint8, or float32 in -1..1. Raises what went wrong with them."""
+        ...
+
+
+@runtime_checkable
+class Asynchronous(Protocol):
+    """An engine that copies the next frames in and the last ones out while it computes. It gains when a caller submits
+    the next frames before it asks for the result of the last ones."""
+
+    def submit(self, exemplar: EncodedExemplar, condition: np.ndarray) -> Pending:
+        """Start what `Engine.render` does with the same arguments; `condition` may be changed after the call."""
+        ...
+
+
+def network_input(
+    name: str, array: np.ndarray, channels: int, info: EngineInfo, dtype: str = "float32", lowest: float = 0
+) -> np.ndarray:
+    """`array` as contiguous `[N, channels, H, W]` of the type that an engine takes; DynastError if it does not fit.
+
+    `dtype` "uint8" is 0..255, any other type of float `lowest`..1; what is given in one is turned into the other.
+    """
     expected = (channels, info.height, info.width)
     if array.ndim != 4 or array.shape[1:] != expected or not array.shape[0]:
         raise DynastError(
             f"{name} has shape {list(array.shape)}; {info.source} needs [N, {', '.join(map(str, expected))}]"
         )
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise DynastError(f"{name} is {array.dtype}; it must be float32, or uint8")
+    if dtype == "uint8":
+        if array.dtype != np.uint8:
+            array = np.rint(np.clip((array - lowest) / (1 - lowest), 0, 1) * 255)
+        return np.ascontiguousarray(array, np.uint8)
     if array.dtype == np.uint8:
-        return np.divide(array, 255, dtype=np.float32)
-    if array.dtype.kind != "f":
-        raise DynastError(f"{name} is {array.dtype}; it must be float32, or uint8 for a condition")
-    return np.ascontiguousarray(array, np.float32)
+        array = np.divide(array, 255, dtype=np.float32)
+        if lowest:
+            array = array * np.float32(1 - lowest) + np.float32(lowest)
+    return np.ascontiguousarray(array, dtype)
 
 
 def check_exemplar(engine: Engine, exemplar: EncodedExemplar, conditions: int) -> None:

@@ -19,6 +19,7 @@ from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu
+from dynast_deploy.runtime.driver import driver_answers
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnx_file import read_graph
@@ -186,7 +187,7 @@ def choose_device(onnxruntime: Any, device: str) -> str:
     """ "cpu" or "cuda"; "auto" takes CUDA where the installed ONNX Runtime has it and a driver answers."""
     has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "auto":
-        return "cuda" if has_cuda and _driver_answers() else "cpu"
+        return "cuda" if has_cuda and driver_answers() else "cpu"
     if device == "cuda" and not has_cuda:
         raise DynastError(
             "--device cuda: the installed ONNX Runtime has no CUDA; pip uninstall -y onnxruntime and "
@@ -195,16 +196,6 @@ def choose_device(onnxruntime: Any, device: str) -> str:
     if device not in ("cpu", "cuda"):
         raise DynastError(f"device {device!r} is none of auto, cpu and cuda")
     return device
-
-
-def _driver_answers() -> bool:
-    """Whether an NVIDIA driver is loaded, asked through its own library so that nothing else is needed."""
-    import ctypes
-
-    try:
-        return ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1").cuInit(0) == 0
-    except OSError:
-        return False
 
 
 def _is_installed(package: str) -> bool:

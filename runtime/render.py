@@ -16,6 +16,7 @@ from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, check_frame_count
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
+from dynast_deploy.runtime.in_flight import rendered
 from dynast_deploy.runtime.painter import Painter
 from dynast_deploy.runtime.pictures import read_picture, write_picture
 from dynast_deploy.runtime.progress import Progress
@@ -69,9 +70,10 @@ class Composer:
         return beside + width, height
 
     def compose(self, image: np.ndarray, picture: np.ndarray) -> np.ndarray:
-        """image float32 `[3, H, W]` in -1..1, driving picture uint8 `[h, w, 3]` -> uint8 `[., ., 3]`."""
+        """image `[3, H, W]`, float32 in -1..1 or uint8, driving picture uint8 `[h, w, 3]` -> uint8 `[., ., 3]`."""
         canvas = self.painter.canvas((picture.shape[1], picture.shape[0]))
-        result = canvas.cut_out(tensor_picture(image))
+        made = image.transpose(1, 2, 0) if image.dtype == np.uint8 else tensor_picture(image)
+        result = canvas.cut_out(made)
         if self.exemplar is None:
             return result
         height = result.shape[0]
@@ -113,8 +115,8 @@ def render_video(
 
         try:
             with ReadAhead(works(), READ_AHEAD) as ahead, WriteBehind(write, READ_AHEAD) as behind:
-                for group in _batches(ahead, batch):
-                    images = engine.render(exemplar, np.stack([work.condition for work in group]))
+                groups = ((group, [work.condition for work in group]) for group in _batches(ahead, batch))
+                for group, images in rendered(engine, exemplar, groups):
                     for work, image in zip(group, images, strict=True):
                         behind.put((work, image))
                         if work.keypoints is not None:
@@ -163,8 +165,8 @@ def render_pictures(
     with Progress("pictures", len(pictures)) as progress:
         try:
             with ReadAhead(works(), READ_AHEAD) as ahead, WriteBehind(write, READ_AHEAD) as behind:
-                for group in _batches(ahead, batch):
-                    images = engine.render(exemplar, np.stack([work.condition for work, _ in group]))
+                groups = ((group, [work.condition for work, _ in group]) for group in _batches(ahead, batch))
+                for group, images in rendered(engine, exemplar, groups):
                     for (work, composer), image in zip(group, images, strict=True):
                         assert work.path is not None
                         behind.put((pictures[work.path], composer.compose(image, work.picture)))

@@ -21,6 +21,7 @@ from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.show import plain_lines, show
 from dynast_deploy.commands.train import train
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.build_engine import build_engine
 from dynast_deploy.export.to_onnx import export
 from dynast_deploy.runtime.run import dynast_run
 from dynast_deploy.training import trainer
@@ -52,14 +53,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-@pytest.mark.parametrize("command", [(), ("inspect",), ("condition",), ("doctor",), ("train",), ("bench",)])
+@pytest.mark.parametrize(
+    "command",
+    [(), ("inspect",), ("condition",), ("data",), ("doctor",), ("train",), ("bench",), ("build-engine",)],
+)
 def test_every_command_has_help(command: tuple[str, ...]) -> None:
     result = dynast(*command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.output
 
 
-@pytest.mark.parametrize("function", [inspect, condition, doctor, train, dynast_run, export])
+@pytest.mark.parametrize("function", [inspect, condition, doctor, train, dynast_run, export, build_engine])
 def test_no_help_has_square_brackets_which_would_be_taken_for_markup(function: Callable[..., None]) -> None:
     shown = [
         option

@@ -9,17 +9,18 @@ their modulation.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynast_deploy.attention import Attention, dense_attention
+from dynast_deploy.attention import Attention
 from dynast_deploy.bench import gathered
 from dynast_deploy.checkpoint import generator_state, load_state, read_checkpoint
 from dynast_deploy.config import SCALES, GeneratorConfig
-from dynast_deploy.generator import AttentionBlock, Generator, to_map
-from dynast_deploy.layers import SPADE
+from dynast_deploy.generator import AttentionBlock, BlockExemplar, Generator, to_map, to_tokens, with_position
+from dynast_deploy.layers import SPADE, SPADEResnetBlock
 
 
 def load_published(
@@ -46,7 +47,22 @@ class PublishedSPADE(SPADE):
         return (1 + self.mlp_gamma(hidden)) * positional_norm(x) + self.mlp_beta(hidden)
 
 
+class PublishedResnetBlock(SPADEResnetBlock):
+    def forward(self, x: Tensor, signal: Tensor) -> Tensor:
+        d = self.conv_0(self.relu(self.norm_0(x, signal)))
+        d = self.conv_1(self.relu(self.norm_1(d, signal)))
+        return self.relu(x + d)
+
+
 class PublishedBlock(AttentionBlock):
+    def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
+        key = with_position(kv, pos)
+        return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
+
+    def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
+        query = with_position(x, pos)
+        return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
+
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
         size = x.shape[-2:]
         doubt = 1 - to_map(attended.confidence, *size)
@@ -59,16 +75,31 @@ class PublishedGenerator(Generator):
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__(config)
-        published = {SPADE: PublishedSPADE, AttentionBlock: PublishedBlock}
+        published = {
+            SPADE: PublishedSPADE,
+            SPADEResnetBlock: PublishedResnetBlock,
+            AttentionBlock: PublishedBlock,
+        }
         for module in self.modules():
             module.__class__ = published.get(type(module), type(module))
 
     def forward(self, condition: Tensor, exemplar: Tensor, exemplar_condition: Tensor) -> Tensor:
+        return self.forward_with_attention(condition, exemplar, exemplar_condition)[0]
+
+    def forward_with_attention(
+        self,
+        condition: Tensor,
+        exemplar: Tensor,
+        exemplar_condition: Tensor,
+        warp_picture: Tensor | None = None,
+        warp_mask: str = "kept",
+    ) -> tuple[Tensor, list[Attention]]:
+        """The image, and every block's attention, coarsest first; see `Generator.render_with_attention`."""
         signal = torch.cat([exemplar, exemplar_condition], 1)
         levels, exemplar_levels = self.encoder_q(condition), self.encoder_kv(signal)
         positions = self.position_codes(*condition.shape[-2:])
         q, kv = levels[4], exemplar_levels[4]
-        matches: Tensor | None = None
+        attentions: list[Attention] = []
         fused: Tensor | None = None
         for scale in SCALES:
             if scale < 4:
@@ -76,28 +107,39 @@ class PublishedGenerator(Generator):
                 kv = self._step("decoder_kv", scale)(kv) + exemplar_levels[scale]
             q = x = self.get_submodule(f"embed_q{scale}")(q, condition)
             kv = self.get_submodule(f"embed_kv{scale}")(kv, signal)
+            source = None
+            if warp_picture is not None:
+                source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
             for layer, block in enumerate(self.blocks(scale)):
-                found = self._attended(scale, layer, block, x, kv, positions[scale], matches)
-                x, matches = block.fuse(x, found, condition), found.matches
+                matches = attentions[-1].matches if attentions else None
+                inputs = (*block.queries(x, positions[scale]), *block.encode(kv, positions[scale]))
+                attentions.append(
+                    self._attended(scale, layer, inputs, matches, source, warp_mask, x.shape[-1])
+                )
+                x = block.fuse(x, attentions[-1], condition)
             if fused is not None:
                 x = self.get_submodule("embed_q1" if scale == 1 else f"embed_{scale}")(fused + x, condition)
             if scale > 1:
                 fused = self._step("decoder_", scale - 1)(x)
-        return self.decoder_10(x)
+        return self.decoder_10(x), attentions
 
     def _attended(
         self,
         scale: int,
         layer: int,
-        block: AttentionBlock,
-        x: Tensor,
-        kv: Tensor,
-        pos: Tensor,
+        inputs: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
         matches: Tensor | None,
+        warp_source: Tensor | None,
+        warp_mask: str,
+        width: int,
     ) -> Attention:
-        inputs, top_k = (*block.queries(x, pos), *block.encode(kv, pos)), self.config.top_k
+        options: dict[str, Any] = {
+            "top_k": self.config.top_k,
+            "warp_source": warp_source,
+            "warp_mask": warp_mask,
+        }
         if scale == 4:
-            return dense_attention(*inputs, top_k=top_k, temperature=inputs[0].shape[-1] ** 0.5)
+            return gathered.dense_attention(*inputs, temperature=inputs[0].shape[-1] ** 0.5, **options)
         assert matches is not None
         attend = gathered.inner_scale_attention if layer else gathered.inter_scale_attention
-        return attend(*inputs, matches, width=x.shape[-1], top_k=top_k, temperature=self.config.smooth)
+        return attend(*inputs, matches, width=width, temperature=self.config.smooth, **options)

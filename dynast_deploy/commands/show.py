@@ -30,7 +30,8 @@ def plain_lines(document: Document, indent: str = "") -> list[str]:
         if isinstance(value, Mapping):
             lines += [f"{indent}{name}:", *plain_lines(value, indent + "  ")]
         elif _is_table(value):
-            rows = [[text(column, cell) for column, cell in row.items()] for row in value]
+            rows = [[label(column) for column in value[0]]]
+            rows += [[text(column, cell) for column, cell in row.items()] for row in value]
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
             lines.append(f"{indent}{name}:")
             for row in rows:

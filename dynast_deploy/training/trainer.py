@@ -18,6 +18,7 @@ from dynast_deploy.checkpoint import generator_state, load_state, read_checkpoin
 from dynast_deploy.config import GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
+from dynast_deploy.layers import use_native
 from dynast_deploy.training.losses import reconstruction_loss, warp_loss
 from dynast_deploy.training.pairs import MarionettePairs, Pair
 
@@ -188,8 +189,9 @@ def update_average(average: Generator, generator: Generator, decay: float) -> No
 
 
 def use_fast_attention(generator: Generator) -> None:
-    """Native attention where its library is there; the reference else."""
+    """Native attention and layers where their library is there; the reference else."""
     from dynast_deploy.plugins import torch_ops
 
     if torch_ops.available():
         generator.sparse_attention = torch_ops  # type: ignore[assignment]
+        use_native(generator)

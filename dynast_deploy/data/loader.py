@@ -1,0 +1,40 @@
+"""Batches of a stream, from any step on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+from torch.utils.data import DataLoader, Sampler
+
+from dynast_deploy.data.sample import Sample, SampleStream
+
+
+class _Steps(Sampler[list[int]]):
+    """Sample numbers of one process's batches: step by step, each step's batch split among the processes."""
+
+    def __init__(self, batch: int, first: int, rank: int, world: int) -> None:
+        self.batch, self.first, self.rank, self.world = batch, first, rank, world
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in count(self.first):
+            start = (step * self.world + self.rank) * self.batch
+            yield list(range(start, start + self.batch))
+
+
+def stream_batches(
+    stream: SampleStream, batch: int, workers: int = 0, first: int = 0, rank: int = 0, world: int = 1
+) -> DataLoader[Sample]:
+    """Endless batches of `batch` samples, those of steps `first`, `first + 1`, ... (from 0).
+
+    Of `world` processes, process `rank` gets its share: step t takes the samples from t * world * batch on, so all
+    processes together see what one process with `world * batch` samples in a step sees. Batches depend on nothing else,
+    not on `workers` (processes that prepare samples; 0 prepares them in this one).
+    """
+    return DataLoader(
+        stream,
+        batch_sampler=_Steps(batch, first, rank, world),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        persistent_workers=workers > 0,
+    )

@@ -1,0 +1,78 @@
+"""Sources of training data by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dynast_deploy.config import Task
+from dynast_deploy.data.augment import PUBLISHED, Augmentation
+from dynast_deploy.data.damage import DataError
+from dynast_deploy.data.sample import SampleStream
+
+SHIPPED = {Task.POSE: "marionette", Task.FACE: "drawn-faces", Task.STYLE: "procedural-style"}
+"""The source that comes with the package, drawn on the fly, for each task."""
+
+
+def training_data(
+    task: Task,
+    source: str | Path | None,
+    size: int,
+    seed: int,
+    held_out: bool = False,
+    augmentation: Augmentation | None = None,
+) -> SampleStream:
+    """The samples of a task.
+
+    Args:
+        source: The name of a shipped source (see `SHIPPED`), a folder with a data set (see docs/data.md), or None for
+            the shipped one.
+        size: Side of the square pictures in pixels.
+        seed: Of everything random: order, pairs, augmentation, identities.
+        held_out: The samples that are kept from training instead: other identities and patterns, or the validation
+            list of a data set. These are not augmented.
+        augmentation: Of pictures from a folder; None for what the published training does.
+
+    Raises DataError, a DynastError, where the source is neither, or a folder does not hold what its layout promises.
+    """
+    if source is None or str(source) == SHIPPED[task]:
+        return _shipped(task, size, seed, held_out)
+    if str(source) in SHIPPED.values():
+        raise DataError(
+            f"--data {source} shows no conditions of {task}; the {task} data that ships is {SHIPPED[task]}"
+        )
+    folder = Path(source)
+    if not folder.is_dir():
+        raise DataError(
+            f"--data {source}: no such folder; give one, or {SHIPPED[task]}, which is drawn on the fly"
+        )
+    return _folder(task, folder, size, seed, held_out, augmentation or PUBLISHED[task])
+
+
+def _shipped(task: Task, size: int, seed: int, held_out: bool) -> SampleStream:
+    if task is Task.POSE:
+        from dynast_deploy.data.marionette_poses import MarionettePoses
+
+        return MarionettePoses(size, seed, held_out)
+    if task is Task.FACE:
+        from dynast_deploy.data.drawn_faces import DrawnFaces
+
+        return DrawnFaces(size, seed, held_out)
+    from dynast_deploy.data.style_pictures import ProceduralStyle
+
+    return ProceduralStyle(size, seed, held_out)
+
+
+def _folder(
+    task: Task, folder: Path, size: int, seed: int, held_out: bool, augmentation: Augmentation
+) -> SampleStream:
+    if task is Task.POSE:
+        from dynast_deploy.data.deepfashion import DeepFashion
+
+        return DeepFashion(folder, size, seed, held_out, augmentation)
+    if task is Task.FACE:
+        from dynast_deploy.data.celebamask import CelebAMask
+
+        return CelebAMask(folder, size, seed, held_out, augmentation)
+    from dynast_deploy.data.style_pictures import StyleFolders
+
+    return StyleFolders(folder, size, seed, held_out, augmentation)

@@ -1,0 +1,195 @@
+"""Evaluate a checkpoint or an engine on held-out data: scores, matches, folders for FID, a page of pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dynast_deploy.conditions import draw_condition, tensor_picture
+from dynast_deploy.config import Task
+from dynast_deploy.errors import DynastError
+from dynast_deploy.evaluation.baselines import part_colours, parts_of
+from dynast_deploy.evaluation.matching import MatchingErrors, fetched, match_map, place_colours
+from dynast_deploy.evaluation.models import Model, Painting, load_model
+from dynast_deploy.evaluation.page import write_page
+from dynast_deploy.evaluation.scores import Scores
+from dynast_deploy.runtime.pictures import write_picture
+from dynast_deploy.whole_file import WholeFile, write_failure
+
+if TYPE_CHECKING:
+    from dynast_deploy.data import Sample, SampleStream
+
+PAGE_ROWS = 8
+
+OVER = {
+    "over_baselines": ("exemplar", "part_colours"),
+    "over_coarse_matches": ("coarse_matches",),
+    "over_no_fine_attention": ("no_fine_attention",),
+}
+"""What the model's PSNR is set against: the best of each group."""
+
+APART = 12
+"""Drawn identities give this many pairs in a row: every 12th sample most often shows another one."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate on what. task: None for the model's; data: a source's name or folder, None for what ships."""
+
+    model: Path
+    task: Task | None
+    data: str | None
+    out: Path
+    samples: int
+    seed: int = 0
+    device: str = "auto"
+    ablate: bool = True
+
+
+def evaluate(request: Request) -> dict[str, Any]:
+    """Write `out/evaluation.json`, `out/page.png`, `out/real/` and `out/fake/`; returns what the JSON holds.
+
+    Raises DynastError for a model or data that cannot be used, and for a folder that cannot be written to.
+    """
+    from dynast_deploy.data import training_data
+
+    if request.samples < 1:
+        raise DynastError(f"--samples {request.samples}: evaluate at least one")
+    model = load_model(request.model, request.task, request.device, request.ablate)
+    stream = training_data(model.task, request.data, model.size, request.seed, held_out=True)
+    for folder in (request.out / "real", request.out / "fake"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DynastError(f"{folder}: the folder cannot be made ({error.strerror})") from None
+        if any(folder.iterdir()):
+            raise DynastError(f"{folder} holds pictures already; name another --out, or remove it")
+    return _Evaluation(request, model, stream).run()
+
+
+class _Evaluation:
+    """One run over the samples."""
+
+    def __init__(self, request: Request, model: Model, stream: SampleStream) -> None:
+        self.request, self.model, self.stream = request, model, stream
+        self.scores, self.restyled, self.errors = Scores(), Scores(), MatchingErrors()
+        self.rows: list[dict[str, np.ndarray]] = []
+
+    def run(self) -> dict[str, Any]:
+        from dynast_deploy.runtime.progress import Progress
+
+        count = self.request.samples
+        step = APART if self.stream.entries is None else 1
+        supervised = 0
+        with Progress("evaluate", count) as progress:
+            for number in range(count):
+                sample = self.stream[number * step]
+                self._one(number, sample)
+                supervised += bool(sample["same_identity"])
+                progress.advance(1)
+        write_page(self.request.out / "page.png", self.rows)
+        report = self._report(supervised)
+        _write_json(self.request.out / "evaluation.json", report)
+        return report
+
+    def _one(self, number: int, sample: Sample) -> None:
+        painting = self.model.paint(sample)
+        pictures = {"model": tensor_picture(painting.image)} | {
+            name: tensor_picture(image) for name, image in painting.ablations.items()
+        }
+        truth, exemplar = (tensor_picture(sample[name].numpy()) for name in ("target", "exemplar"))
+        pictures["exemplar"] = exemplar
+        figure = None
+        if "target_surface" in sample:
+            wanted, shown = (
+                parts_of(sample[name].numpy()) for name in ("target_surface", "exemplar_surface")
+            )
+            figure = wanted > 0
+            pictures["part_colours"] = part_colours(exemplar, shown, wanted)
+        if bool(sample["same_identity"]):
+            for way, picture in pictures.items():
+                self.scores.compare(way, picture, truth, figure)
+        else:
+            self._restyled(sample, painting)
+        correspondence = sample["correspondence"].numpy()
+        if painting.matches is not None and correspondence[2].any():
+            if figure is not None:
+                correspondence = correspondence * figure
+            self.errors.add(painting.matches, correspondence)
+        for folder, picture in (("real", truth), ("fake", pictures["model"])):
+            write_picture(self.request.out / folder / f"{number:06}.png", picture)
+        if number < PAGE_ROWS:
+            self.rows.append(_row(sample, pictures, truth, painting))
+
+    def _restyled(self, sample: Sample, painting: Painting) -> None:
+        """Without a truth: how far the palette is from the exemplar's, and the structure from the content's."""
+        import torch
+
+        from dynast_deploy.objective.pictures import palette, structure
+
+        exemplar, content = sample["exemplar"][None], sample["target"][None]
+        ways = {"model": painting.image, **painting.ablations}
+        candidates = {name: torch.from_numpy(image)[None] for name, image in ways.items()}
+        for way, picture in {**candidates, "exemplar": exemplar, "content": content}.items():
+            self.restyled.add(way, "palette_to_exemplar", float(palette(picture, exemplar)))
+            self.restyled.add(way, "structure_to_content", float(structure(picture, content)))
+
+    def _report(self, supervised: int) -> dict[str, Any]:
+        request, model = self.request, self.model
+        report: dict[str, Any] = {
+            "model": str(request.model),
+            "task": model.task.value,
+            "data": request.data or "shipped",
+            "seed": request.seed,
+            "size": model.size,
+            "samples": request.samples,
+            "of_one_identity": supervised,
+        }
+        if model.note:
+            report["not_measured"] = model.note
+        tables = {
+            "pictures": self.scores.table(),
+            "without_truth": self.restyled.table(),
+            "matching": self.errors.table(),
+        }
+        report |= {name: table for name, table in tables.items() if table}
+        if supervised:
+            report["psnr_gain_db"] = self.scores.gains("model", "psnr_db", OVER)
+        return report
+
+
+def _row(
+    sample: Sample, pictures: dict[str, np.ndarray], truth: np.ndarray, painting: Painting
+) -> dict[str, np.ndarray]:
+    condition = np.rint(sample["condition"].numpy() * 255).astype(np.uint8)
+    exemplar = pictures["exemplar"]
+    row = {"exemplar": exemplar, "condition": draw_condition(condition), "result": pictures["model"]}
+    row["truth" if bool(sample["same_identity"]) else "content"] = truth
+    if "coarse_matches" in pictures:
+        row["coarse matches only"] = pictures["coarse_matches"]
+    if painting.matches is not None:
+        finest = painting.matches[-1]
+        row["fetched by matches"] = fetched(exemplar, finest)
+        row["match map"] = match_map(finest, len(truth))
+        correspondence = sample["correspondence"].numpy()
+        if correspondence[2].any():
+            row["true map"] = (
+                place_colours(correspondence[0], correspondence[1])
+                * (correspondence[2] > 0.5).astype(np.uint8)[..., None]
+            )
+    return row
+
+
+def _write_json(path: Path, report: dict[str, Any]) -> None:
+    file = WholeFile(path)
+    try:
+        file.partial.write_text(json.dumps(report, indent=2) + "\n")
+        file.keep()
+    except OSError as error:
+        raise write_failure(path, error) from error
+    finally:
+        file.discard()

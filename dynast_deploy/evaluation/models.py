@@ -1,0 +1,153 @@
+"""What can be evaluated: checkpoints, with their matches and ablations, and engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from dynast_deploy.config import SCALES, Task
+from dynast_deploy.errors import DynastError
+from dynast_deploy.evaluation.matching import BlockMatches
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dynast_deploy.attention import Attention
+    from dynast_deploy.data import Sample
+
+CHECKPOINTS = (".pth", ".pt")
+
+
+@dataclass(frozen=True)
+class Painting:
+    """image: float32 `[3, H, W]` in -1..1. matches: of every block, coarsest first; None where they cannot be seen.
+
+    ablations: images of the same weights, by the ablation's name.
+    """
+
+    image: np.ndarray
+    matches: list[BlockMatches] | None = None
+    ablations: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """Paints one sample at a time. size: side of its pictures in pixels. note: what cannot be measured of it."""
+
+    task: Task
+    size: int
+    note: str
+
+    def paint(self, sample: Sample) -> Painting: ...
+
+
+def load_model(path: Path, task: Task | None, device: str, ablate: bool) -> Model:
+    """The checkpoint or engine in a file, by suffix.
+
+    Raises DynastError if it is missing or damaged, if its conditions are not those of `task`, and if its pictures are
+    not square: evaluation data are.
+    """
+    if not path.is_file():
+        raise DynastError(f"{path}: no such checkpoint or engine")
+    is_checkpoint = path.suffix in CHECKPOINTS
+    model: Model = CheckpointModel(path, device, ablate) if is_checkpoint else EngineModel(path, device)
+    if task not in (None, model.task):
+        raise DynastError(f"{path}: its conditions show {model.task}, not {task}; leave --task out")
+    return model
+
+
+class CheckpointModel:
+    """A checkpoint on PyTorch, with native attention where it is built."""
+
+    note = ""
+
+    def __init__(self, path: Path, device: str, ablate: bool) -> None:
+        import torch
+
+        from dynast_deploy.checkpoint import load_generator
+        from dynast_deploy.plugins import torch_ops
+
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._generator = load_generator(path).to(device)
+        self._device, self._ablate = device, ablate
+        if torch_ops.available(device):
+            self._generator.sparse_attention = torch_ops  # type: ignore[assignment]
+        config = self._generator.config
+        self.task, self.size = _task_of(config.task, config.semantic_nc, path), config.crop_size
+
+    def paint(self, sample: Sample) -> Painting:
+        import torch
+
+        from dynast_deploy.evaluation.ablations import ABLATIONS
+
+        generator = self._generator
+        condition, picture, picture_condition = (
+            sample[name][None].to(self._device) for name in ("condition", "exemplar", "exemplar_condition")
+        )
+        ablations = {}
+        with torch.inference_mode():
+            exemplar = generator.encode_exemplar(picture, picture_condition)
+            image, attentions = generator.render_with_attention(exemplar, condition)
+            search = generator.sparse_attention
+            try:
+                for name, ablation in ABLATIONS.items() if self._ablate else ():
+                    generator.sparse_attention = ablation()
+                    ablations[name] = _array(generator.render(exemplar, condition))
+            finally:
+                generator.sparse_attention = search
+        return Painting(_array(image), self._best(attentions), ablations)
+
+    def _best(self, attentions: list[Attention]) -> list[BlockMatches]:
+        layers, found = self._generator.config.n_layers, []
+        for number, attention in enumerate(attentions):
+            scale = SCALES[number // layers]
+            side = self.size // 2 ** (scale - 1)
+            best = attention.matches[0, :, 0].reshape(side, side).cpu().numpy()
+            found.append(BlockMatches(scale, number % layers, best))
+        return found
+
+
+class EngineModel:
+    """Any file that `dynast-run` takes; of an ONNX file on the CPU the matches can be seen too."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        from dynast_deploy.evaluation.onnx_matches import OnnxMatches
+        from dynast_deploy.runtime import load_engine
+
+        self._engine = load_engine(path, device)
+        info = self._engine.info
+        if info.height != info.width:
+            raise DynastError(
+                f"{path}: its pictures are {info.height}x{info.width}, and evaluation data are square; export the "
+                "checkpoint at a square --size, or evaluate the checkpoint itself"
+            )
+        self.task, self.size = _task_of(info.task, info.channels, path), info.width
+        self._matches = OnnxMatches(path) if path.suffix == ".onnx" else None
+        self.note = "ablations need the checkpoint"
+        if self._matches is None:
+            self.note = f"matches and {self.note}"
+
+    def paint(self, sample: Sample) -> Painting:
+        condition, picture, picture_condition = (
+            sample[name][None].numpy() for name in ("condition", "exemplar", "exemplar_condition")
+        )
+        encoded = self._engine.encode_exemplar(picture, picture_condition)
+        image = self._engine.render(encoded, condition)[0]
+        if self._matches is None:
+            return Painting(image)
+        return Painting(image, self._matches.best(condition, picture, picture_condition))
+
+
+def _task_of(task: Task | None, channels: int, path: Path) -> Task:
+    if task is None:
+        raise DynastError(
+            f"{path}: conditions of {channels} channels belong to no task, so there is no data for them"
+        )
+    return task
+
+
+def _array(image: Tensor) -> np.ndarray:
+    return image[0].float().cpu().numpy()

@@ -1,0 +1,113 @@
+"""Weights of the objective's terms. Needs no PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from dynast_deploy.config import Task
+from dynast_deploy.errors import DynastError
+
+
+class WarpMask(StrEnum):
+    """Over which candidates the warp loss renormalises: those that the mask keeps, or, as published, the others."""
+
+    KEPT = "kept"
+    PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """A weight for every term (0 switches it off), and the settings that terms share.
+
+    The terms are described in `docs/training.md`. Weights default to 0; `ObjectiveConfig.preset` has those of a task.
+    Raises DynastError for a weight that is negative or no number, and for settings that are not positive.
+    """
+
+    reconstruction: float = 0.0
+    warp: float = 0.0
+    surface: float = 0.0
+    matching: float = 0.0
+    prune: float = 0.0
+    vgg: float = 0.0
+    perceptual: float = 0.0
+    adversarial: float = 0.0
+    feature_matching: float = 0.0
+    contextual: float = 0.0
+    style: float = 0.0
+    palette: float = 0.0
+    structure: float = 0.0
+    identity: float = 0.0
+    identity_warp: float = 0.0
+    identity_features: float = 0.0
+    warp_mask: WarpMask = WarpMask.KEPT
+    discriminator_channels: int = 64
+    discriminator_layers: int = 4
+    discriminator_scales: int = 2
+
+    def __post_init__(self) -> None:
+        for name, weight in self.weights().items():
+            if not 0 <= weight < float("inf"):
+                raise DynastError(f"objective: the weight {name} is {weight}; it must be 0 or positive")
+        for name in ("discriminator_channels", "discriminator_layers", "discriminator_scales"):
+            if getattr(self, name) < 1:
+                raise DynastError(f"objective: {name} is {getattr(self, name)}; it must be positive")
+        if self.warp_mask not in tuple(WarpMask):
+            raise DynastError(
+                f"objective: warp_mask is {self.warp_mask!r}; it must be one of {', '.join(WarpMask)}"
+            )
+
+    def weights(self) -> dict[str, float]:
+        """Every term's weight by the term's name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.type == "float"}
+
+    @property
+    def wants_discriminator(self) -> bool:
+        return self.adversarial > 0 or self.feature_matching > 0
+
+    @classmethod
+    def preset(cls, task: Task, **changes: Any) -> ObjectiveConfig:
+        """The weights of a task, with `changes` to them."""
+        return cls.from_dict({**PRESETS[task], **changes})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "objective") -> ObjectiveConfig:
+        """Raises DynastError that names `source` and every key that is unknown."""
+        if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
+            raise DynastError(f"{source}: unknown terms or settings {', '.join(unknown)}")
+        return cls(**values)
+
+
+# Warp, adversarial, feature matching, VGG and perceptual weights stand to each other as in the published options (1000,
+# 10, 10, 10, 0.001 of DeepFashion), all divided by 1000; published and own warp weights agree at as many blocks as
+# pairs in a batch, since the published code sums over blocks and divides by the batch once more.
+_SUPERVISED = {
+    "reconstruction": 1.0,
+    "warp": 1.0,
+    "matching": 1.0,
+    "prune": 0.2,
+    "vgg": 0.01,
+    "perceptual": 1e-6,
+    "adversarial": 0.01,
+    "feature_matching": 0.01,
+}
+
+PRESETS: dict[Task, dict[str, float]] = {
+    Task.POSE: {**_SUPERVISED, "contextual": 0.01, "style": 0.01, "palette": 1.0},
+    Task.FACE: {**_SUPERVISED, "contextual": 0.01, "style": 0.01, "palette": 1.0},
+    Task.STYLE: {
+        "reconstruction": 1.0,
+        "warp": 1.0,
+        "vgg": 0.01,
+        "perceptual": 1e-6,
+        "contextual": 0.01,
+        "style": 0.01,
+        "palette": 1.0,
+        "structure": 1.0,
+        "identity": 1.0,
+        "identity_warp": 1.0,
+        "identity_features": 0.01,
+    },
+}

@@ -1,0 +1,94 @@
+"""The graphs that an engine is built from: `model.onnx` in the wanted precision, cut in two, with bytes outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import helper
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.export.float16 import to_float16
+from dynast_deploy.export.options import Precision
+from dynast_deploy.export.split import ModelInfo, halves, load_model, sha256
+from dynast_deploy.export.uint8_io import with_uint8_io
+from dynast_deploy.runtime.plan_file import BatchSizes, TensorSpec
+
+FRAMES, EXEMPLARS = "N", "E"
+
+
+@dataclass(frozen=True)
+class EngineGraphs:
+    """Exemplar encoder and frame renderer; what the file they come from says of itself, and its SHA-256."""
+
+    encoder: onnx.ModelProto
+    renderer: onnx.ModelProto
+    info: ModelInfo
+    source_sha256: str
+
+
+def read_engine_graphs(
+    path: Path, precision: Precision, batch: BatchSizes, calibration: Path | None = None
+) -> EngineGraphs:
+    """The halves of the model at `path`, uint8 outside (see `uint8_io`), for one exemplar, frames as `batch` says.
+
+    `calibration` is what `dynast calibrate` wrote, and makes a float32 file one of eight bits. Raises DynastError for a
+    file that is missing, damaged, of somebody else, or of another precision than the wanted one.
+    """
+    model = load_model(path)
+    info = ModelInfo.read(model, str(path))
+    model = in_precision(model, info, path, precision, calibration)
+    encoder, renderer = (with_uint8_io(half) for half in halves(model, info))
+    for half in (encoder, renderer):
+        set_batch(half, EXEMPLARS, 1)
+        if batch.min == batch.max:
+            set_batch(half, FRAMES, batch.opt)
+    return EngineGraphs(encoder, renderer, info, sha256(path))
+
+
+def in_precision(
+    model: onnx.ModelProto, info: ModelInfo, path: Path, precision: Precision, calibration: Path | None
+) -> onnx.ModelProto:
+    """The model as the wanted precision has it; DynastError where it cannot be had from this file."""
+    if calibration is not None:
+        if not precision.is_eight_bits:
+            raise DynastError(
+                f"--calibration {calibration} goes with --int8 or --fp8, not with --{precision}"
+            )
+        raise DynastError(f"--calibration {calibration}: calibration is not part of this version")
+    elif info.precision != Precision.FP32 and info.precision != precision:
+        raise DynastError(
+            f"{path} is an {info.precision} file; build it with --{info.precision}, or take the float32 file it came "
+            "from"
+        )
+    elif precision.is_eight_bits and info.precision != precision:
+        raise DynastError(
+            f"--{precision} needs ranges of the values in {path}; measure them with: dynast calibrate {path} --data "
+            "..., and pass the file that it writes by --calibration"
+        )
+    is_converted = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
+    return model if precision is Precision.FP32 or is_converted else to_float16(model)
+
+
+def set_batch(model: onnx.ModelProto, symbol: str, count: int) -> None:
+    """Fix a batch dimension wherever the graph states it; changed in place."""
+    graph = model.graph
+    for value in [*graph.input, *graph.output, *graph.value_info]:
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param == symbol:
+                dim.dim_value = count
+
+
+def tensor_specs(values: list[onnx.ValueInfoProto]) -> tuple[TensorSpec, ...]:
+    """Inputs or outputs of a graph as manifests describe them."""
+    return tuple(
+        TensorSpec(
+            value.name,
+            str(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
+            tuple(
+                dim.dim_value if dim.HasField("dim_value") else -1 for dim in value.type.tensor_type.shape.dim
+            ),
+        )
+        for value in values
+    )

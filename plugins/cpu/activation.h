@@ -1,0 +1,62 @@
+// PReLU with one slope, of a sum.
+#pragma once
+
+#include "cpu/layer_calls.h"
+#include "cpu/lanes.h"
+
+DYNAST_BEGIN
+
+constexpr int kShares = 64;  // of the numbers; each has a part of the slope's gradient, whatever the threads
+
+// `whole(at)` for each whole vector and `rest(at, count)` for what is left, of the `part`-th share of `count` numbers.
+template <class Vector, class Rest>
+inline void each_vector(int64_t count, int64_t part, Vector whole, Rest rest) {
+  int64_t at = count * part / kShares;
+  const int64_t end = count * (part + 1) / kShares;
+  for (; at + kLanes <= end; at += kLanes) whole(at);
+  if (at < end) rest(at, static_cast<int>(end - at));
+}
+
+inline Lanes rectified(Lanes x, float slope) { return x > 0.0f ? x : slope * x; }
+
+inline void activate(const DynastActivation& call, const Parallel& parallel) {
+  const float slope = *call.slope;
+  const float *a = call.a, *b = call.b;
+  parallel(kShares, [&](int64_t part) {
+    each_vector(
+        call.count, part,
+        [&](int64_t at) { store(call.output + at, rectified(b ? load(a + at) + load(b + at) : load(a + at), slope)); },
+        [&](int64_t at, int n) {
+          const Lanes x = b ? load_part(a + at, n) + load_part(b + at, n) : load_part(a + at, n);
+          store_part(call.output + at, rectified(x, slope), n);
+        });
+  });
+}
+
+inline void activate_back(const DynastActivation& call, const Parallel& parallel) {
+  const float slope = *call.slope;
+  const float *a = call.a, *b = call.b;
+  float of_slope[kShares] = {};
+  parallel(kShares, [&](int64_t part) {
+    Lanes slopes = {};
+    const auto gradient = [&](Lanes x, Lanes g) {
+      slopes += x > 0.0f ? fill(0.0f) : g * x;
+      return x > 0.0f ? g : slope * g;
+    };
+    each_vector(
+        call.count, part,
+        [&](int64_t at) {
+          const Lanes x = b ? load(a + at) + load(b + at) : load(a + at);
+          store(call.grad_sum + at, gradient(x, load(call.grad_output + at)));
+        },
+        [&](int64_t at, int n) {
+          const Lanes x = b ? load_part(a + at, n) + load_part(b + at, n) : load_part(a + at, n);
+          store_part(call.grad_sum + at, gradient(x, load_part(call.grad_output + at, n)), n);
+        });
+    of_slope[part] = sum(slopes);
+  });
+  *call.grad_slope = 0.0f;
+  for (const float part : of_slope) *call.grad_slope += part;
+}
+
+DYNAST_END

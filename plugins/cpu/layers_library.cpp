@@ -1,0 +1,98 @@
+// The plain C interface of the training layers, as in library.cpp.
+#include <cstdio>
+#include <cstring>
+
+#include "cpu/layer_calls.h"
+#include "cpu/select.h"
+#include "cpu/threads.h"
+
+#define DYNAST_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace dynast {
+
+extern const LayerKernels layers_plain;
+#ifdef DYNAST_X86
+extern const LayerKernels layers_avx2;
+extern const LayerKernels layers_avx512;
+#endif
+
+const LayerKernels* select_layer_kernels(const char* name) {
+  const Kernels* chosen = select_kernels(name);
+  if (!chosen) return nullptr;
+#ifdef DYNAST_X86
+  for (const LayerKernels* kernels : {&layers_avx2, &layers_avx512})
+    if (std::strcmp(kernels->name, chosen->name) == 0) return kernels;
+#endif
+  return &layers_plain;
+}
+
+namespace {
+
+const LayerKernels* checked(bool fits, const char* complaint, const char* variant, char* message, int size) {
+  message[0] = '\0';
+  if (!fits) {
+    std::snprintf(message, size, "%s", complaint);
+    return nullptr;
+  }
+  const LayerKernels* kernels = select_layer_kernels(variant);
+  if (!kernels) std::snprintf(message, size, "this processor runs no kernels called %s", variant);
+  return kernels;
+}
+
+const LayerKernels* checked(const DynastConvolution& p, const char* variant, char* message, int size) {
+  const bool positive = p.batch > 0 && p.channels_in > 0 && p.channels_out > 0;
+  return checked(positive && p.height > 1 && p.width > 1,
+                 "a reflected border needs maps of 2x2 and more, with channels", variant, message, size);
+}
+
+const LayerKernels* checked(const DynastModulation& p, const char* variant, char* message, int size) {
+  return checked(p.length > 0 && p.channels > 1, "a norm over channels needs two and more of them", variant, message,
+                 size);
+}
+
+}  // namespace
+}  // namespace dynast
+
+using namespace dynast;
+
+DYNAST_EXPORT int dynast_convolve(const DynastConvolution* problem, const DynastConvolutionForward* call,
+                                  const char* variant, int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  if (!kernels) return 1;
+  kernels->convolve(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_convolve_back(const DynastConvolution* problem, const DynastConvolutionBackward* call,
+                                       const char* variant, int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  if (!kernels) return 1;
+  const Parallel parallel = {run_on_threads, &threads};
+  if (call->grad_input) kernels->convolve_back(*problem, *call, parallel);
+  if (call->grad_kernel) kernels->correlate(*problem, *call, parallel);
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_modulate(const DynastModulation* problem, const DynastModulationForward* call,
+                                  const char* variant, int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  if (!kernels) return 1;
+  kernels->modulate(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_modulate_back(const DynastModulation* problem, const DynastModulationBackward* call,
+                                       const char* variant, int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  if (!kernels) return 1;
+  kernels->modulate_back(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_activate(const DynastActivation* call, const char* variant, int threads, char* message,
+                                  int size) {
+  const LayerKernels* kernels = checked(call->count >= 0, "no numbers", variant, message, size);
+  if (!kernels) return 1;
+  (call->output ? kernels->activate : kernels->activate_back)(*call, Parallel{run_on_threads, &threads});
+  return 0;
+}

@@ -1,0 +1,70 @@
+"""The C interface of the training layers (`cpu/layers_library.cpp`) in Python: addresses in, results in place."""
+
+from __future__ import annotations
+
+import ctypes
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import library
+
+_int, _long, _address = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+
+
+def _addresses(*names: str) -> tuple[tuple[str, type], ...]:
+    return tuple((name, _address) for name in names)
+
+
+class Convolution(ctypes.Structure):
+    """A 3x3 convolution's sizes; this and the structures below are those of `cpu/layer_calls.h`."""
+
+    _fields_ = tuple((name, _int) for name in ("batch", "height", "width", "channels_in", "channels_out"))
+
+
+class ConvolutionForward(ctypes.Structure):
+    _fields_ = _addresses("input", "kernel", "bias", "output")
+
+
+class ConvolutionBackward(ctypes.Structure):
+    _fields_ = _addresses("input", "kernel", "grad_output", "grad_input", "grad_kernel", "grad_bias")
+
+
+class Modulation(ctypes.Structure):
+    _fields_ = (("length", _long), ("channels", _int))
+
+
+class ModulationForward(ctypes.Structure):
+    _fields_ = _addresses("input", "modulation", "slope", "attended", "confidence", "output")
+
+
+class ModulationBackward(ctypes.Structure):
+    _fields_ = _addresses(
+        "input",
+        "modulation",
+        "slope",
+        "attended",
+        "confidence",
+        "grad_output",
+        "grad_input",
+        "grad_modulation",
+        "grad_slope",
+        "grad_attended",
+        "grad_confidence",
+    )
+
+
+class Activation(ctypes.Structure):
+    _fields_ = (
+        ("count", _long),
+        *_addresses("a", "b", "slope", "grad_output", "output", "grad_sum", "grad_slope"),
+    )
+
+
+def run(name: str, *structures: ctypes.Structure, threads: int, variant: str = "") -> None:
+    """Call the function `name` of the library. Raises DynastError with its complaint, or if it is not built."""
+    loaded = library.load_cpu()
+    if loaded is None:
+        raise DynastError(f"the native kernels are not built; build them with: {library.BUILD_COMMAND}")
+    message = ctypes.create_string_buffer(256)
+    references = [ctypes.byref(structure) for structure in structures]
+    if loaded[name](*references, variant.encode(), threads, message, len(message)):
+        raise DynastError(message.value.decode())

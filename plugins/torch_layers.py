@@ -1,0 +1,142 @@
+"""Layers of the generator for training on the CPU: native kernels with gradients, over maps in channels-last memory.
+
+Each function computes what its docstring's expression does in PyTorch, float32, with fewer walks over the maps; results
+and gradients do not depend on the number of threads. `usable` says whether they apply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dynast_deploy.plugins import native, native_layers
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether the kernels take these tensors: float32 on the CPU, no autocast, and the library built."""
+    fits = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in tensors)
+    return fits and not torch.is_autocast_enabled("cpu") and native.available()
+
+
+def conv3x3(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)`, the result in channels-last memory."""
+    return _Conv3x3.apply(x, weight, bias)
+
+
+def modulated(x: Tensor, modulation: Tensor, slope: Tensor) -> Tensor:
+    """`F.prelu((1 + gamma) * positional_norm(x) + beta, slope)`.
+
+    x `[N, C, H, W]`; modulation `[N, 2C, H, W]`, gamma and beta one after the other; slope `[1]`.
+    """
+    return _Modulated.apply(x, modulation, slope, None, None)
+
+
+def fused(x: Tensor, modulation: Tensor, attended: Tensor, confidence: Tensor) -> Tensor:
+    """`positional_norm(attended + (1 - confidence) * ((1 + gamma) * positional_norm(x) + beta) + x)`.
+
+    x and modulation as for `modulated`; attended `[N, H*W, C]`, confidence `[N, H*W, 1]`.
+    """
+    return _Modulated.apply(x, modulation, None, attended, confidence)
+
+
+def prelu(x: Tensor, slope: Tensor, residual: Tensor | None = None) -> Tensor:
+    """`F.prelu(x + residual, slope)` with one slope `[1]`."""
+    return _PReLU.apply(x, residual, slope)
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _address(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()
+
+
+def _run(name: str, *structures: Any) -> None:
+    native_layers.run(name, *structures, threads=torch.get_num_threads())
+
+
+class _Conv3x3(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        x, weight = _last(x), weight.contiguous()
+        batch, channels, height, width = x.shape
+        output = torch.empty(
+            (batch, weight.shape[0], height, width), dtype=x.dtype, memory_format=torch.channels_last
+        )
+        ctx.sizes = native_layers.Convolution(batch, height, width, channels, weight.shape[0])
+        call = native_layers.ConvolutionForward(*map(_address, (x, weight, bias, output)))
+        _run("dynast_convolve", ctx.sizes, call)
+        ctx.save_for_backward(x, weight)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad = _last(grad)
+        of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        wanted = any(ctx.needs_input_grad[1:])
+        of_weight = torch.empty_like(weight) if wanted else None
+        of_bias = weight.new_empty(weight.shape[0]) if wanted else None
+        call = native_layers.ConvolutionBackward(*map(_address, (x, weight, grad, of_x, of_weight, of_bias)))
+        _run("dynast_convolve_back", ctx.sizes, call)
+        return of_x, of_weight, of_bias
+
+
+class _Modulated(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        modulation: Tensor,
+        slope: Tensor | None,
+        attended: Tensor | None,
+        confidence: Tensor | None,
+    ) -> Tensor:
+        x, modulation = _last(x), _last(modulation)
+        attended = None if attended is None else attended.contiguous()
+        confidence = None if confidence is None else confidence.contiguous()
+        batch, channels, height, width = x.shape
+        ctx.sizes = native_layers.Modulation(batch * height * width, channels)
+        output = torch.empty_like(x)
+        inputs = (x, modulation, slope, attended, confidence)
+        _run("dynast_modulate", ctx.sizes, native_layers.ModulationForward(*map(_address, (*inputs, output))))
+        ctx.save_for_backward(*inputs)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, grad = ctx.saved_tensors, _last(grad)
+        gradients = [None if x is None else torch.empty_like(x) for x in inputs]
+        call = native_layers.ModulationBackward(*map(_address, (*inputs, grad, *gradients)))
+        _run("dynast_modulate_back", ctx.sizes, call)
+        return tuple(gradients)
+
+
+class _PReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, residual: Tensor | None, slope: Tensor) -> Tensor:
+        x, residual = _last(x), None if residual is None else _last(residual)
+        output = torch.empty_like(x)
+        call = native_layers.Activation(
+            x.numel(), *map(_address, (x, residual, slope, None, output, None, None))
+        )
+        _run("dynast_activate", call)
+        ctx.save_for_backward(x, residual, slope)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (x, residual, slope), grad = ctx.saved_tensors, _last(grad)
+        of_sum, of_slope = torch.empty_like(x), torch.empty_like(slope)
+        call = native_layers.Activation(
+            x.numel(), *map(_address, (x, residual, slope, grad, None, of_sum, of_slope))
+        )
+        _run("dynast_activate", call)
+        return of_sum, None if residual is None else of_sum, of_slope

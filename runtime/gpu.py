@@ -1,0 +1,278 @@
+"""The one module that calls CUDA: pycuda for context, memory, streams and events, `cuda.bindings` for graphs.
+
+pycuda releases what was made under a context only in a thread where that very context object is current; elsewhere it
+keeps it for ever. And it ends the process when a thread ends that has a context pushed. So a process has one context
+object for a GPU (its primary context, which TensorRT and other libraries use too), and `Gpu.current` pushes it on
+entering and pops it on leaving, in whichever thread that is. What belongs together is held by one `Holdings`, whose
+`close` releases it at once; nothing waits for the garbage collector, which may run in any thread and at any time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.gpu_graph import Graph, capture
+
+NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING of cuda.h: no implicit waiting for the legacy stream, on which others may work."""
+
+_lock = threading.Lock()
+_gpus: dict[int, Gpu] = {}
+
+
+class Closeable(Protocol):
+    """What can be released; safe to call again."""
+
+    def close(self) -> None: ...
+
+
+def open_gpu(index: int = 0) -> Gpu:
+    """The process's only object for a GPU; closed at exit, after everything that is still held on it.
+
+    Raises DynastError where pycuda, the driver or a GPU is missing.
+    """
+    with _lock:
+        if index not in _gpus:
+            _gpus[index] = Gpu(_import_driver(), index)
+            if len(_gpus) == 1:
+                atexit.register(close_gpus)
+        return _gpus[index]
+
+
+def close_gpus() -> None:
+    """Release everything that is held on any GPU, the youngest first, and the contexts."""
+    atexit.unregister(close_gpus)
+    with _lock:
+        gpus = list(_gpus.values())
+        _gpus.clear()
+    for gpu in gpus:
+        gpu.close()
+
+
+def _import_driver() -> Any:
+    """`pycuda.driver`, started."""
+    try:
+        import pycuda.driver as driver
+    except ModuleNotFoundError as error:
+        raise DynastError(
+            f"a GPU engine needs {error.name}: pip install 'dynast-deploy[trt]' (or, for TensorRT-RTX, "
+            "'dynast-deploy[rtx]' and pycuda)"
+        ) from None
+    except ImportError as error:
+        raise DynastError(
+            f"pycuda is installed but does not load ({error}); `dynast doctor` tells what is wrong with the driver"
+        ) from error
+    try:
+        driver.init()
+        count = driver.Device.count()
+    except driver.Error as error:
+        raise DynastError(f"the NVIDIA driver does not start ({error}); see `dynast doctor`") from error
+    if not count:
+        raise DynastError(
+            "no NVIDIA GPU is visible; see `dynast doctor`, and CUDA_VISIBLE_DEVICES if it is set"
+        )
+    return driver
+
+
+class Gpu:
+    """name: as the driver gives it; compute_capability: such as "8.9"."""
+
+    def __init__(self, driver: Any, index: int) -> None:
+        device = driver.Device(index)
+        self.name: str = device.name()
+        self.compute_capability = ".".join(map(str, device.compute_capability()))
+        self.driver = driver
+        self._context = device.retain_primary_context()
+        self._thread = threading.local()
+        self._retired: deque[Closeable] = deque()
+        self._held: dict[int, Holdings] = {}
+        self._closed = False
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """The context is this thread's current one inside; may be nested. What was retired is released on leaving."""
+        depth = getattr(self._thread, "depth", 0)
+        if depth:
+            yield
+            return
+        self._context.push()
+        self._thread.depth = 1
+        try:
+            yield
+        finally:
+            try:
+                while self._retired:
+                    with suppress(IndexError):  # another thread may have taken it
+                        self._retired.popleft().close()
+            finally:
+                self._thread.depth = 0
+                self._context.pop()
+
+    def retire(self, thing: Closeable) -> None:
+        """Close `thing` now, or, where this thread is in the middle of something, when that is done.
+
+        For finalizers: the garbage collector may call them while a graph is being captured, which would spoil it.
+        """
+        if self._closed:
+            return
+        self._retired.append(thing)
+        if not getattr(self._thread, "depth", 0):
+            with self.current():
+                pass
+
+    def memory(self) -> tuple[int, int]:
+        """Free and total bytes."""
+        with self.current():
+            free, total = self.driver.mem_get_info()
+            return free, total
+
+    def close(self) -> None:
+        """Wait for what runs, then release everything that is still held here, and the context."""
+        with self.current():
+            self._context.synchronize()
+            for holdings in reversed(list(self._held.values())):
+                holdings.close()
+        self._closed = True
+        # Detached while it is current, or pycuda would leave it to the thread that retained it, which may have ended.
+        self._context.push()
+        self._context.detach()
+
+    def hold(self, holdings: Holdings) -> None:
+        self._held[id(holdings)] = holdings
+
+    def let_go(self, holdings: Holdings) -> None:
+        self._held.pop(id(holdings), None)
+
+
+class Buffer:
+    """Bytes on the GPU."""
+
+    def __init__(self, gpu: Gpu, size: int) -> None:
+        self.size = size
+        try:
+            self._allocation = gpu.driver.mem_alloc(size)
+        except gpu.driver.MemoryError:
+            free, total = gpu.driver.mem_get_info()
+            raise DynastError(
+                f"the GPU has no room for {size / 1e6:.0f} MB more ({free / 1e6:.0f} of {total / 1e6:.0f} MB are "
+                "free); render fewer frames at once, keep fewer exemplars, or end what else uses the GPU"
+            ) from None
+        self.address = int(self._allocation)
+
+    def free(self) -> None:
+        self._allocation.free()
+
+
+class Stream:
+    """Work in order; different streams overlap, but for the events they wait for."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._driver = gpu.driver
+        self._stream = gpu.driver.Stream(NON_BLOCKING)
+        self.handle: int = self._stream.handle
+
+    def upload(self, target: Buffer, source: np.ndarray) -> None:
+        """Copy pinned memory to the GPU, when the stream gets there; `source` must stay as it is until then."""
+        self._driver.memcpy_htod_async(target.address, source, self._stream)
+
+    def download(self, target: np.ndarray, source: Buffer) -> None:
+        """Copy from the GPU to pinned memory, which has it once an event recorded after this has happened."""
+        self._driver.memcpy_dtoh_async(target, source.address, self._stream)
+
+    def record(self, event: Event) -> None:
+        """`event` happens when the stream has done what it was given so far."""
+        event.event.record(self._stream)
+
+    def wait(self, event: Event) -> None:
+        """What is given from now on waits for `event`, as last recorded."""
+        self._stream.wait_for_event(event.event)
+
+    def synchronize(self) -> None:
+        self._stream.synchronize()
+
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """What `work` gives to this stream as a graph; nothing of it runs. Raises CaptureRefused if that fails."""
+        return capture(self.handle, work)
+
+    def launch(self, graph: Graph) -> None:
+        graph.launch(self.handle)
+
+    def free(self) -> None:
+        self._stream = None
+
+
+class Event:
+    """A place in a stream's work."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        flags = gpu.driver.event_flags
+        self.event = gpu.driver.Event(flags.DISABLE_TIMING | flags.BLOCKING_SYNC)
+
+    def synchronize(self) -> None:
+        """Wait here until it has happened, as last recorded."""
+        self.event.synchronize()
+
+    def free(self) -> None:
+        self.event = None
+
+
+class Holdings:
+    """What belongs together on a GPU, released together, the youngest first."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+        self._release: list[Callable[[], None]] = []
+        self.closed = False
+        gpu.hold(self)
+
+    def buffer(self, size: int) -> Buffer:
+        """`size` bytes on the GPU. Raises DynastError where there is no room."""
+        buffer = Buffer(self.gpu, size)
+        self._release.append(buffer.free)
+        return buffer
+
+    def pinned(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """Page-locked memory, which the GPU reads and writes by itself. No view of it may outlive the holdings."""
+        array: np.ndarray = self.gpu.driver.pagelocked_empty(shape, dtype)
+        self._release.append(array.base.free)  # type: ignore[union-attr]
+        return array
+
+    def stream(self) -> Stream:
+        stream = Stream(self.gpu)
+        self._release.append(stream.free)
+        return stream
+
+    def event(self) -> Event:
+        event = Event(self.gpu)
+        self._release.append(event.free)
+        return event
+
+    def keep(self, release: Callable[[], None]) -> None:
+        """Call `release` on closing."""
+        self._release.append(release)
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Closes the holdings if what is to fill them fails."""
+        with self.gpu.current():
+            try:
+                yield
+            except BaseException:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Release everything; nothing of it may be in use on the GPU any more."""
+        self.closed = True
+        self.gpu.let_go(self)
+        with self.gpu.current():
+            while self._release:
+                self._release.pop()()

@@ -1,0 +1,33 @@
+"""An exemplar through TensorRT's encoder, once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dynast_deploy.runtime.gpu import Holdings
+from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar
+from dynast_deploy.runtime.tensorrt_plan import Plan, shape_of, size_of
+
+
+class Encoder:
+    """The encoder's context and its inputs, kept so that an exemplar can be changed while frames are rendered."""
+
+    def __init__(self, holdings: Holdings, plan: Plan) -> None:
+        """What it needs is added to `holdings`."""
+        specs = plan.inputs.values()
+        self._stream = holdings.stream()
+        self._host = {spec.name: holdings.pinned(shape_of(spec, 1), spec.dtype) for spec in specs}
+        self._device = {spec.name: holdings.buffer(size_of(spec, 1)) for spec in specs}
+        self._context = plan.context(1)
+        holdings.keep(self._context.close)
+
+    def encode(self, inputs: dict[str, np.ndarray], exemplar: DeviceExemplar) -> None:
+        """Fill the exemplar's tensors; they are there when this returns. One thread at a time."""
+        try:
+            for name, array in inputs.items():
+                self._host[name][:] = array
+                self._stream.upload(self._device[name], self._host[name])
+            addresses = {name: buffer.address for name, buffer in self._device.items()}
+            self._context.enqueue(exemplar.addresses | addresses, self._stream)
+        finally:
+            self._stream.synchronize()

@@ -1,0 +1,196 @@
+"""The native training layers against PyTorch in float64, alone and in the whole generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
+from dynast_deploy.config import GeneratorConfig
+from dynast_deploy.errors import DynastError
+from dynast_deploy.generator import Generator, to_map
+from dynast_deploy.layers import positional_norm, use_native
+from dynast_deploy.plugins import build, native, native_layers, torch_layers
+
+pytestmark = pytest.mark.skipif(
+    build.find_compiler() is None, reason="no C++ compiler to build the kernels with"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _built() -> None:
+    if build.find_compiler() is not None and not native.available():
+        build.build_all(None)
+        native.library.load_cpu.cache_clear()
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def normal(*shape: int, scale: float = 1.0) -> Tensor:
+    return scale * torch.randn(shape, dtype=torch.float64)
+
+
+def assert_equal_with_gradients(
+    plain: Callable[..., Tensor], fast: Callable[..., Tensor], inputs: list[Tensor]
+) -> None:
+    """Results within 1e-5 and gradients within 1e-4 of float64, relative to the largest value."""
+    found = []
+    for function, dtype in ((plain, torch.float64), (fast, torch.float32)):
+        arguments = [x.detach().to(dtype).requires_grad_() for x in inputs]
+        result = function(*arguments)
+        weights = torch.linspace(-1, 2, result.numel(), dtype=dtype).reshape(result.shape).cos()
+        found.append([result, *torch.autograd.grad((result * weights).sum(), arguments)])
+    for place, (expected, actual) in enumerate(zip(*found, strict=True)):
+        expected, actual = expected.detach(), actual.detach()
+        assert actual.shape == expected.shape
+        scale = max(float(expected.abs().max()), 1e-2)
+        assert (actual - expected).abs().max() < (1e-4 if place else 1e-5) * scale, place
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    size=st.tuples(st.integers(2, 20), st.integers(2, 20)),
+)
+def test_convolution(batch: int, channels: tuple[int, int], size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    inputs = [
+        normal(batch, channels[0], *size),
+        normal(channels[1], channels[0], 3, 3, scale=0.1),
+        normal(channels[1]),
+    ]
+    assert_equal_with_gradients(
+        lambda x, weight, bias: F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias),
+        torch_layers.conv3x3,
+        inputs,
+    )
+
+
+def test_convolution_of_a_map_wide_enough_for_every_share() -> None:
+    torch.manual_seed(1)
+    x, weight = normal(2, 3, 60, 150), normal(17, 3, 3, 3)
+    assert_equal_with_gradients(
+        lambda x, weight, bias: F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias),
+        torch_layers.conv3x3,
+        [x, weight, normal(17)],
+    )
+
+
+def plain_modulated(x: Tensor, modulation: Tensor) -> Tensor:
+    gamma, beta = modulation.chunk(2, 1)
+    return (1 + gamma) * positional_norm(x) + beta
+
+
+@pytest.mark.parametrize(("channels", "size"), [(3, (3, 5)), (16, (8, 8)), (37, (1, 9))])
+def test_modulation_and_fusion(channels: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(2)
+    length = size[0] * size[1]
+    x, modulation = normal(2, channels, *size), normal(2, 2 * channels, *size)
+    assert_equal_with_gradients(
+        lambda x, m, slope: F.prelu(plain_modulated(x, m), slope),
+        torch_layers.modulated,
+        [x, modulation, torch.tensor([0.3])],
+    )
+
+    def fused(x: Tensor, m: Tensor, attended: Tensor, confidence: Tensor) -> Tensor:
+        doubt = 1 - to_map(confidence, *size)
+        return positional_norm(to_map(attended, *size) + doubt * plain_modulated(x, m) + x)
+
+    attended, confidence = normal(2, length, channels), torch.rand(2, length, 1)
+    assert_equal_with_gradients(fused, torch_layers.fused, [x, modulation, attended, confidence])
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (1, 16, 9, 9)])
+def test_prelu_of_one_map_and_of_a_sum(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(3)
+    slope = torch.tensor([-0.2])
+    assert_equal_with_gradients(F.prelu, torch_layers.prelu, [normal(*shape), slope])
+    assert_equal_with_gradients(
+        lambda x, slope, residual: F.prelu(x + residual, slope),
+        torch_layers.prelu,
+        [normal(*shape), slope, normal(*shape)],
+    )
+
+
+def test_a_map_of_one_row_has_no_reflected_border() -> None:
+    with pytest.raises(DynastError, match="maps of 2x2 and more"):
+        torch_layers.conv3x3(torch.rand(1, 4, 1, 8), torch.rand(2, 4, 3, 3), torch.rand(2))
+
+
+@pytest.mark.parametrize("variant", build.variants())
+def test_every_instruction_set_convolves_alike(variant: str) -> None:
+    if native.variant(variant) is None:
+        pytest.skip(f"this processor does not run {variant}")
+    x, weight, bias = torch.rand(1, 9, 6, 7), torch.rand(5, 9, 3, 3), torch.rand(5)
+    tokens, output = x.permute(0, 2, 3, 1).contiguous(), torch.empty(1, 6, 7, 5)
+    call = native_layers.ConvolutionForward(*(t.data_ptr() for t in (tokens, weight, bias, output)))
+    sizes = native_layers.Convolution(1, 6, 7, 9, 5)
+    native_layers.run("dynast_convolve", sizes, call, threads=1, variant=variant)
+    expected = F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)
+    torch.testing.assert_close(output.permute(0, 3, 1, 2), expected, atol=1e-5, rtol=1e-5)
+
+
+CONFIG = GeneratorConfig(20, crop_size=32, ngf=8, n_layers=2, pos_dim=4, prune_dim=4, smooth=0.1)
+
+
+def generator(dtype: torch.dtype) -> Generator:
+    torch.manual_seed(0)
+    return Generator(CONFIG).train().to(dtype)
+
+
+def gradients(model: Generator, loss: Tensor) -> dict[str, Tensor]:
+    loss.backward()
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_a_training_step_of_every_form_has_the_same_loss_and_gradients(
+    set_threads: Callable[[int], None],
+) -> None:
+    exact = generator(torch.float64)
+    batch = random_batch(CONFIG, frames=2)
+    loss = objective(*step(exact, batch.to(torch.float64)), batch.to(torch.float64))
+    expected = gradients(exact, loss)
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+
+    def compare(model: Generator) -> dict[str, Tensor]:
+        found_loss = objective(*step(model, batch), batch)
+        assert abs(float(found_loss) - float(loss)) < 1e-5 * float(loss)
+        found = gradients(model, found_loss)
+        assert found.keys() == expected.keys()
+        for name, gradient in expected.items():
+            scale = max(float(gradient.abs().max()), 1e-2 * largest)
+            assert (found[name] - gradient).abs().max() < 2e-3 * scale, name
+        return found
+
+    compare(generator(torch.float32))
+    fast = []
+    for threads in (1, 3):
+        set_threads(threads)
+        model = generator(torch.float32)
+        use_native(model)
+        fast.append(compare(model))
+    for name, gradient in fast[0].items():
+        torch.testing.assert_close(fast[1][name], gradient, atol=1e-4 * largest, rtol=1e-3)
+    compare(as_published(generator(torch.float32)))
+
+
+def test_without_the_switch_and_for_other_types_layers_stay_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_layers, "conv3x3", pytest.fail)
+    monkeypatch.setattr(torch_layers, "prelu", pytest.fail)
+    batch = random_batch(CONFIG, frames=1)
+    step(generator(torch.float32), batch)
+    exact = generator(torch.float64)
+    use_native(exact)
+    step(exact, batch.to(torch.float64))
