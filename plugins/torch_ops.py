@@ -227,9 +227,8 @@ def sparse_attention_backward(
 
 @sparse_attention_backward.register_kernel("cuda")
 def _(grad_attended: Tensor, grad_confidence: Tensor, grad_warped: Tensor, *inputs: Any) -> list[Tensor]:
-    *tensors, inner, query_width, key_width, top_k, temperature, warp_published, wanted = inputs
-    problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
-    return torch_gpu.backward(problem, tensors, (grad_attended, grad_confidence, grad_warped), wanted)
+    problem = _problem(*inputs[:-1])
+    return torch_gpu.backward(problem, inputs[:7], (grad_attended, grad_confidence, grad_warped), inputs[-1])
 
 
 @sparse_attention_backward.register_fake

@@ -53,7 +53,7 @@ class OnnxRuntimeEngine:
         self._identity = _identity(self._path)
         info = ModelInfo.read(model, str(path))
         self._device = choose_device(onnxruntime, device)
-        self._library = onnxruntime_library() if native_attention else None
+        self._library = onnxruntime_library(self._device) if native_attention else None
         self._threads = threads
         self._encoder, renderer = halves(model, info)
         if self._device == "cpu":
