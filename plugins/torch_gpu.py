@@ -73,6 +73,37 @@ def backward(
     return [query.new_empty(0) if gradient is None else gradient.to(query.dtype) for gradient in sums]
 
 
+def dense(
+    query: Tensor,
+    query_prune: Tensor,
+    key: Tensor,
+    key_prune: Tensor,
+    value: Tensor,
+    *,
+    top_k: int,
+    temperature: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Dense attention without the matrix of logits: attended, confidence and matches (int32). No gradients.
+
+    Shapes as `dynast_deploy.attention.dense_attention` has them; all float32, float16 or bfloat16.
+    """
+    tensors = [query, query_prune, key, key_prune, value]
+    storage = _storage(tensors)
+    (frames, queries, channels), (exemplars, keys, _) = query.shape, key.shape
+    sizes = (channels, query_prune.shape[2], value.shape[2])
+    problem = native.Dense(frames, exemplars, queries, keys, *sizes, top_k, temperature)
+    outputs = (
+        query.new_empty(frames, queries, value.shape[2]),
+        query.new_empty(frames, queries, 1),
+        query.new_empty(frames, queries, top_k, dtype=torch.int32),
+    )
+    inputs = [_aligned(tensor) for tensor in tensors]
+    call = native.DenseForward(*map(_address, [*inputs, *outputs]))
+    with _device_of(query):
+        native_gpu.dense(problem, call, storage, _stream(query))
+    return outputs
+
+
 def _storage(tensors: Sequence[Tensor | None]) -> Storage:
     """The one type of all tensors but the matches."""
     types = {x.dtype for i, x in enumerate(tensors) if x is not None and i != 5}

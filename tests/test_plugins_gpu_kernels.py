@@ -124,7 +124,7 @@ def ptx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc to compile the kernels with")
     path = tmp_path_factory.mktemp("ptx") / "attention.ptx"
-    path.write_bytes(gpu_kernels.compile_with_nvcc("", gpu_kernels.OLDEST))
+    path.write_bytes(gpu_kernels.relabelled(gpu_kernels.compile_with_nvcc("", gpu_kernels.OLDEST)))
     return path
 
 
@@ -139,6 +139,14 @@ def test_every_entry_takes_the_parameters_in_the_plugins_order(ptx: Path) -> Non
     }
     for parameters in entries.values():
         assert re.findall(r"\.param (\.\w+)", parameters) == [*pointers, *numbers, *[".u64"] * 3]
+
+
+def test_ptx_for_a_plan_has_one_kernel_and_a_version_that_older_drivers_take() -> None:
+    if shutil.which("nvcc") is None:
+        pytest.skip("no nvcc to compile the kernels with")
+    ptx = gpu_kernels.relabelled(gpu_kernels.compile_with_nvcc("dynast_inner_half_16", gpu_kernels.OLDEST))
+    assert re.findall(rb"\.entry (\w+)", ptx) == [b"dynast_inner_half_16"]
+    assert re.findall(rb"^\.version (.*)$", ptx, re.MULTILINE) == [gpu_kernels.PTX_VERSION.encode()]
 
 
 @pytest.mark.parametrize(

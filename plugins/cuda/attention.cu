@@ -21,8 +21,9 @@
                                          next_matches, nullptr, nullptr});                                         \
   }
 
-#ifdef DYNAST_ONLY  // one kernel, for a plan that carries its own copy
-DYNAST_ONLY
+#ifdef DYNAST_ONLY_TEAM  // one kernel, for a plan that carries its own copy
+#define DYNAST_KERNEL_OF(scale, is_inner, name, type, team) DYNAST_KERNEL(scale, is_inner, name, type, team)
+DYNAST_KERNEL_OF(DYNAST_ONLY_SCALE, DYNAST_ONLY_INNER, DYNAST_ONLY_NAME, DYNAST_ONLY_TYPE, DYNAST_ONLY_TEAM)
 #else
 #define DYNAST_TEAMS(scale, is_inner, name, type) \
   DYNAST_KERNEL(scale, is_inner, name, type, 8)   \
