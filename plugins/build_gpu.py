@@ -1,7 +1,8 @@
 """Compile the libraries that need nvcc: the GPU kernels for PyTorch, and the ONNX Runtime operators for CUDA.
 
 Done on request only, `python -m dynast_deploy.plugins.build --cuda` or DYNAST_CUDA=1 while installing, since it takes
-minutes and is of use only where a GPU is. nvcc is the one in `$NVCC`, on the PATH, or in CUDA's usual folder. Standard library only.
+minutes and is of use only where a GPU is. nvcc is the one in `$NVCC`, on the PATH, or in CUDA's usual folder.
+Standard library only.
 """
 
 from __future__ import annotations

@@ -86,6 +86,13 @@ class ILogger:
         raise NotImplementedError
 
 
+class Logger(ILogger):
+    """The library's own, which prints."""
+
+    def log(self, severity: ILogger.Severity, msg: str) -> None:
+        print(severity, msg)
+
+
 class Failures:
     """What shall fail, by the name of the call; the message is logged."""
 
@@ -254,6 +261,7 @@ def module(world: World, failures: Failures, version: str, name: str = "tensorrt
         DataType=DataType,
         TensorIOMode=TensorIOMode,
         ILogger=ILogger,
+        Logger=Logger,
         Runtime=lambda logger: Runtime(world, failures, logger),
     )
     return made

@@ -98,6 +98,7 @@ def test_documents_become_plain_lines() -> None:
         "config:",
         "  n_layers: 2",
         "inputs:",
+        "  name  shape",
         "  x     N, 2048",
         "  long  1",
     ]

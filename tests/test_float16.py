@@ -57,7 +57,7 @@ def test_held_out_pictures_stay_within_45_db_and_nothing_overflows(half_example:
     for feed in held_out_pairs(2, info.height, info.width):
         expected, image = (each(["image"], feed)[0] for each in run)
         assert psnr(image, expected) >= 45
-    for measured in value_ranges(load_model(half_example), feed, onnxruntime_library()):
+    for measured in value_ranges(load_model(half_example), [feed], onnxruntime_library()):
         assert measured.finite, measured
         assert measured.largest < 65504 / 8, measured
 
@@ -175,7 +175,8 @@ def test_ranges_show_overflow_and_underflow() -> None:
     opset = [helper.make_opsetid("", 18)]
     model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), opset_imports=opset, ir_version=10)
     fine, overflown = (
-        value_ranges(model, {"x": np.array(values, np.float16)}) for values in ([0, -2, 0.5], [300, 1e-5, 1])
+        value_ranges(model, [{"x": np.array(values, np.float16)}])
+        for values in ([0, -2, 0.5], [300, 1e-5, 1])
     )
     assert [(r.node, r.largest, r.smallest, r.finite) for r in fine] == [
         ("square", 4.0, 0.25, True),

@@ -1,92 +1,89 @@
-"""The script for a machine with a GPU, as far as one without can go: its checks on emulated kernels, its report."""
+"""The measurement for a GPU box: runs through on stand-ins, and says why it cannot where there is no GPU."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
-import gpu_emulation
+import numpy as np
 import pytest
-import torch
+from cuda_stand_in import World
+from plan_machine import plan_machine
+from tiny_engine import write_tiny_engine
 
-from dynast_deploy.plugins import bench, bench_gpu, library
+from dynast_deploy.plugins import gpu_kernels
+from dynast_deploy.runtime.gpu import open_gpu
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu_kernels.py"
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gpu_kernels_script", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def invert(world: World, threads: int, source: int, target: int, count: int) -> None:
+    """The kernel in `gpu_parts.INVERT`."""
+    assert count <= threads
+    world.bytes_at(int(target), int(count))[:] = ~world.bytes_at(int(source), int(count))
+
+
+def attention(world: World, threads: int, *arguments: object) -> None:
+    """Stands for our kernel: its arguments have to be six addresses, twelve numbers and three addresses."""
+    kinds = [type(argument) for argument in arguments]
+    assert kinds == [*[np.uintp] * 6, *[np.int32] * 12, *[np.uintp] * 3]
 
 
 @pytest.fixture
-def _emulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    emulator = gpu_emulation.emulator()
-    monkeypatch.setattr(library, "load_gpu", lambda: emulator)
+def parts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr(gpu_kernels, "compile_ptx", lambda *_: b"")
+    import gpu_runtime
+
+    return gpu_runtime
 
 
-@pytest.mark.usefixtures("_emulated")
-@pytest.mark.parametrize("scale", ["inner", "inter", "dense"])
-def test_its_checks_pass_on_right_kernels_and_fail_on_wrong_ones(
-    script: ModuleType, scale: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    case = bench.Case(scale, 6, 16, 8, 24, "float32", True, threads=1)
-    results = script.check(case, "float32", "cpu")
-    assert len(results) == (3 if scale == "dense" else 9)
-    assert all(result.passed for result in results)
-    right = bench_gpu.kernel
-
-    def wrong(case: bench.Case, tensors: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        attended, confidence, matches = right(case, tensors)
-        return attended * 1.001, confidence * torch.nan, matches.flip(1)
-
-    monkeypatch.setattr(bench_gpu, "kernel", wrong)
-    assert [result.passed for result in script.check(case, "float32", "cpu")[:3]] == [False] * 3
+@pytest.mark.parametrize("schedule", ["late", "early", 1, 2])
+def test_every_part_runs_through_on_stand_ins(parts, tmp_path: Path, schedule: str | int) -> None:
+    world = World(schedule, kernels={"invert": invert, "dynast_inner_float_8": attention})
+    with plan_machine(tmp_path, world) as machine:
+        gpu = open_gpu()
+        assert set(parts.copies(gpu, (1000,))["1000 bytes"]) == {"up", "down"}
+        layer = parts.attention_layer(gpu, parts.milliseconds_of, 2)
+        assert set(layer["graph"]) == {"p50", "p95", "p99"}
+        lane = parts.frames_through_a_lane(gpu, parts.milliseconds_of, 3, (3, 8, 8))
+        assert "cuGraphLaunch" in machine.world.calls
+        for row in lane.values():
+            assert set(row) == {"overlapping", "one after another", "wrong bytes"}
+            assert row["wrong bytes"] == 0
+        assert set(parts.tensorrt(machine.path, 2)) == {"plan", "backend", "plain", "graphs"}
 
 
-def test_the_report_has_what_a_later_reader_asks(script: ModuleType) -> None:
-    timing = bench_gpu.Timing("inner", "float16", "kernel", 0.5, 100.0, 0.25)
-    written = json.loads(
-        json.dumps(
-            script.report([script.Check("inner", "float32", "attended", 2e-7, 1e-5)], [timing], 400.0, {})
-        )
+def test_the_onnx_part_compares_with_the_cpu(parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "BATCHES", (1, 2))
+    found = parts.onnxruntime_cuda(write_tiny_engine(tmp_path), 2, device="cpu")
+    for row in (found["plain"], found["graphs"]):
+        assert row["largest difference"] == row["changes from frame to frame"] == 0
+        assert set(row["batch 2"]) == {"p50", "p95", "p99"}
+
+
+def test_a_part_that_fails_is_told_and_the_next_one_runs(parts) -> None:
+    def fail() -> None:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    assert "illegal memory access" in parts.attempt(fail)["failed"][-1]
+
+
+def test_without_a_gpu_every_part_says_what_it_lacks(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    code = (
+        "import runpy, sys; sys.modules['pycuda'] = None; sys.path.insert(0, sys.argv[1]); del sys.argv[1]; "
     )
-    assert {"date", "gpu", "torch", "nvcc", "sources"} <= set(written["machine"])
-    assert written["checks"][0]["passed"] is True
-    assert written["timings"][0]["share"] == 0.25
-
-
-def test_a_table_compares_with_the_kernel() -> None:
-    rows = [
-        bench_gpu.Timing("inner", "float16", "kernel", 0.5, 100.0, 0.25),
-        bench_gpu.Timing("inner", "float16", "PyTorch", 5.0, 10.0, 0.025),
-    ]
-    lines = bench_gpu.table(rows).splitlines()
-    assert lines[2].split() == ["inner", "float16", "PyTorch", "5.0000", "10.0", "10", "2.5%"]
-    assert len({len(line) for line in lines}) == 1
-
-
-def test_the_timed_layers_are_those_of_the_published_model() -> None:
-    inner, inter, dense = bench_gpu.timed_cases(256)
-    assert (inner.size, inner.channels, inner.value_channels) == (256, 80, 64)
-    assert (inter.scale, dense.scale, dense.size) == ("inter", "dense", 32)
-
-
-def test_without_a_gpu_both_commands_say_so() -> None:
-    if torch.cuda.is_available():
-        pytest.skip("here is a GPU")
-    for command in ([str(SCRIPT)], ["-m", "dynast_deploy.plugins.bench", "--device", "cuda"]):
-        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1
-        assert "PyTorch with CUDA" in done.stderr
+    code += "sys.argv[0] = 'gpu_runtime'; runpy.run_module('gpu_runtime', run_name='__main__')"
+    arguments = [str(BENCHMARKS), "--frames", "2", "-o", str(tmp_path / "found.json")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["system"]["date"]
+    for name in ("copies", "attention", "lane"):
+        assert "pycuda" in found[name]["skipped"]
+    assert found["tensorrt"] == {"skipped": "give a plan with --plan"}

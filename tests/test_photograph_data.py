@@ -147,6 +147,19 @@ def test_celebamask_pairs_people_by_identity(tmp_path: Path) -> None:
     assert kinds == {(True, True), (False, True), (False, False)}
 
 
+def test_celebamask_lists_and_what_stands_for_a_missing_one(tmp_path: Path) -> None:
+    write_celebamask(tmp_path, (0, 9, 2001, 4009))
+
+    def numbers(held_out: bool) -> list[int]:
+        return training_data(Task.FACE, tmp_path, SIZE, seed=0, held_out=held_out).numbers  # type: ignore[attr-defined]
+
+    assert (numbers(False), numbers(True)) == ([0, 2001], [9, 4009])
+    (tmp_path / "train.txt").write_text("4009\n9.jpg\n")
+    assert (numbers(False), numbers(True)) == ([4009, 9], [0, 2001])
+    (tmp_path / "val.txt").write_text("2001\n")
+    assert numbers(True) == [2001]
+
+
 def test_mirrored_faces_exchange_left_and_right_parts(tmp_path: Path) -> None:
     write_celebamask(tmp_path)
     (tmp_path / "train.txt").write_text("0\n")
@@ -231,6 +244,11 @@ def _no_pairs(root: Path) -> None:
         path.unlink()
 
 
+def _missing_exemplar(root: Path) -> None:
+    pairs = (root / "deepfashion_ref.txt").read_text()
+    (root / "deepfashion_ref.txt").write_text(pairs.strip() + ",img/WOMEN/Dresses/id_9/01_1_front.jpg\n")
+
+
 def _half_a_pair(root: Path) -> None:
     (root / "deepfashion_ref.txt").write_text("img/a.jpg\n")
 
@@ -283,6 +301,11 @@ def _no_styles(root: Path) -> None:
         (Task.POSE, _no_keypoints, r"train\.txt line 1: .*pose.*01_1_front_subset\.txt is missing"),
         (Task.POSE, _no_photograph, r"train\.txt line 1: .*01_1_front\.jpg is missing"),
         (Task.POSE, _no_pairs, r"deepfashion_self_pair\.txt: no such list; copy"),
+        (
+            Task.POSE,
+            _missing_exemplar,
+            r"id_9/01_1_front\.jpg is missing, .* an exemplar of img/.*0001/01_1_front\.jpg",
+        ),
         (Task.POSE, _half_a_pair, r"deepfashion_ref\.txt line 1: names no exemplar"),
         (
             Task.POSE,
