@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,15 +55,17 @@ def reference(case: Case, tensors: dict[str, Tensor]) -> attention.Attention:
 
 
 def problem_of(case: Case, tensors: dict[str, Tensor]) -> native.Problem:
-    operands = [tensors[name] for name in (*GRADIENTS, "matches")]
-    widths = (case.size, case.size, case.settings["top_k"], case.settings["temperature"], False)
-    return torch_ops._problem(*operands, None, case.scale == "inner", *widths)
+    query, query_prune, key, key_prune, value = (tensors[name] for name in GRADIENTS)
+    top_k, temperature = case.settings["top_k"], case.settings["temperature"]
+    layer = (case.scale == "inner", case.size, case.size, top_k, temperature, False)
+    return torch_ops._problem(query, query_prune, key, key_prune, value, tensors["matches"], None, *layer)
 
 
 def kernel(case: Case, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
     """attended, confidence and matches of the GPU kernel."""
+    settings: dict[str, Any] = case.settings
     if case.scale == "dense":
-        return torch_gpu.dense(**tensors, **case.settings)
+        return torch_gpu.dense(*tensors.values(), **settings)
     outputs = torch_ops._outputs(tensors["query"], tensors["value"], None, case.settings["top_k"])
     operands = [*(tensors[name] for name in (*GRADIENTS, "matches")), None]
     torch_gpu.forward(problem_of(case, tensors), operands, outputs)
