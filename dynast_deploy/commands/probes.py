@@ -152,8 +152,11 @@ def _plan_library(name: str, extra: str, oldest: str) -> Finding:
         return Finding(
             bool(builds), f"{version} is installed, the driver: {driver.detail}{builds}", driver.mend
         )
-    if module.Runtime(module.Logger()) is None:
-        return Finding(False, f"{version} does not start, {driver.detail}", REINSTALL)
+    try:
+        module.Runtime(module.Logger())
+    except TypeError:  # what the bindings make of a null pointer
+        needs = f"update the driver, or install a {name} that was made for its CUDA"
+        return Finding(False, f"{version} does not start with this driver, {driver.detail}", needs)
     return Finding(True, f"{version}, {driver.detail}")
 
 
