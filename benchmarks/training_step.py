@@ -2,9 +2,9 @@
 
     python benchmarks/training_step.py [THREADS] [ROUNDS] [SIZE] [NGF]
 
-One pair of pictures (128x128, ngf 16, 2 layers unless told), random weights, on the CPU: forward with warps, backward and
-Adam; medians of steps in turn, each side in its own process. Both start from the same weights and pair, and their first
-losses have to agree.
+One pair of pictures (128x128, ngf 16, 2 layers unless told), random weights, on the CPU: forward with warps, backward
+and Adam; medians of steps in turn, each side in its own process. Both start from the same weights and pair, and their
+first losses have to agree.
 """
 
 from __future__ import annotations
