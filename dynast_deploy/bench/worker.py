@@ -84,7 +84,7 @@ def training_frame(path: str, threads: int, published: bool = False) -> Frame:
     def frame() -> np.ndarray:
         loss = objective(*step(generator, batch), batch)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         return loss.detach().numpy()
 
