@@ -6,12 +6,17 @@ import typer
 
 from dynast_deploy.command import run
 from dynast_deploy.commands.bench import bench
+from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
+from dynast_deploy.commands.data import data
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
+from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
+from dynast_deploy.commands.verify import verify
 from dynast_deploy.export.build_engine import build_engine
+from dynast_deploy.export.triton.command import export_triton
 
 app = typer.Typer(
     name="dynast",
@@ -20,7 +25,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for command in (inspect, condition, doctor, train, evaluate, bench, build_engine):
+COMMANDS = (
+    inspect,
+    condition,
+    doctor,
+    data,
+    train,
+    evaluate,
+    bench,
+    build_engine,
+    verify,
+    calibrate,
+    sensitivity,
+    export_triton,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

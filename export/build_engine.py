@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.options import Precision
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dynast_deploy.export.engine_graphs import EngineGraphs
     from dynast_deploy.export.tensorrt_build import BuildSettings
     from dynast_deploy.runtime.driver import Device
@@ -46,7 +49,16 @@ def build_engine(
     ] = False,
     fp8: Annotated[bool, typer.Option("--fp8", help="Eight-bit floats: Ada, Hopper, Blackwell.")] = False,
     fp32: Annotated[bool, typer.Option("--fp32", help="float32, without TF32.")] = False,
-    calibration: Annotated[Path | None, typer.Option(help="What dynast calibrate wrote.")] = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(help="What dynast calibrate wrote; with --auto one for each precision."),
+    ] = None,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Time FP16, INT8 and FP8 on this GPU and take the fastest.")
+    ] = False,
+    target_psnr: Annotated[
+        float, typer.Option(help="With --auto: the picture's least PSNR against float32, in dB.")
+    ] = 35.0,
     batch: Annotated[str, typer.Option(help="Frames at once: a number, or MIN,OPT,MAX.")] = "1",
     workspace: Annotated[
         float | None, typer.Option(help="GPU memory for scratch, GiB.", show_default="all")
@@ -73,20 +85,32 @@ def build_engine(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show all that the builder says.")] = False,
 ) -> None:
     """Build the engine for TensorRT out of an ONNX file. On this GPU, for this GPU, unless --rtx."""
+    from dynast_deploy.export.auto import calibrations_by_precision
     from dynast_deploy.export.engine_graphs import read_engine_graphs
-    from dynast_deploy.export.tensorrt_build import GIB, BuildSettings, build_plan
-    from dynast_deploy.export.tensorrt_library import make_log
-    from dynast_deploy.runtime.plan_file import PlanKind, write_plan_file
+    from dynast_deploy.export.tensorrt_build import GIB, BuildSettings
+    from dynast_deploy.runtime.plan_file import PlanKind, read_manifest
 
     output = output or Path(onnx.with_suffix(".plan").name)
     precision = _precision(fp16=fp16, int8=int8, fp8=fp8, fp32=fp32)
+    calibrations = calibration or []
+    if auto and (fp16 or int8 or fp8 or fp32 or rtx):
+        raise DynastError(
+            "--auto chooses the precision on this GPU; leave --fp16, --int8, --fp8, --fp32 and --rtx out"
+        )
+    if not auto and len(calibrations) > 1:
+        raise DynastError("--calibration: give one file (several go with --auto)")
     frames = parse_batch(batch)
     kind = PlanKind.TENSORRT_RTX if rtx else PlanKind.TENSORRT
     _check_options(output, rtx, compute_capabilities, version_compatible, hardware_compatible, timing_cache)
     if workspace is not None and workspace <= 0:
         raise DynastError(f"--workspace {workspace}: give a number of GiB above 0")
-    # What is wrong with the file shows before a library is loaded.
-    graphs = read_engine_graphs(onnx, precision, frames, calibration)
+    # What is wrong with the files shows before a library is loaded.
+    graphs = None
+    if auto:
+        by_precision = calibrations_by_precision(calibrations, onnx)
+    else:
+        by_precision = dict.fromkeys([precision], calibrations[0]) if calibrations else {}
+        graphs = read_engine_graphs(onnx, precision, frames, by_precision.get(precision))
     target = _target(kind)
     settings = BuildSettings(
         kind=kind,
@@ -98,14 +122,68 @@ def build_engine(
         hardware_compatible=hardware_compatible,
         compute_capabilities=_capabilities(compute_capabilities, target),
     )
-    log = make_log(target.library, verbose)
-    encoder, renderer = (
-        build_plan(target.library, log, graph, what, settings)
-        for graph, what in ((graphs.encoder, "exemplar encoder"), (graphs.renderer, "frame renderer"))
-    )
-    manifest = describe(graphs, target, settings, precision, onnx, calibration)
-    write_plan_file(output, manifest, encoder, renderer)
-    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {precision}, {summary(manifest)}")
+    if verbose:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("dynast_deploy").setLevel(logging.DEBUG)
+    builder = Builder(target, settings, onnx, by_precision)
+    if graphs is not None:
+        builder.write(output, precision, graphs)
+    else:
+        precision = build_fastest(builder, output, target_psnr)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {precision}, {summary(read_manifest(output))}")
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds the plans of one ONNX file in any precision; `calibrations` are those of the eight-bit ones."""
+
+    target: Target
+    settings: BuildSettings
+    source: Path
+    calibrations: Mapping[Precision, Path]
+
+    def write(self, output: Path, precision: Precision, graphs: EngineGraphs | None = None) -> None:
+        """Build both halves into `output`; `graphs` are those of the precision, where they were read before."""
+        from dynast_deploy.export.engine_graphs import read_engine_graphs
+        from dynast_deploy.export.tensorrt_build import build_plan
+        from dynast_deploy.runtime.plan_file import write_plan_file
+
+        calibration = self.calibrations.get(precision)
+        if graphs is None:
+            graphs = read_engine_graphs(self.source, precision, self.settings.batch, calibration)
+        encoder, renderer = (
+            build_plan(self.target.library, graph, what, self.settings)
+            for graph, what in ((graphs.encoder, "exemplar encoder"), (graphs.renderer, "frame renderer"))
+        )
+        manifest = describe(graphs, self.target, self.settings, precision, self.source, calibration)
+        write_plan_file(output, manifest, encoder, renderer)
+
+
+def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precision:
+    """Build every precision that may meet the target, time each on this GPU, and keep the fastest as `output`."""
+    import os
+    import tempfile
+
+    from dynast_deploy.export import auto
+
+    assert builder.target.device is not None
+    capability = builder.target.device.compute_capability
+    major, minor = (int(part) for part in capability.split("."))
+    quality = auto.quality_by_precision(builder.calibrations, builder.source)
+    trials = auto.considered(builder.calibrations, quality, target_psnr, (major, minor))
+    # In the folder of the output, so that the fastest needs only another name.
+    with tempfile.TemporaryDirectory(prefix=".dynast-auto-", dir=output.parent) as folder:
+
+        def frame_ms(precision: Precision) -> float:
+            plan = Path(folder, f"{precision}.plan")
+            builder.write(plan, precision)
+            return auto.time_frame(plan)
+
+        trials = auto.tried(trials, frame_ms)
+        chosen = auto.fastest(trials, target_psnr)
+        auto.print_trials(trials, chosen)
+        os.replace(Path(folder, f"{chosen.precision}.plan"), output)
+    return chosen.precision
 
 
 def describe(
@@ -208,13 +286,13 @@ def _check_options(
 
 def _target(kind: Any) -> Target:
     """The library, and for TensorRT the GPU and the attention plugin, registered."""
-    from dynast_deploy.export.tensorrt_library import load_library
+    from dynast_deploy.export.tensorrt_build import builder_library
     from dynast_deploy.plugins import gpu_kernels
     from dynast_deploy.plugins.tensorrt_plugin import register_plugins
     from dynast_deploy.runtime.driver import first_device
     from dynast_deploy.runtime.plan_file import PlanKind
 
-    library = load_library(kind)
+    library = builder_library(kind)
     if kind is PlanKind.TENSORRT_RTX:
         return Target(library, None)
     device = first_device()

@@ -56,7 +56,12 @@ def in_precision(
             raise DynastError(
                 f"--calibration {calibration} goes with --int8 or --fp8, not with --{precision}"
             )
-        raise DynastError(f"--calibration {calibration}: calibration is not part of this version")
+        if info.precision != Precision.FP32:
+            raise DynastError(f"{path} is an {info.precision} file already; build it without --calibration")
+        from dynast_deploy.calib.options import Format
+        from dynast_deploy.calib.to_eight_bits import calibrated_model
+
+        model = calibrated_model(model, path, calibration, Format(precision.value))
     elif info.precision != Precision.FP32 and info.precision != precision:
         raise DynastError(
             f"{path} is an {info.precision} file; build it with --{info.precision}, or take the float32 file it came "

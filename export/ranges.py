@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from dynast_deploy.errors import DynastError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _PARTS = ("largest", "smallest", "total")
@@ -36,9 +35,9 @@ class Range:
 
 
 def value_ranges(
-    model: onnx.ModelProto, feed: Mapping[str, np.ndarray], library: Path | None = None
+    model: onnx.ModelProto, feeds: Iterable[Mapping[str, np.ndarray]], library: Path | None = None
 ) -> list[Range]:
-    """Ranges of all floating-point tensors that nodes of `model` compute from `feed`, in the graph's order.
+    """Ranges of all floating-point tensors that nodes of `model` compute from `feeds`, in the graph's order.
 
     Runs in ONNX Runtime on the CPU, which measures each tensor as it comes and keeps none. `library` holds custom
     operators (`plugins.onnxruntime_library()`); without it attention runs as functions, whose inner tensors are not
@@ -63,13 +62,18 @@ def value_ranges(
         measured.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     names = [f"{name}.{part}" for name, _ in tensors for part in _PARTS]
-    values = iter(float(value) for value in session.run(names, dict(feed)))
+    runs = [np.array(session.run(names, dict(feed)), np.float64).reshape(-1, len(_PARTS)) for feed in feeds]
     ranges = []
-    for name, node in tensors:
-        largest, smallest, total = (next(values) for _ in _PARTS)
+    for number, (name, node) in enumerate(tensors):
+        largest, smallest, total = (
+            np.array([run[number, part] for run in runs]) for part in range(len(_PARTS))
+        )
         # A NaN may be lost in a maximum, but not in a sum.
-        is_finite = math.isfinite(largest) and math.isfinite(total)
-        ranges.append(Range(name, node.name, node.op_type, largest, min(smallest, largest), is_finite))
+        is_finite = bool(np.isfinite(largest).all() and np.isfinite(total).all())
+        reach = float(largest.max())
+        ranges.append(
+            Range(name, node.name, node.op_type, reach, min(float(smallest.min()), reach), is_finite)
+        )
     return ranges
 
 

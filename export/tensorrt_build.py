@@ -6,6 +6,7 @@ ever set. TF32 is off, so that what is float32 in the graph is float32.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import onnx
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export import timing_cache
 from dynast_deploy.export.build_progress import BuildProgress, as_monitor
-from dynast_deploy.export.tensorrt_library import one_line
 from dynast_deploy.runtime.plan_file import BatchSizes, PlanKind
+from dynast_deploy.runtime.tensorrt_plan import Messages, import_library, messages_of
 
 GIB = 2**30
+OLDEST = (10, 9)
+"""The first TensorRT whose plugins are compiled into the plan ahead of time."""
 
 
 @dataclass(frozen=True)
@@ -40,32 +43,50 @@ class BuildSettings:
     compute_capabilities: tuple[str, ...] = ()
 
 
-def build_plan(library: Any, log: Any, model: onnx.ModelProto, what: str, settings: BuildSettings) -> Any:
+def builder_library(kind: PlanKind) -> Any:
+    """The module; DynastError with the command that installs it where it is missing, does not load or is too old."""
+    try:
+        library = import_library(kind, "building a plan")
+    except DynastError as error:
+        if kind is PlanKind.TENSORRT:
+            raise DynastError(f"{error}; or build for RTX cards with --rtx, which needs no GPU") from None
+        raise
+    version = tuple(int(number) for number in re.findall(r"\d+", library.__version__)[:2])
+    if kind is PlanKind.TENSORRT and version < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise DynastError(
+            f"TensorRT {library.__version__} is installed, and {oldest} or later is needed: "
+            f"pip install -U 'tensorrt>={oldest}'"
+        )
+    return library
+
+
+def build_plan(library: Any, model: onnx.ModelProto, what: str, settings: BuildSettings) -> Any:
     """The serialised plan of `model`, a buffer; `what` names it to people.
 
     Plugins are used where they are registered. Raises DynastError with the node and the reason where the parser or the
     builder fails.
     """
-    builder = library.Builder(log)
+    messages = messages_of(library)
+    messages.forget()
+    builder = library.Builder(messages.logger)
     network = builder.create_network(1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = library.OnnxParser(network, log)
+    parser = library.OnnxParser(network, messages.logger)
     # The network's weights lie in what was parsed, which has to stay until the plan is built.
     serialized = model.SerializeToString()
     if not parser.parse(serialized):
-        raise DynastError(f"{settings.kind.library} does not take the {what}: {_parser_errors(parser, log)}")
+        raise _refusal(parser, messages, f"{settings.kind.library} does not take the {what}")
     config = builder.create_builder_config()
     _configure(library, builder, network, config, settings)
     if settings.timing_cache is not None:
         timing_cache.attach(config, settings.timing_cache)
-    log.errors.clear()
     with BuildProgress(what) as progress:
         # The configuration does not keep its monitor alive.
         monitor = as_monitor(library, progress)
         config.progress_monitor = monitor
-        plan = builder.build_serialized_network(network, config)
+        plan = progress.run(builder.build_serialized_network, network, config)
         if plan is None and not progress.is_stopped:
-            reasons = "; ".join(dict.fromkeys(log.errors)) or "it does not say why; --verbose shows its log"
-            raise DynastError(f"{settings.kind.library} cannot build the {what}: {reasons}")
+            raise messages.failure(f"{settings.kind.library} cannot build the {what}")
     if settings.timing_cache is not None:
         timing_cache.keep(config, settings.timing_cache)
     return plan
@@ -86,21 +107,25 @@ def _configure(library: Any, builder: Any, network: Any, config: Any, settings: 
         for index, capability in enumerate(settings.compute_capabilities):
             chosen = getattr(library.ComputeCapability, f"SM{capability.replace('.', '')}")
             config.set_compute_capability(chosen, index)
-    profile = builder.create_optimization_profile()
+    sizes = (settings.batch.min, settings.batch.opt, settings.batch.max)
+    shapes: dict[str, list[tuple[int, ...]]] = {}
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
-        if -1 in tuple(tensor.shape):
-            sizes = (settings.batch.min, settings.batch.opt, settings.batch.max)
-            shapes = [tuple(count if side == -1 else side for side in tensor.shape) for count in sizes]
-            profile.set_shape(tensor.name, *shapes)
-    config.add_optimization_profile(profile)
+        sides = tuple(tensor.shape)
+        if -1 in sides:
+            shapes[tensor.name] = [tuple(count if side == -1 else side for side in sides) for count in sizes]
+    if shapes:
+        profile = builder.create_optimization_profile()
+        for name, extent in shapes.items():
+            profile.set_shape(name, *extent)
+        config.add_optimization_profile(profile)
 
 
-def _parser_errors(parser: Any, log: Any) -> str:
-    """Node and reason of each of the parser's errors."""
+def _refusal(parser: Any, messages: Messages, what: str) -> DynastError:
+    """The parser's errors, each with its node and the reason."""
     found = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
         where = f"node {error.node_name()} ({error.node_operator()}): " if error.node_name() else ""
-        found.append(f"{where}{one_line(error.desc())}")
-    return "; ".join(dict.fromkeys(found or log.errors)) or "it does not say why; --verbose shows its log"
+        found.append(f"{where}{' '.join(error.desc().split())}")
+    return DynastError(f"{what}: {'; '.join(dict.fromkeys(found))}") if found else messages.failure(what)

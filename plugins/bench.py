@@ -269,17 +269,31 @@ def _runnable(case: Case) -> list[str]:
     return [implementation for implementation in IMPLEMENTATIONS if implementation not in absent]
 
 
+def _on_gpu(size: int, repeats: int, target: Path | None) -> None:
+    try:
+        from dynast_deploy.plugins import bench_gpu
+
+        bench_gpu.run(size, repeats, target)
+    except (ImportError, DynastError) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--size", type=int, default=256, help="picture size (default 256)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: the GPU kernels")
     parser.add_argument("--threads", type=int, default=2, help="threads of each implementation (default 2)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of which the fastest counts (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
     options = parser.parse_args(arguments)
     if options.size < 32 or options.size % 8 or options.threads < 1 or options.repeats < 1:
         parser.error("--size has to be a multiple of 8 from 32 on, --threads and --repeats at least 1")
+    if options.device == "cuda":
+        _on_gpu(options.size, options.repeats, options.json)
+        return
     if onnxruntime_library() is None:
         print(
             f"the ONNX Runtime operators are not built; build them with: {library.BUILD_COMMAND}",

@@ -29,7 +29,7 @@ class EngineInfo:
     attention: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EncodedExemplar:
     """An exemplar as an engine keeps it, on its device; only the engine that made it can render with it."""
 
@@ -55,6 +55,18 @@ class Engine(Protocol):
         """Images `[N, 3, H, W]` float32 in -1..1 for conditions `[N, S, H, W]`, float32 in 0..1 or uint8 in 0..255.
 
         Raises DynastError for other shapes, or an exemplar of another engine.
+        """
+        ...
+
+
+@runtime_checkable
+class RendersBytes(Protocol):
+    """An engine whose graph begins with bytes and ends with bytes, so that frames are small on their way to and fro."""
+
+    def render_bytes(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """Images `[N, 3, H, W]` uint8 for conditions `[N, S, H, W]` uint8.
+
+        They are what `conditions.tensor_picture` makes of the images of `Engine.render`. Raises DynastError like it.
         """
         ...
 
@@ -100,6 +112,13 @@ def network_input(
         if lowest:
             array = array * np.float32(1 - lowest) + np.float32(lowest)
     return np.ascontiguousarray(array, dtype)
+
+
+def float_images(images: np.ndarray) -> np.ndarray:
+    """Images as float32 in -1..1: 0..255 for the same range where they are uint8."""
+    if images.dtype == np.uint8:
+        return images / np.float32(127.5) - np.float32(1)
+    return images.astype(np.float32, copy=False)
 
 
 def check_exemplar(engine: Engine, exemplar: EncodedExemplar, conditions: int) -> None:

@@ -195,6 +195,10 @@ class Stream:
         """What is given from now on waits for `event`, as last recorded."""
         self._stream.wait_for_event(event.event)
 
+    def call(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
+        """Launch a kernel of `Holdings.kernel`; arguments are NumPy numbers of the types that it takes."""
+        kernel(*arguments, grid=(blocks, 1, 1), block=(threads, 1, 1), stream=self._stream)
+
     def synchronize(self) -> None:
         self._stream.synchronize()
 
@@ -254,6 +258,13 @@ class Holdings:
         event = Event(self.gpu)
         self._release.append(event.free)
         return event
+
+    def kernel(self, ptx: bytes, name: str) -> Any:
+        """A kernel out of PTX, for `Stream.call`."""
+        loaded = [self.gpu.driver.module_from_buffer(ptx)]
+        function = loaded[0].get_function(name)
+        self._release.append(loaded.clear)
+        return function
 
     def keep(self, release: Callable[[], None]) -> None:
         """Call `release` on closing."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from dynast_deploy.runtime.engine import Asynchronous, EncodedExemplar, Engine, Pending
+from dynast_deploy.runtime.engine import Asynchronous, EncodedExemplar, Engine, Pending, RendersBytes
 
 T = TypeVar("T")
 
@@ -17,11 +17,12 @@ def rendered(
 ) -> Iterator[tuple[T, np.ndarray]]:
     """For each of `groups`, something and conditions `[S, H, W]`: the same thing and its images `[N, 3, H, W]`.
 
-    Images are float32 in -1..1, or uint8 from an engine that makes those on its device.
+    Conditions are uint8. Images are float32 in -1..1, or uint8 from an engine that makes those on its device.
     """
     if not isinstance(engine, Asynchronous):
+        render = engine.render_bytes if isinstance(engine, RendersBytes) else engine.render
         for item, conditions in groups:
-            yield item, engine.render(exemplar, np.stack(conditions))
+            yield item, render(exemplar, np.stack(conditions))
         return
     last: tuple[T, Pending] | None = None
     for item, conditions in groups:

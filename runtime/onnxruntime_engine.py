@@ -6,16 +6,20 @@ session lives only while an exemplar is being encoded.
 
 from __future__ import annotations
 
+import itertools
 import os
+import weakref
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, halves
+from dynast_deploy.export.uint8_io import with_uint8_io
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu
@@ -23,12 +27,7 @@ from dynast_deploy.runtime.driver import driver_answers
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnx_file import read_graph
-
-if TYPE_CHECKING:
-    import onnx
-
-
-ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+from dynast_deploy.runtime.onnxruntime_frames import ELEMENT_TYPES, BoundFrames, empty_on
 
 
 class OnnxRuntimeEngine:
@@ -41,11 +40,14 @@ class OnnxRuntimeEngine:
         threads: int | None = None,
         native_attention: bool = True,
         profile_prefix: str | None = None,
+        cuda_graphs: bool = False,
     ) -> None:
         """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
 
         Without `native_attention` the function bodies in the file run instead of our operators. With `profile_prefix`
-        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted.
+        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted. With
+        `cuda_graphs` every number of frames and exemplar gets a CUDA graph, which ONNX Runtime keeps as long as the
+        engine.
         """
         self._onnxruntime = onnxruntime = import_onnxruntime()
         self._path = Path(path).resolve()
@@ -53,14 +55,15 @@ class OnnxRuntimeEngine:
         self._identity = _identity(self._path)
         info = ModelInfo.read(model, str(path))
         self._device = choose_device(onnxruntime, device)
-        self._library = onnxruntime_library() if native_attention else None
+        # Under CUDA only operators for CUDA serve: those for the CPU would fetch everything from there and back.
+        self._library = onnxruntime_library(self._device) if native_attention else None
         self._threads = threads
-        self._encoder, renderer = halves(model, info)
+        self._encoder, self._renderer = halves(model, info)
         if self._device == "cpu":
             for_cpu(self._encoder)
-            for_cpu(renderer)
+            for_cpu(self._renderer)
             if self._library is not None:
-                dense_in_one_pass(renderer.graph)
+                dense_in_one_pass(self._renderer.graph)
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,
@@ -71,7 +74,10 @@ class OnnxRuntimeEngine:
             device=self._device,
             attention="native" if self._library is not None else "function",
         )
-        self._renderer = self._session(renderer, profile_prefix=profile_prefix)
+        self._profile_prefix = profile_prefix
+        self._sessions: dict[bool, Any] = {}
+        self._bound = weakref.WeakKeyDictionary[EncodedExemplar, dict[tuple[int, bool], BoundFrames]]()
+        self._graphs = itertools.count() if cuda_graphs and self._device == "cuda" else None
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
         picture = network_input("exemplar", exemplar, 3, self.info)
@@ -84,16 +90,53 @@ class OnnxRuntimeEngine:
         return_freed_memory()
         return EncodedExemplar(self, tensors, len(picture))
 
+    def exemplar_tensors(self, exemplar: EncodedExemplar) -> dict[str, np.ndarray]:
+        """The cut tensors of an exemplar by name, `[E, L, C]`, copied to the host."""
+        check_exemplar(self, exemplar, exemplar.count)
+        return {name: value.numpy().copy() for name, value in exemplar.tensors.items()}
+
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
         condition = network_input("condition", condition, self.info.channels, self.info)
+        return self._render(exemplar, condition, in_bytes=False)
+
+    def render_bytes(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """See `engine.RendersBytes`."""
+        condition = network_input("condition", condition, self.info.channels, self.info, "uint8")
+        return self._render(exemplar, condition, in_bytes=True)
+
+    def _render(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> np.ndarray:
         check_exemplar(self, exemplar, len(condition))
-        binding = self._renderer.io_binding()
+        if self._device == "cuda":
+            return self._frames(exemplar, len(condition), in_bytes).render(condition)
+        session = self._renderer_session(in_bytes)
+        binding = session.io_binding()
         binding.bind_cpu_input("condition", condition)
         for name, tensor in exemplar.tensors.items():
             binding.bind_ortvalue_input(name, tensor)
         binding.bind_output("image", "cpu")
-        self._renderer.run_with_iobinding(binding)
+        session.run_with_iobinding(binding)
         return binding.get_outputs()[0].numpy()
+
+    def _frames(self, exemplar: EncodedExemplar, count: int, in_bytes: bool) -> BoundFrames:
+        """This exemplar's, for so many frames; kept as long as the exemplar."""
+        bound = self._bound.setdefault(exemplar, {})
+        if (count, in_bytes) not in bound:
+            graph = next(self._graphs) if self._graphs is not None else None
+            session = self._renderer_session(in_bytes)
+            bound[count, in_bytes] = BoundFrames(
+                self._onnxruntime, session, self._device, exemplar.tensors, count, graph
+            )
+        return bound[count, in_bytes]
+
+    def _renderer_session(self, in_bytes: bool) -> Any:
+        """Made when it is first needed: who renders videos needs one, and who renders arrays the other."""
+        if in_bytes not in self._sessions:
+            renderer = onnx.ModelProto()
+            renderer.CopyFrom(self._renderer)
+            if in_bytes:
+                with_uint8_io(renderer)
+            self._sessions[in_bytes] = self._session(renderer, self._profile_prefix)
+        return self._sessions[in_bytes]
 
     def _encode(self, picture: np.ndarray, condition: np.ndarray) -> dict[str, Any]:
         """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers."""
@@ -104,17 +147,12 @@ class OnnxRuntimeEngine:
         tensors = {}
         for output in session.get_outputs():
             shape = [len(picture), *output.shape[1:]]
-            tensors[output.name] = self._empty(shape, ELEMENT_TYPES[output.type])
+            tensors[output.name] = empty_on(
+                self._onnxruntime, self._device, shape, ELEMENT_TYPES[output.type]
+            )
             binding.bind_ortvalue_output(output.name, tensors[output.name])
         session.run_with_iobinding(binding)
         return tensors
-
-    def _empty(self, shape: list[int], dtype: type) -> Any:
-        """A tensor on the engine's device. One from a session's arena would keep the whole arena with it."""
-        value = self._onnxruntime.OrtValue
-        if self._device == "cpu":
-            return value.ortvalue_from_numpy(np.empty(shape, dtype))
-        return value.ortvalue_from_shape_and_type(shape, dtype, self._device)
 
     def _session(self, half: onnx.ModelProto, profile_prefix: str | None = None) -> Any:
         """A session for one half of the file, which must still be the one that was read."""
@@ -136,9 +174,11 @@ class OnnxRuntimeEngine:
             options.intra_op_num_threads = self._threads
         if self._library is not None:
             options.register_custom_ops_library(str(self._library))
-        providers = ["CPUExecutionProvider"]
+        providers: list[Any] = ["CPUExecutionProvider"]
         if self._device == "cuda":
-            providers.insert(0, "CUDAExecutionProvider")
+            # The encoder runs once, and a graph is of no use to it.
+            has_graphs = self._graphs is not None and half is not self._encoder
+            providers.insert(0, ("CUDAExecutionProvider", {"enable_cuda_graph": str(int(has_graphs))}))
         try:
             session = self._onnxruntime.InferenceSession(half.SerializeToString(), options, providers)
         except Exception as error:  # ONNX Runtime raises plain classes of its own for every fault of a file

@@ -32,8 +32,11 @@ _lock = threading.Lock()
 _messages: dict[Any, Messages] = {}
 
 
-def import_library(kind: PlanKind) -> Any:
-    """The module that runs plans of this kind. Raises DynastError where it is not installed or does not load."""
+def import_library(kind: PlanKind, who: str = "this engine") -> Any:
+    """The module that builds and runs plans of this kind.
+
+    Raises DynastError where it is not installed or does not load; `who` needs it.
+    """
     name = MODULES[kind]
     try:
         return importlib.import_module(name)
@@ -41,7 +44,7 @@ def import_library(kind: PlanKind) -> Any:
         if error.name != name:
             raise
         raise DynastError(
-            f"this engine needs {kind.library}: pip install 'dynast-deploy[{EXTRAS[kind]}]'"
+            f"{who} needs {kind.library}: pip install 'dynast-deploy[{EXTRAS[kind]}]'"
         ) from None
     except ImportError as error:
         raise DynastError(
@@ -73,12 +76,16 @@ class Messages:
             def log(self, severity: Any, msg: str) -> None:
                 level = levels.get(severity, logging.DEBUG)
                 if level == logging.ERROR:
-                    errors.append(msg.strip())
+                    errors.append(" ".join(msg.split()))
                 else:
                     _logger.log(level, "%s", msg)
 
         self._errors = errors
         self.logger = Logger()
+
+    def forget(self) -> None:
+        """Forget errors of what is over: what fails next did not fail because of them."""
+        self._errors.clear()
 
     def failure(self, what: str) -> DynastError:
         """The error to raise after the library failed at `what`, with what it said about it."""
@@ -105,7 +112,12 @@ class Plan:
         """`source` is what errors call it; `host_code` allows the library to run code that the plan brings along."""
         self._messages = messages_of(trt)
         self._source = source
-        self._runtime: trt.Runtime = trt.Runtime(self._messages.logger)
+        try:
+            self._runtime: trt.Runtime = trt.Runtime(self._messages.logger)
+        except TypeError:  # what the bindings make of a null pointer
+            raise self._messages.failure(
+                f"{source}: {kind.library} does not start here, see `dynast doctor`"
+            ) from None
         if host_code:
             self._runtime.engine_host_code_allowed = True
         engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(serialized)

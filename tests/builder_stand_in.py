@@ -106,6 +106,13 @@ class Parser:
         return True
 
 
+class Module:
+    """A module is hashable, which a SimpleNamespace is not."""
+
+    def __init__(self, **names: Any) -> None:
+        vars(self).update(names)
+
+
 class Recorder:
     """`module` is what stands in for `tensorrt`; `builds` are the networks and configurations that it was given."""
 
@@ -113,7 +120,7 @@ class Recorder:
         self.builds: list[tuple[Network, Config]] = []
         self._plans = list(plans)
         self.errors: list[str] = []
-        self.module = SimpleNamespace(
+        self.module = Module(
             __version__=VERSION,
             Builder=self._builder,
             BuilderFlag=Flag,

@@ -74,6 +74,7 @@ class World:
     allocations: dict[int, Allocation] = field(default_factory=dict)
     stacks: dict[threading.Thread, list[Context]] = field(default_factory=dict)
     streams: weakref.WeakValueDictionary[int, Stream] = field(default_factory=weakref.WeakValueDictionary)
+    kernels: dict[str, Callable[..., None]] = field(default_factory=dict)
     graphs: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -326,6 +327,24 @@ class Event(Owned):
             self.release()
 
 
+class Module(Owned):
+    """Kernels, which are Python functions of `World.kernels` here."""
+
+    kind = "module"
+
+    def get_function(self, name: str) -> Callable[..., None]:
+        def launch(*arguments: Any, grid: Any, block: Any, stream: Stream) -> None:
+            self.world.called("launch")
+            threads = grid[0] * block[0]
+            stream.give(lambda: self.world.kernels[name](self.world, threads, *arguments))
+
+        return launch
+
+    def __del__(self) -> None:
+        if hasattr(self, "gone"):
+            self.release()
+
+
 class EventFlags(enum.IntFlag):
     DEFAULT = 0
     BLOCKING_SYNC = 1
@@ -379,6 +398,7 @@ def pycuda_driver(world: World) -> types.ModuleType:
     module = types.ModuleType("pycuda.driver")
     module.__dict__.update(
         init=lambda: None,
+        get_version=lambda: (12, 9, 0),
         Device=Device,
         Error=CudaError,
         MemoryError=OutOfMemory,
@@ -386,6 +406,7 @@ def pycuda_driver(world: World) -> types.ModuleType:
         event_flags=EventFlags,
         mem_alloc=lambda size: DeviceAllocation(world, size),
         mem_get_info=mem_get_info,
+        module_from_buffer=lambda buffer: Module(world),
         pagelocked_empty=lambda shape, dtype: np.asarray(PinnedAllocation(world, shape, dtype)),
         Stream=lambda flags=0: Stream(world, flags),
         Event=lambda flags=0: Event(world, flags),

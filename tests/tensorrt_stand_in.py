@@ -86,6 +86,13 @@ class ILogger:
         raise NotImplementedError
 
 
+class Logger(ILogger):
+    """The library's own, which prints."""
+
+    def log(self, severity: ILogger.Severity, msg: str) -> None:
+        print(severity, msg)
+
+
 class Failures:
     """What shall fail, by the name of the call; the message is logged."""
 
@@ -248,12 +255,19 @@ class ExecutionContext(Living):
 
 def module(world: World, failures: Failures, version: str, name: str = "tensorrt") -> types.ModuleType:
     """The library, as far as running plans goes."""
+
+    def runtime(logger: ILogger) -> Runtime:
+        if failures.fails("Runtime", logger):
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+        return Runtime(world, failures, logger)
+
     made = types.ModuleType(name)
     made.__dict__.update(
         __version__=version,
         DataType=DataType,
         TensorIOMode=TensorIOMode,
         ILogger=ILogger,
-        Runtime=lambda logger: Runtime(world, failures, logger),
+        Logger=Logger,
+        Runtime=runtime,
     )
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from builder_stand_in import VERSION, Flag, Recorder
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.export import build_engine, split
+from dynast_deploy.export.build_progress import BuildProgress
 from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
 from dynast_deploy.runtime import driver
 from dynast_deploy.runtime.plan_file import BatchSizes, PlanKind, read_manifest, read_plans
@@ -63,7 +65,7 @@ def test_both_halves_are_built_in_a_strongly_typed_network(folder: Path, tensorr
     assert {tensor.name for tensor in encoder.inputs} == {"exemplar", "exemplar_condition"}
     assert [output.name for output in encoder.model.graph.output] == list(manifest.cut_tensors)
     assert {1 for tensor in renderer.inputs if -1 in tensor.shape} == set()
-    assert first.profiles[0].shapes == second.profiles[0].shapes == {}
+    assert first.profiles == second.profiles == []
     assert (manifest.kind, manifest.library_version, manifest.gpu) == (PlanKind.TENSORRT, VERSION, ADA.name)
     assert (manifest.compute_capabilities, manifest.precision, manifest.plugin_version) == (
         ("8.9",),
@@ -121,16 +123,35 @@ def test_progress_is_shown_and_the_reason_of_a_failure(folder: Path, tensorrt, m
     assert not (folder / "model.plan").exists()
 
 
-def test_ctrl_c_stops_the_builder_and_leaves_the_old_file(folder: Path, tensorrt, monkeypatch) -> None:
+def test_a_terminal_gets_a_bar_for_each_phase(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with BuildProgress("frame renderer") as progress:
+        progress.start("Building engine", None, 3)
+        progress.start("Tactics", "Building engine", 40)
+        progress.step("Tactics", 40)
+        progress.finish("Tactics")
+        progress.step("Building engine", 2)
+    shown = capsys.readouterr().err
+    assert "frame renderer Building engine" in shown
+    assert "2/3" in shown
+    assert "Tactics" not in shown[shown.rindex("Building engine") :]
+
+
+def test_ctrl_c_stops_the_builder_and_leaves_the_old_file(
+    folder: Path, tensorrt, monkeypatch, capsys
+) -> None:
     (folder / "model.plan").write_bytes(b"old")
     original = Recorder._build
 
     def interrupted(self, log, network, config):
-        signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        while signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:  # the main thread has heard it
+            pass
         return original(self, log, network, config)
 
     monkeypatch.setattr(Recorder, "_build", interrupted)
     assert run(monkeypatch) == 130
+    assert "stopping after this step" in capsys.readouterr().err
     assert (folder / "model.plan").read_bytes() == b"old"
     assert not list(folder.glob(".*partial*"))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

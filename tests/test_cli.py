@@ -54,7 +54,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("inspect",), ("condition",), ("doctor",), ("train",), ("bench",), ("build-engine",)]
+    "command",
+    [(), ("inspect",), ("condition",), ("data",), ("doctor",), ("train",), ("bench",), ("build-engine",)],
 )
 def test_every_command_has_help(command: tuple[str, ...]) -> None:
     result = dynast(*command, "--help")
@@ -97,6 +98,7 @@ def test_documents_become_plain_lines() -> None:
         "config:",
         "  n_layers: 2",
         "inputs:",
+        "  name  shape",
         "  x     N, 2048",
         "  long  1",
     ]

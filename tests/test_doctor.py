@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from plan_machine import plan_machine
 from typer.testing import CliRunner
 
 from dynast_deploy.cli import app
@@ -72,6 +74,66 @@ def test_doctor_takes_a_chatty_package_at_its_word(tmp_path: Path, monkeypatch: 
     broken_package(tmp_path, "cv2", "print('hello from the library'); __version__ = '9.9'")
     monkeypatch.syspath_prepend(tmp_path)
     assert doctor.probe("OpenCV") == {"backend": "OpenCV", "works": True, "detail": "9.9", "mend": None}
+
+
+NO_DRIVER = probes.Finding(False, "not installed", "install its driver")
+
+
+def test_doctor_tries_what_a_plan_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "nvidia_driver", lambda: probes.Finding(True, "CUDA 12.9, 1 GPUs"))
+    with plan_machine(tmp_path) as machine:
+        assert probes.pycuda().works
+        assert "8.9, 1074 of 1074 MB free" in probes.pycuda().detail
+        assert probes.cuda_graphs().works
+        machine.world.check_clean()
+        machine.world.refuse_capture = True
+        with pytest.raises(Exception, match="INVALIDATED"):
+            probes.cuda_graphs()
+
+
+@pytest.mark.parametrize(
+    ("version", "driver", "works", "words"),
+    [
+        ("10.8.0.43", NO_DRIVER, False, "10.8.0.43 is older than 10.9"),
+        ("10.13.0", NO_DRIVER, False, "10.13.0 is installed, the driver: not installed"),
+    ],
+)
+def test_doctor_says_why_plans_do_not_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    driver: probes.Finding,
+    works: bool,
+    words: str,
+) -> None:
+    monkeypatch.setattr(probes, "nvidia_driver", lambda: driver)
+    with plan_machine(tmp_path):
+        monkeypatch.setattr(sys.modules["tensorrt"], "__version__", version)
+        found = probes.tensorrt()
+        assert (found.works, found.detail) == (works, words)
+        assert found.mend
+        assert not probes.pycuda().works
+        assert "the driver: not installed" in probes.cuda_graphs().detail
+
+
+def test_doctor_tells_a_library_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "nvidia_driver", lambda: probes.Finding(True, "CUDA 12.2, 1 GPUs"))
+    with plan_machine(tmp_path) as machine:
+        machine.failures.messages["Runtime"] = ["CUDA initialization failure with error: 35"]
+        found = probes.tensorrt()
+    assert not found.works
+    assert "does not start with this driver, CUDA 12.2" in found.detail
+    assert "update the driver" in (found.mend or "")
+
+
+def test_plans_for_rtx_cards_are_built_without_a_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "nvidia_driver", lambda: NO_DRIVER)
+    with plan_machine(tmp_path):
+        found = probes.tensorrt_rtx()
+    assert found.works
+    assert found.detail.endswith("builds plans all the same")
 
 
 def test_doctor_gives_up_on_a_package_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

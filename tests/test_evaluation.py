@@ -118,6 +118,18 @@ def test_faces_are_evaluated_the_same_way(tmp_path: Path) -> None:
     assert report["matching"]
 
 
+def test_style_has_no_truth_and_is_measured_by_what_it_keeps(tmp_path: Path) -> None:
+    checkpoint = write_tiny_checkpoint(tmp_path / "style.pth", semantic_nc=3)
+    report = evaluate(Request(checkpoint, Task.STYLE, None, tmp_path / "out", 2))
+    assert report["of_one_identity"] == 0
+    assert not {"pictures", "matching", "psnr_gain_db"} & set(report)
+    rows = {row["painted"]: row for row in report["without_truth"]}
+    assert list(rows) == ["model", "coarse_matches", "no_fine_attention", "exemplar", "content"]
+    assert rows["exemplar"]["palette_to_exemplar"] == rows["content"]["structure_to_content"] == 0
+    assert rows["exemplar"]["structure_to_content"] > 0.1
+    assert rows["content"]["palette_to_exemplar"] > 0.01
+
+
 def test_coarse_matches_take_the_child_at_the_querys_own_place() -> None:
     query, key = torch.randn(1, 24, 3), torch.randn(1, 32, 3)
     matches = torch.tensor(

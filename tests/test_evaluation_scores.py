@@ -131,6 +131,14 @@ def test_the_match_map_shows_where_matches_lie() -> None:
     assert down[0, 0] == down[3, 0] < down[0, 3] == down[3, 3]
 
 
+def test_gains_are_over_the_best_of_a_group_that_was_painted() -> None:
+    scores = Scores()
+    for way, value in (("model", 3.0), ("model", 5.0), ("copy", 1.0), ("parts", 1.5)):
+        scores.add(way, "psnr_db", value)
+    over = {"baselines": ("copy", "parts"), "ablation": ("coarse",)}
+    assert scores.gains("model", "psnr_db", over) == {"baselines": 2.5}
+
+
 def test_scores_are_means_and_leave_out_what_is_missing() -> None:
     scores = Scores()
     for value in (1.0, float("nan"), 3.0):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +59,7 @@ def test_held_out_pictures_stay_within_45_db_and_nothing_overflows(half_example:
     for feed in held_out_pairs(2, info.height, info.width):
         expected, image = (each(["image"], feed)[0] for each in run)
         assert psnr(image, expected) >= 45
-    for measured in value_ranges(load_model(half_example), feed, onnxruntime_library()):
+    for measured in value_ranges(load_model(half_example), [feed], onnxruntime_library()):
         assert measured.finite, measured
         assert measured.largest < 65504 / 8, measured
 
@@ -175,7 +177,8 @@ def test_ranges_show_overflow_and_underflow() -> None:
     opset = [helper.make_opsetid("", 18)]
     model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), opset_imports=opset, ir_version=10)
     fine, overflown = (
-        value_ranges(model, {"x": np.array(values, np.float16)}) for values in ([0, -2, 0.5], [300, 1e-5, 1])
+        value_ranges(model, [{"x": np.array(values, np.float16)}])
+        for values in ([0, -2, 0.5], [300, 1e-5, 1])
     )
     assert [(r.node, r.largest, r.smallest, r.finite) for r in fine] == [
         ("square", 4.0, 0.25, True),
@@ -185,9 +188,6 @@ def test_ranges_show_overflow_and_underflow() -> None:
 
 
 def test_the_exporter_writes_it(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     engine = write_tiny_engine(tmp_path)
     script = Path(__file__).resolve().parents[1] / "export" / "to_onnx.py"
     command = [sys.executable, script, engine.with_suffix(".pth"), "-o", tmp_path / "half.onnx", "--fp16"]

@@ -147,8 +147,7 @@ def test_the_warp_loss_has_the_gradient_of_finite_differences(scale: str, mask: 
     truth = torch.rand(2, 1, 4, 4, dtype=torch.float64)
 
     def loss() -> Tensor:
-        warped = [warping.warped_map(attend(layer, tensors), 4, 4, slice(None))]
-        return warping.warp(warped, truth).sum()
+        return warping.warp([attend(layer, tensors)], truth, slice(None)).sum()
 
     loss().backward()
     for name in ("query", "key", "warp_source"):
@@ -160,14 +159,14 @@ def test_the_warp_loss_has_the_gradient_of_finite_differences(scale: str, mask: 
         assert tensors[name].grad is None or tensors[name].grad.abs().max() == 0
 
 
-def test_warp_and_coordinate_terms_of_the_whole_network_have_the_gradients_of_finite_differences() -> None:
+def test_the_warp_term_of_the_whole_network_has_the_gradient_of_finite_differences() -> None:
     generator = small_generator(smooth=0.5).double().eval()
     batch = part_of(noise_batch(), slice(0, 1))
     batch = {
         name: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
         for name, x in batch.items()
     }
-    objective = Objective(ObjectiveConfig(warp=1.0, coordinates=1.0))
+    objective = Objective(ObjectiveConfig(warp=1.0))
 
     def loss() -> Tensor:
         return objective.total(objective.generator_terms(generator, None, batch)[1])

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from test_plan_file import MANIFEST
 from typer.testing import CliRunner
 
 from dynast_deploy.checkpoint import load_generator, save_generator
@@ -20,6 +21,7 @@ from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.to_onnx import build_model
 from dynast_deploy.generator import Generator
+from dynast_deploy.runtime.plan_file import write_plan_file
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +114,10 @@ def test_inspect_describes_an_onnx_file_of_other_people(tmp_path: Path) -> None:
     assert "cut_tensors" not in found
 
 
-def test_inspect_lists_archives_and_their_manifest(tmp_path: Path) -> None:
-    for name, manifest in (("a.zip", None), ("model.plan", {"precision": "fp16", "shapes": {"N": 4}})):
-        with zipfile.ZipFile(tmp_path / name, "w") as archive:
-            archive.writestr("encoder.plan", b"\0" * 2000)
-            if manifest:
-                archive.writestr("manifest.json", json.dumps(manifest))
+def test_inspect_lists_what_is_in_other_archives(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("encoder.plan", b"\0" * 2000)
     assert describe(tmp_path / "a.zip")["entries"] == [{"name": "encoder.plan", "size_mb": 0.002}]
-    assert describe(tmp_path / "model.plan")["manifest"]["shapes"] == {"N": 4}
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "text.pth", "text"])
@@ -134,3 +132,22 @@ def test_inspect_prints_json(engine: Path) -> None:
     assert json.loads(CliRunner().invoke(app, ["inspect", str(engine), "--json"]).stdout) == json.loads(
         json.dumps(describe(engine))
     )
+
+
+def test_inspect_tells_what_a_plan_is_and_needs(tmp_path: Path) -> None:
+    path = tmp_path / "model.plan"
+    write_plan_file(path, MANIFEST, b"encoder", b"renderer")
+    found = describe(path)
+    assert (found["kind"], found["runs_on"]) == ("TensorRT engine", "TensorRT 10.9.0.34")
+    assert (found["compute_capability"], found["built_on"]) == ("8.9", "NVIDIA GeForce RTX 4090")
+    assert found["frames_at_once"] == "1 to 4, tuned for 2"
+    assert found["rebuild_command"].endswith(f"--fp16 --batch 1,2,4 -o {path}")
+    assert [plan["name"] for plan in found["plans"]] == ["encoder.plan", "renderer.plan"]
+    assert [row["name"] for row in found["renderer_inputs"]] == ["condition"]
+    assert found["renderer_inputs"][0]["shape"] == ["N", 20, 32, 48]
+    assert found["cut_tensors"] == [
+        {"name": "block0.key", "type": "float16", "shape": [1, 24, 16], "size_mb": 0.001}
+    ]
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DynastError, match="cut short"):
+        describe(path)

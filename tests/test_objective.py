@@ -12,7 +12,7 @@ from objective_batch import SIZE, noise_batch, part_of, small_generator  # noqa:
 from dynast_deploy.checkpoint import load_generator  # noqa: E402
 from dynast_deploy.config import Task  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
-from dynast_deploy.objective import pictures, warping  # noqa: E402
+from dynast_deploy.objective import pictures  # noqa: E402
 from dynast_deploy.objective.config import ObjectiveConfig, WarpMask  # noqa: E402
 from dynast_deploy.objective.objective import Objective  # noqa: E402
 from dynast_deploy.objective.vgg import VGG19  # noqa: E402
@@ -21,7 +21,6 @@ from dynast_deploy.plugins import native, torch_ops  # noqa: E402
 FOR_ONE_IDENTITY = {
     "reconstruction",
     "warp",
-    "coordinates",
     "matching",
     "prune",
     "vgg",
@@ -98,7 +97,8 @@ def test_the_discriminator_learns_and_the_generator_does_not_hear_of_it() -> Non
     terms = objective.discriminator_terms(discriminator, image, batch)
     loss = objective.total(terms)
     loss.backward()
-    assert float(loss) == pytest.approx(float(terms["discriminator_real"] + terms["discriminator_painted"]))
+    parts = terms["discriminator_real"] + terms["discriminator_painted"]
+    assert loss.item() == pytest.approx(parts.item())
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in discriminator.parameters())
     assert all(p.grad is None for p in generator.parameters())
 
@@ -125,14 +125,14 @@ def test_without_adversarial_terms_there_is_no_discriminator() -> None:
     objective = Objective(small(adversarial=0.0, feature_matching=0.0))
     assert objective.make_discriminator(20) is None
     _, terms = objective.generator_terms(small_generator(), None, noise_batch())
-    assert set(terms) == {"reconstruction", "warp", "coordinates", "matching", "prune", "palette"}
+    assert set(terms) == {"reconstruction", "warp", "matching", "prune", "palette"}
 
 
 def test_surfaces_are_warped_beside_the_picture_where_the_batch_has_them() -> None:
-    batch = noise_batch()
-    _, without = Objective(small()).generator_terms(small_generator(), None, batch)
+    batch, objective = noise_batch(), Objective(small(surface=1.0))
+    _, without = objective.generator_terms(small_generator(), None, batch)
     batch |= {"exemplar_surface": batch["exemplar"], "target_surface": batch["target"]}
-    _, terms = Objective(small()).generator_terms(small_generator(), None, batch)
+    _, terms = objective.generator_terms(small_generator(), None, batch)
     assert "surface" not in without
     torch.testing.assert_close(terms["surface"], terms["warp"])
 
@@ -150,7 +150,10 @@ def test_the_published_warp_mask_gives_the_published_warps() -> None:
     }
     generator = load_generator(golden_path("generator_warp_64.pth"), smooth=0.1)
     warps = [recorded[name] for name in recorded if name.startswith("warp")]
-    expected = warping.warp(warps, batch["target"]).mean()
+    pooled = [torch.nn.functional.adaptive_avg_pool2d(batch["target"], warp.shape[-2:]) for warp in warps]
+    expected = torch.stack(
+        [(ours - theirs).abs().mean() for ours, theirs in zip(warps, pooled, strict=True)]
+    ).mean()
     with torch.no_grad():
         values = [
             Objective(ObjectiveConfig(warp=1.0, warp_mask=mask)).generator_terms(generator, None, batch)[1][
@@ -175,15 +178,17 @@ def test_palette_and_structure_part_style_from_content() -> None:
     assert pictures.palette(shuffled, content) < 1e-5 < 1e-1 < pictures.structure(shuffled, content)
 
 
-def test_true_coordinates_cost_nothing_and_hidden_ones_do_not_count() -> None:
-    grid = warping.coordinate_grid(torch.zeros(1, 3, 16, 16))
-    moved = grid + 0.25
-    visible = torch.zeros(1, 1, 16, 16)
-    visible[..., :8] = 1
-    warps = [moved, torch.nn.functional.avg_pool2d(moved, 4)]
-    assert warping.coordinates(warps, torch.cat([moved * visible, visible], 1)) < 1e-6
-    assert float(warping.coordinates(warps, torch.cat([grid, visible], 1))) == pytest.approx(0.5, rel=1e-5)
-    assert warping.coordinates(warps, torch.cat([grid, 0 * visible], 1)) == 0
+def test_identity_terms_paint_a_picture_from_itself() -> None:
+    batch, generator = noise_batch(), small_generator().eval()
+    objective = Objective(ObjectiveConfig(reconstruction=1.0, warp=1.0, identity=1.0, identity_warp=1.0))
+    own = batch | {"exemplar": batch["target"], "exemplar_condition": batch["condition"]}
+    with torch.no_grad():
+        _, terms = objective.generator_terms(generator, None, batch)
+        _, expected = objective.generator_terms(
+            generator, None, own | {"same_identity": torch.ones(3, dtype=torch.bool)}
+        )
+    torch.testing.assert_close(terms["identity"], expected["reconstruction"])
+    torch.testing.assert_close(terms["identity_warp"], expected["warp"])
 
 
 @pytest.mark.parametrize(

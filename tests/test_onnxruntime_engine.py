@@ -11,6 +11,7 @@ import onnx
 import pytest
 from tiny_engine import write_tiny_engine
 
+from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
@@ -79,19 +80,12 @@ def write_cut(path: Path, whole: Path) -> None:
     path.write_bytes(content[: len(content) * 2 // 3])
 
 
-def write_broken(path: Path, whole: Path) -> None:
-    model = onnx.load(whole)
-    next(node for node in model.graph.node if node.op_type == "Tanh").op_type = "Tanhh"
-    onnx.save(model, path)
-
-
 @pytest.mark.parametrize(
     ("write", "words"),
     [
         (lambda path, whole: None, "no such engine file"),
         (write_text, "damaged, cut short, or no ONNX file"),
         (write_cut, "damaged, cut short, or no ONNX file"),
-        (write_broken, "ONNX Runtime cannot run this file .*Tanhh"),
     ],
 )
 def test_files_that_are_no_engine_are_refused(
@@ -102,6 +96,28 @@ def test_files_that_are_no_engine_are_refused(
     with pytest.raises(DynastError, match=rf"bad\.onnx: {words}") as error:
         load_engine(bad, "cpu")
     assert "\n" not in str(error.value)
+
+
+def test_an_operator_that_onnx_runtime_does_not_know_is_named(path: Path, tmp_path: Path) -> None:
+    model = onnx.load(path)
+    next(node for node in model.graph.node if node.op_type == "Tanh").op_type = "Tanhh"
+    onnx.save(model, tmp_path / "bad.onnx")
+    engine = load_engine(tmp_path / "bad.onnx", "cpu")
+    exemplar = engine.encode_exemplar(pictures(1, 3), pictures(1, 20))
+    with pytest.raises(DynastError, match=r"bad\.onnx: ONNX Runtime cannot run this file .*Tanhh") as error:
+        engine.render(exemplar, pictures(1, 20))
+    assert "\n" not in str(error.value)
+
+
+def test_bytes_are_the_rounded_images(engine: OnnxRuntimeEngine) -> None:
+    conditions = np.random.default_rng(5).integers(0, 256, (2, 20, SIZE, SIZE), np.uint8)
+    exemplar = engine.encode_exemplar(pictures(1, 3), pictures(1, 20))
+    expected = [tensor_picture(image) for image in engine.render(exemplar, conditions)]
+    rendered = engine.render_bytes(exemplar, conditions)
+    assert rendered.dtype == np.uint8
+    np.testing.assert_array_equal(rendered.transpose(0, 2, 3, 1), expected)
+    with pytest.raises(DynastError, match=r"condition has shape \[1, 3, 32, 32\]"):
+        engine.render_bytes(exemplar, np.zeros((1, 3, SIZE, SIZE), np.uint8))
 
 
 def test_other_kinds_of_file_and_device_are_named(path: Path, tmp_path: Path) -> None:

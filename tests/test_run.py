@@ -244,7 +244,7 @@ def test_every_container_keeps_times_sound_and_the_way_up(
 
 
 def test_an_interrupt_leaves_a_playable_file_of_what_was_done(work: Path, monkeypatch, capsys) -> None:
-    rendered = OnnxRuntimeEngine.render
+    rendered = OnnxRuntimeEngine.render_bytes
 
     def interrupted(self: OnnxRuntimeEngine, *arguments: object) -> np.ndarray:
         calls.append(1)
@@ -253,7 +253,7 @@ def test_an_interrupt_leaves_a_playable_file_of_what_was_done(work: Path, monkey
         return rendered(self, *arguments)  # type: ignore[arg-type]
 
     calls: list[int] = []
-    monkeypatch.setattr(OnnxRuntimeEngine, "render", interrupted)
+    monkeypatch.setattr(OnnxRuntimeEngine, "render_bytes", interrupted)
     assert dynast_run(monkeypatch, *job(work)) == 130
     # What was still waiting to be encoded may be dropped.
     assert 0 < len(frames_of(work / "drive.dynast.mp4")) <= 3
@@ -264,7 +264,7 @@ def test_an_error_in_the_engine_leaves_no_output_and_does_not_hang(work: Path, m
     def broken(self: OnnxRuntimeEngine, *arguments: object) -> np.ndarray:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(OnnxRuntimeEngine, "render", broken)
+    monkeypatch.setattr(OnnxRuntimeEngine, "render_bytes", broken)
     (work / "drive.dynast.mp4").write_bytes(b"an earlier result")
     before = files(work)
     monkeypatch.setattr(sys, "argv", ["dynast-run", *map(str, job(work))])

@@ -290,6 +290,7 @@ def test_an_engine_that_a_thread_loaded_and_left_is_released_in_another(machine:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        ("Runtime", "TensorRT does not start here, see `dynast doctor`: magic tag does not match"),
         ("deserialize_cuda_engine", "TensorRT does not accept the plan: magic tag does not match"),
         ("create_execution_context", "no room on the GPU .*: magic tag does not match"),
         ("execute_async_v3", "encoder: TensorRT does not run it: magic tag does not match"),

@@ -1,4 +1,4 @@
-"""`dynast inspect`: what a checkpoint, an ONNX file or an archive holds."""
+"""`dynast inspect`: what a checkpoint, an ONNX file or an engine bundle holds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dynast_deploy.errors import DynastError
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="Checkpoint, ONNX file or engine archive.")],
+    file: Annotated[Path, typer.Argument(help="Checkpoint, ONNX file or model.plan.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what a checkpoint, an ONNX engine or an archive holds."""
+    """Say what a checkpoint or an engine (model.onnx, model.plan) holds."""
     show(describe(file), as_json)
 
 
@@ -34,7 +34,9 @@ def describe(file: Path) -> dict[str, Any]:
             names = archive.namelist()
         if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
             return head | _checkpoint(file)
-        return head | _archive(file)
+        return head | (_bundle(file) if "manifest.json" in names else _archive(file))
+    if file.suffix == ".plan":
+        return head | _bundle(file)
     if file.suffix in (".pth", ".pt") or _begins_as_pickle(file):
         return head | _checkpoint(file)
     return head | _onnx_file(file)
@@ -64,18 +66,16 @@ def _onnx_file(file: Path) -> dict[str, Any]:
     return describe_onnx(file)
 
 
-def _archive(file: Path) -> dict[str, Any]:
-    """Any zip archive; the manifest is shown where it has one."""
-    import json
+def _bundle(file: Path) -> dict[str, Any]:
+    from dynast_deploy.commands.inspect_plan import describe_plan
 
+    return describe_plan(file)
+
+
+def _archive(file: Path) -> dict[str, Any]:
+    """Any zip archive."""
     with zipfile.ZipFile(file) as archive:
         entries = [
             {"name": entry.filename, "size_mb": megabytes(entry.file_size)} for entry in archive.infolist()
         ]
-        try:
-            manifest = json.loads(archive.read("manifest.json"))
-        except KeyError:
-            return {"kind": "zip archive", "entries": entries}
-        except (ValueError, zipfile.BadZipFile) as error:
-            raise DynastError(f"{file}: its manifest.json is damaged ({error})") from None
-    return {"kind": "archive with a manifest", "manifest": manifest, "entries": entries}
+    return {"kind": "zip archive", "entries": entries}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dynast_deploy.commands.show import megabytes
 from dynast_deploy.errors import DynastError
 
 REINSTALL = "reinstall the package behind it: pip install --force-reinstall PACKAGE"
@@ -93,6 +94,20 @@ def pytorch_attention() -> Finding:
     return Finding(True, f"{path}, {native.variant()} instructions")
 
 
+def gpu_attention() -> Finding:
+    """The libraries for PyTorch and for ONNX Runtime on a GPU: found, and built from the sources at hand."""
+    from dynast_deploy.plugins import build_gpu, library, native_gpu
+
+    names = {"PyTorch": library.GPU, "ONNX Runtime": library.ONNXRUNTIME_GPU}
+    found = [f"{user}: {path}" for user, name in names.items() if (path := library.find(name))]
+    if len(found) == len(names):
+        return Finding(True, ", ".join(found))
+    nvcc = build_gpu.find_nvcc()
+    mend = native_gpu.BUILD_COMMAND if nvcc else f"install CUDA's nvcc, then: {native_gpu.BUILD_COMMAND}"
+    there = f"only for {found[0]}" if found else "not built, of use with an NVIDIA GPU only"
+    return Finding(False, there, mend)
+
+
 def _not_built(name: str) -> Finding:
     from dynast_deploy.plugins import build, library
 
@@ -116,26 +131,71 @@ def pytorch() -> Finding:
 
 
 def tensorrt() -> Finding:
-    return _needs_driver("tensorrt", "trt")
+    return _plan_library("tensorrt", "trt", "10.9")
 
 
 def tensorrt_rtx() -> Finding:
-    # Plans for RTX cards are built without one; only running them needs the driver.
-    module = _imported("tensorrt_rtx", "rtx")
+    return _plan_library("tensorrt_rtx", "rtx", "1.7")
+
+
+def _plan_library(name: str, extra: str, oldest: str) -> Finding:
+    """A library that runs plans: its version, and whether it starts. Its own fault may end this process."""
+    module = _imported(name, extra)
     if isinstance(module, Finding):
         return module
+    version = module.__version__
+    if [int(part) for part in version.split(".")[:2]] < [int(part) for part in oldest.split(".")]:
+        return Finding(False, f"{version} is older than {oldest}", f"pip install -U '{name}>={oldest}'")
     driver = nvidia_driver()
-    return Finding(
-        True, f"{module.__version__}, {'builds and runs' if driver.works else 'builds only: no driver'}"
-    )
+    if not driver.works:
+        builds = "; builds plans all the same" if name == "tensorrt_rtx" else ""
+        return Finding(
+            bool(builds), f"{version} is installed, the driver: {driver.detail}{builds}", driver.mend
+        )
+    try:
+        module.Runtime(module.Logger())
+    except TypeError:  # what the bindings make of a null pointer
+        needs = f"update the driver, or install a {name} that was made for its CUDA"
+        return Finding(False, f"{version} does not start with this driver, {driver.detail}", needs)
+    return Finding(True, f"{version}, {driver.detail}")
 
 
 def pycuda() -> Finding:
+    """pycuda as plans need it: a context, memory and a stream on the first GPU."""
     driver = _imported("pycuda.driver", "trt")
     if isinstance(driver, Finding):
         return driver
-    driver.init()
-    return Finding(True, f"{driver.Device.count()} GPUs")
+    nvidia = nvidia_driver()
+    if not nvidia.works:
+        return Finding(False, f"installed, the driver: {nvidia.detail}", nvidia.mend)
+    from dynast_deploy.runtime.gpu import close_gpus, open_gpu
+
+    gpu = open_gpu()
+    free, total = gpu.memory()
+    close_gpus()
+    built = ".".join(map(str, driver.get_version()))
+    return Finding(
+        True,
+        f"built for CUDA {built}, {gpu.name}, compute capability {gpu.compute_capability}, "
+        f"{megabytes(free):.0f} of {megabytes(total):.0f} MB free",
+    )
+
+
+def cuda_graphs() -> Finding:
+    """`cuda.bindings`, without which plans run, somewhat slower."""
+    bindings = _imported("cuda.bindings.driver", "trt")
+    if isinstance(bindings, Finding):
+        return Finding(False, f"{bindings.detail}; plans run without CUDA graphs", bindings.mend)
+    driver = nvidia_driver()
+    if not driver.works:
+        return Finding(False, f"installed, the driver: {driver.detail}", driver.mend)
+    from dynast_deploy.runtime.gpu import Holdings, close_gpus, open_gpu
+
+    holdings = Holdings(open_gpu())
+    with holdings.filling():
+        holdings.keep(holdings.stream().capture(lambda: None).free)
+    close_gpus()
+    return Finding(True, "a graph was captured on a stream of pycuda")
 
 
 def nvidia_driver() -> Finding:
@@ -192,16 +252,6 @@ def opencv() -> Finding:
     return cv2 if isinstance(cv2, Finding) else Finding(True, cv2.__version__)
 
 
-def _needs_driver(module_name: str, extra: str) -> Finding:
-    module = _imported(module_name, extra)
-    if isinstance(module, Finding):
-        return module
-    driver = nvidia_driver()
-    if not driver.works:
-        return Finding(False, f"{module.__version__} is installed, the driver: {driver.detail}", driver.mend)
-    return Finding(True, f"{module.__version__}, {driver.detail}")
-
-
 def _imported(name: str, extra: str | None) -> Any:
     """The module, or the finding that it is not there."""
     install = f"pip install 'dynast-deploy[{extra}]'" if extra else "pip install dynast-deploy"
@@ -221,10 +271,12 @@ PROBES: dict[str, Callable[[], Finding]] = {
     "ONNX Runtime, native attention": onnxruntime_attention,
     "PyTorch": pytorch,
     "PyTorch, native attention": pytorch_attention,
+    "native attention on a GPU": gpu_attention,
     "NVIDIA driver": nvidia_driver,
     "TensorRT": tensorrt,
     "TensorRT-RTX": tensorrt_rtx,
     "PyCUDA": pycuda,
+    "CUDA graphs": cuda_graphs,
     "MediaPipe": mediapipe,
     "video encoders": video,
     "OpenCV": opencv,

@@ -145,20 +145,30 @@ def _photo_numbers(root: Path) -> list[int]:
 
 def _numbers(root: Path, held_out: bool) -> tuple[list[int], str]:
     """The numbers of the photographs that train or are held out, and what lists them."""
-    path = root / ("val.txt" if held_out else "train.txt")
-    if path.exists():
-        lines = read_list(path)
-        bad = next((line for line in lines if not line.removesuffix(".jpg").isdecimal()), None)
-        if bad is not None:
-            raise DataError(f"{path}: {bad!r} is no number of a photograph")
-        return [int(line.removesuffix(".jpg")) for line in lines], str(path)
+    own, other = (
+        root / name for name in (("val.txt", "train.txt") if held_out else ("train.txt", "val.txt"))
+    )
+    if own.exists():
+        return _listed(own), str(own)
     everything = _photo_numbers(root)
-    numbers = [n for n in everything if (n % _VALIDATION_SHARE == _VALIDATION_SHARE - 1) == held_out]
+    if other.exists():
+        taken = set(_listed(other))
+        numbers = [number for number in everything if number not in taken]
+    else:
+        numbers = [n for n in everything if (n % _VALIDATION_SHARE == _VALIDATION_SHARE - 1) == held_out]
     if not numbers:
-        raise DataError(
-            f"{root / PHOTOS}: holds no photographs NUMBER.jpg to {'validate with' if held_out else 'train on'}"
-        )
+        purpose = "validate with" if held_out else "train on"
+        raise DataError(f"{root / PHOTOS}: holds no photographs NUMBER.jpg to {purpose}")
     return numbers, str(root / PHOTOS)
+
+
+def _listed(path: Path) -> list[int]:
+    """The numbers in a list, with or without .jpg."""
+    lines = [line.removesuffix(".jpg") for line in read_list(path)]
+    bad = next((line for line in lines if not line.isdecimal()), None)
+    if bad is not None:
+        raise DataError(f"{path}: {bad!r} is no number of a photograph")
+    return [int(line) for line in lines]
 
 
 def _pairs(path: Path) -> dict[int, list[int]]:

@@ -46,6 +46,12 @@ class DeepFashion(ListedSamples):
             for path in (root / name, *_keypoint_files(root, name)):
                 if not folders.has(path):
                     raise DataError(f"{root / self.list_name} line {number}: {path} is missing")
+            for exemplar in self.exemplars.get(name, ()):
+                for path in (root / exemplar, *_keypoint_files(root, exemplar)):
+                    if not folders.has(path):
+                        raise DataError(
+                            f"{path} is missing, which the pair lists name as an exemplar of {name}"
+                        )
         self.picture_size = _first_size(root, self.names)
 
     def load(self, entry: int, rng: np.random.Generator) -> Sample:

@@ -96,6 +96,9 @@ class ViewPairs(SampleStream):
     def _correspondence(self, at: np.ndarray, visible: np.ndarray) -> Tensor:
         """[3, size, size] from positions and visibility at the size of the views, at the nearest pixels."""
         canvas = len(visible)
+        if canvas == self.size:
+            share = np.where(visible, (at + 0.5).transpose(2, 0, 1) / canvas, 0)
+            return torch.from_numpy(np.concatenate([share, visible[None]]).astype(np.float32))
         nearest = ((np.arange(self.size) + 0.5) * canvas / self.size).astype(np.intp)
         shown = visible[nearest[:, None], nearest]
         # The nearest pixel's centre is not the small pixel's: the difference moves the match along.
@@ -108,4 +111,4 @@ class ViewPairs(SampleStream):
 
 
 def _condition(view: View) -> Tensor:
-    return torch.from_numpy(view.condition).float() / 255
+    return torch.from_numpy(np.divide(view.condition, np.float32(255), dtype=np.float32))

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 8
 
+OVER = {
+    "over_baselines": ("exemplar", "part_colours"),
+    "over_coarse_matches": ("coarse_matches",),
+    "over_no_fine_attention": ("no_fine_attention",),
+}
+"""What the model's PSNR is set against: the best of each group."""
+
 APART = 12
 """Drawn identities give this many pairs in a row: every 12th sample most often shows another one."""
 
@@ -149,7 +156,10 @@ class _Evaluation:
             "without_truth": self.restyled.table(),
             "matching": self.errors.table(),
         }
-        return report | {name: table for name, table in tables.items() if table}
+        report |= {name: table for name, table in tables.items() if table}
+        if supervised:
+            report["psnr_gain_db"] = self.scores.gains("model", "psnr_db", OVER)
+        return report
 
 
 def _row(

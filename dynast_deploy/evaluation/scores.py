@@ -32,6 +32,17 @@ class Scores:
             self.add(way, "psnr_figure_db", psnr(picture, truth, figure))
             self.add(way, "ssim_figure", ssim(picture, truth, figure))
 
+    def gains(self, way: str, measure: str, over: dict[str, tuple[str, ...]]) -> dict[str, float]:
+        """By how much the mean of `way` exceeds the best of each group of others, of which some may be missing."""
+        mean = {
+            name: float(np.mean(found[measure])) for name, found in self.values.items() if measure in found
+        }
+        best = {
+            name: max((mean[other] for other in others if other in mean), default=None)
+            for name, others in over.items()
+        }
+        return {name: round(mean[way] - score, 4) for name, score in best.items() if score is not None}
+
     def table(self) -> Rows:
         """A row a way of painting: the means."""
         measures = list(dict.fromkeys(name for found in self.values.values() for name in found))

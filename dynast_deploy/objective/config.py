@@ -28,7 +28,6 @@ class ObjectiveConfig:
 
     reconstruction: float = 0.0
     warp: float = 0.0
-    coordinates: float = 0.0
     surface: float = 0.0
     matching: float = 0.0
     prune: float = 0.0
@@ -41,6 +40,7 @@ class ObjectiveConfig:
     palette: float = 0.0
     structure: float = 0.0
     identity: float = 0.0
+    identity_warp: float = 0.0
     identity_features: float = 0.0
     warp_mask: WarpMask = WarpMask.KEPT
     discriminator_channels: int = 64
@@ -86,8 +86,6 @@ class ObjectiveConfig:
 _SUPERVISED = {
     "reconstruction": 1.0,
     "warp": 1.0,
-    "coordinates": 1.0,
-    "surface": 1.0,
     "matching": 1.0,
     "prune": 0.2,
     "vgg": 0.01,
@@ -100,13 +98,16 @@ PRESETS: dict[Task, dict[str, float]] = {
     Task.POSE: {**_SUPERVISED, "contextual": 0.01, "style": 0.01, "palette": 1.0},
     Task.FACE: {**_SUPERVISED, "contextual": 0.01, "style": 0.01, "palette": 1.0},
     Task.STYLE: {
+        "reconstruction": 1.0,
         "warp": 1.0,
+        "vgg": 0.01,
         "perceptual": 1e-6,
         "contextual": 0.01,
         "style": 0.01,
         "palette": 1.0,
         "structure": 1.0,
         "identity": 1.0,
+        "identity_warp": 1.0,
         "identity_features": 0.01,
     },
 }

@@ -59,15 +59,11 @@ FEATURE_TERMS = {
     "contextual": Term(Pairs.OTHER, "exemplar", features.contextual),
     "style": Term(Pairs.OTHER, "exemplar", features.style),
 }
-WARP_TERMS = {
-    "warp": ("exemplar", "target", warping.warp),
-    "surface": ("exemplar_surface", "target_surface", warping.warp),
-    "coordinates": (None, "correspondence", warping.coordinates),
-}
-"""What the blocks warp (None: the exemplar's coordinates), and what that is compared with, in pairs of one identity."""
+WARP_TERMS = {"warp": ("exemplar", "target"), "surface": ("exemplar_surface", "target_surface")}
+"""Entries of the batch: what the blocks warp, and what that is compared with, in pairs of one identity."""
 
 MATCHING_TERMS = ("matching", "prune")
-IDENTITY_TERMS = ("identity", "identity_features")
+IDENTITY_TERMS = ("identity", "identity_warp", "identity_features")
 NEED_VGG = (*FEATURE_TERMS, "identity_features")
 
 
@@ -120,9 +116,7 @@ class Objective:
         )
         image = image if image.dtype == torch.float64 else image.float()
         found = self._adversarial_terms(discriminator, image, batch) if discriminator is not None else {}
-        identity = (
-            self._own_exemplar(generator, image, batch) if set(IDENTITY_TERMS) & set(self.terms) else None
-        )
+        own = self._own_exemplar(generator, batch) if set(IDENTITY_TERMS) & set(self.terms) else None
         with torch.autocast(image.device.type, enabled=False):
             found |= self._picture_terms(image, batch)
             found |= self._warp_terms(attentions, sources, batch)
@@ -134,8 +128,8 @@ class Objective:
                 }
             if self.vgg is not None:
                 found |= self._feature_terms(self.vgg, image, batch)
-            if identity is not None:
-                found |= self._identity_terms(*identity)
+            if own is not None:
+                found |= self._identity_terms(*own, batch["target"])
         return image, {name: found[name] for name in self.terms if name in found}
 
     def discriminator_terms(self, discriminator: Discriminator, image: Tensor, batch: Batch) -> Terms:
@@ -168,22 +162,17 @@ class Objective:
 
     def _warp_sources(self, batch: Batch) -> dict[str, Tensor]:
         """What the blocks warp together, by term: maps `[N, C, H, W]` of the exemplar."""
-        sources = {}
-        for name, (source, towards, _) in WARP_TERMS.items():
-            if name in self.terms and towards in batch:
-                sources[name] = (
-                    batch[source] if source is not None else warping.coordinate_grid(batch["exemplar"])
-                )
-        return sources
+        return {
+            name: batch[source]
+            for name, (source, _) in WARP_TERMS.items()
+            if name in self.terms and source in batch
+        }
 
     def _warp_terms(self, attentions: list[Attention], sources: dict[str, Tensor], batch: Batch) -> Terms:
-        height, width = batch["target"].shape[-2:]
         terms, first = {}, 0
         for name, source in sources.items():
-            _, towards, function = WARP_TERMS[name]
             channels = slice(first, first + source.shape[1])
-            warps = [warping.warped_map(found, height, width, channels) for found in attentions]
-            values = function(warps, batch[towards])
+            values = warping.warp(attentions, batch[WARP_TERMS[name][1]], channels)
             terms[name] = (values * batch["same_identity"]).mean()
             first = channels.stop
         return terms
@@ -198,16 +187,21 @@ class Objective:
             "feature_matching": matching.mean(),
         }
 
-    def _own_exemplar(self, generator: Generator, image: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Pictures painted with the target as their own exemplar, and the targets."""
-        other, target, condition = ~batch["same_identity"], batch["target"], batch["condition"]
-        if not other.any():
-            return image, target
-        again = generator(condition[other], target[other], condition[other]).to(image.dtype)
-        return torch.cat([image[~other], again]), torch.cat([target[~other], target[other]])
+    def _own_exemplar(self, generator: Generator, batch: Batch) -> tuple[Tensor, list[Attention]]:
+        """Pictures painted with the target as their own exemplar, which their blocks warp.
 
-    def _identity_terms(self, image: Tensor, target: Tensor) -> Terms:
-        terms = {"identity": pictures.reconstruction(image, target).mean()}
+        All of the batch, whatever its pairs are: processes that share a batch norm have to make the same calls.
+        """
+        condition, target = batch["condition"], batch["target"]
+        return generator.render_with_attention(
+            generator.encode_exemplar(target, condition), condition, target, self.config.warp_mask.value
+        )
+
+    def _identity_terms(self, image: Tensor, attentions: list[Attention], target: Tensor) -> Terms:
+        terms = {
+            "identity": pictures.reconstruction(image.to(target.dtype), target).mean(),
+            "identity_warp": warping.warp(attentions, target, slice(None)).mean(),
+        }
         if self.vgg is not None and "identity_features" in self.terms:
             with torch.no_grad():
                 theirs = self.vgg(target)

@@ -1,0 +1,78 @@
+"""The calibration file: what was measured of a model, to be shipped with it and passed to `build_engine.py`.
+
+JSON. `ranges` maps tensors of the graph to the largest magnitude to represent; `left` maps layers that stay in float to
+the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from dynast_deploy.calib.options import Format, Method
+from dynast_deploy.errors import DynastError
+from dynast_deploy.whole_file import WholeFile, write_failure
+
+KIND = "dynast calibration 1"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """model_sha256: of the float32 ONNX file; data_sha256: of what the network saw.
+
+    psnr: dB against float32 of the format, of float16, and of the format with the rest in float16 ("int8+fp16").
+    """
+
+    model_sha256: str
+    data_sha256: str
+    data: str
+    frames: int
+    exemplars: int
+    method: Method
+    number_format: Format
+    psnr: dict[str, float]
+    ranges: dict[str, float]
+    left: dict[str, str]
+
+    def text(self) -> str:
+        return json.dumps({"kind": KIND, **asdict(self)}, indent=1) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Raises DynastError where it cannot be written."""
+        file = WholeFile(path)
+        try:
+            file.partial.write_text(self.text())
+            file.keep()
+        except OSError as error:
+            raise write_failure(path, error) from error
+        finally:
+            file.discard()
+
+
+def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:
+    """The file at `path`; DynastError if it is none, damaged, or of another model than the one with that SHA-256."""
+    if not path.is_file():
+        raise DynastError(
+            f"{path}: no such calibration file; make one with: dynast calibrate {model} --data ..."
+        )
+    try:
+        found = json.loads(path.read_text())
+        if found.pop("kind") != KIND:
+            raise ValueError
+        found["method"], found["number_format"] = Method(found["method"]), Format(found["number_format"])
+        calibration = Calibration(**{field.name: found[field.name] for field in fields(Calibration)})
+        ranges = {str(name): float(value) for name, value in calibration.ranges.items()}
+        if not all(math.isfinite(value) and value >= 0 for value in ranges.values()):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise DynastError(
+            f"{path}: damaged, or no calibration file; make one with dynast calibrate"
+        ) from None
+    if calibration.model_sha256 != model_sha256:
+        raise DynastError(
+            f"{path}: this calibration was made for another model than {model}; calibrate that one: "
+            f"dynast calibrate {model} --data ..."
+        )
+    return calibration

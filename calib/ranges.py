@@ -1,0 +1,223 @@
+"""Ranges of tensors, measured frame by frame with ONNX Runtime's histogram calibrator.
+
+Its own loop keeps all tensors of all frames until the end. Here a frame's tensors go into the histograms and are
+forgotten, a pass over the frames collects as many tensors as fit `PASS_BYTES`, and of a large tensor a sample is
+counted, its extremes among it. After every few frames the histograms are written to a cache, from which an interrupted
+measurement goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+
+from dynast_deploy.calib.data import CalibrationData
+from dynast_deploy.calib.network import Encoded, Network
+from dynast_deploy.calib.options import Format, Method
+from dynast_deploy.calib.quantise import nearest
+from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+from dynast_deploy.runtime.progress import Progress
+from dynast_deploy.whole_file import WholeFile
+
+PASS_BYTES = 400_000_000
+SAMPLE = 1 << 15
+"""Values counted of one tensor in one frame."""
+BINS = 2048
+ENTROPY_BINS, ENTROPY_LEVELS = 512, 128
+PERCENTILE = 99.99
+SAVE_EVERY = 10
+"""Frames."""
+VERSION = 1
+"""Of the cache's contents; part of its key."""
+
+
+class _State(NamedTuple):
+    """A measurement so far: the pass, the frames of it that are counted, and the collector's histograms by tensor."""
+
+    number: int
+    frame: int
+    histograms: dict[str, Any]
+
+
+def cache_folder() -> Path:
+    """`dynast/calibration` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "dynast" / "calibration"
+
+
+def measure(
+    model: onnx.ModelProto,
+    tensors: Mapping[str, int],
+    data: CalibrationData,
+    method: Method,
+    model_sha256: str,
+    number_format: Format = Format.INT8,
+    cache: Path | None = None,
+) -> dict[str, float]:
+    """The largest magnitude to represent, for each of `tensors` (name -> bytes in one frame).
+
+    `cache` is the folder of unfinished and finished measurements (`cache_folder()` where None), each under a key made
+    of the model, the data and the method. Raises DynastError where a tensor is not finite.
+    """
+    key = _key(model_sha256, data.fingerprint(), method.value, *sorted(tensors))
+    file = (cache or cache_folder()) / f"{key}.npz"
+    passes = _passes(tensors)
+    state = _restored(file)
+    collected = state.histograms
+    with Progress("calibration", len(data) * len(passes)) as progress:
+        progress.advance(state.number * len(data) + state.frame)
+        for number in range(state.number, len(passes)):
+            skipped = state.frame if number == state.number else 0
+            collector = _collector(method)
+            collector.histogram_dict = {n: collected[n] for n in passes[number] if n in collected}
+            for done, values in enumerate(_values(model, passes[number], data, skipped), skipped + 1):
+                with contextlib.redirect_stdout(io.StringIO()):
+                    collector.collect(_finite(values))
+                collected.update(collector.histogram_dict)
+                if done % SAVE_EVERY == 0 or done == len(data):
+                    whole = done == len(data)
+                    _save(file, _State(number + whole, 0 if whole else done, collected))
+                progress.advance(1)
+    return {name: _range(collected[name], method, number_format) for name in tensors}
+
+
+def _values(
+    model: onnx.ModelProto, names: Sequence[str], data: CalibrationData, skipped: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """For every frame after the first `skipped`, the tensors it gave; an exemplar's come with its first frame."""
+    network = Network(model, data.info, names)
+    encoded: Encoded = {}
+    encoded_number = last_number = -1
+    for count, (number, condition) in enumerate(data.frames()):
+        is_first, last_number = number != last_number, number
+        if count < skipped:
+            continue
+        found: dict[str, np.ndarray] = {}
+        if number != encoded_number:
+            encoded, of_exemplar = network.encode(*data.exemplar(number))
+            encoded_number = number
+            if is_first:
+                found |= of_exemplar
+        found |= network.render(encoded, condition)[1]
+        rng = np.random.default_rng(count)
+        yield {name: _sample(found[name], rng) for name in names if name in found}
+
+
+def _sample(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """At most `SAMPLE` of the values and both extremes, float32 `[M]`."""
+    flat = values.reshape(-1)
+    if flat.size > SAMPLE:
+        start = int(rng.integers(step := flat.size // SAMPLE))
+        flat = np.concatenate([flat[start::step], [flat.min(), flat.max()]])
+    return flat.astype(np.float32)
+
+
+def _finite(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    for name, array in values.items():
+        if not np.isfinite(array).all():
+            raise DynastError(
+                f"tensor {name} holds NaN or infinite values; check the model's weights and the data"
+            )
+    return values
+
+
+def _collector(method: Method) -> Any:
+    """ONNX Runtime's collector; least squared error is found in the histograms of magnitudes."""
+    import_onnxruntime()
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
+    if method is Method.ENTROPY:
+        return HistogramCollector("entropy", True, ENTROPY_BINS, ENTROPY_LEVELS, PERCENTILE, "same")
+    return HistogramCollector("percentile", True, BINS, ENTROPY_LEVELS, PERCENTILE, "same")
+
+
+def _range(histogram: Any, method: Method, number_format: Format) -> float:
+    if method is Method.MSE:
+        return least_error(np.asarray(histogram[0]), np.asarray(histogram[1]), number_format)
+    collector = _collector(method)
+    collector.histogram_dict = {"tensor": histogram}
+    with contextlib.redirect_stdout(io.StringIO()):
+        low, high = collector.compute_collection_result()["tensor"][:2]
+    return float(max(abs(low), abs(high)))
+
+
+def least_error(counts: np.ndarray, edges: np.ndarray, number_format: Format = Format.INT8) -> float:
+    """The range in which a format represents the magnitudes of a histogram with the least squared error.
+
+    counts `[B]`, edges `[B + 1]` from 0 or more. Values beyond the range are cut to it.
+    """
+    centres = (edges[:-1] + edges[1:]) / 2
+    largest = float(edges[np.nonzero(counts)[0][-1] + 1]) if counts.any() else 0.0
+    if largest == 0:
+        return 0.0
+    best, least = largest, np.inf
+    for share in np.linspace(0.3, 1, 71):
+        step = largest * share / number_format.largest
+        rounded = nearest(np.minimum(centres / step, number_format.largest), number_format).astype(np.float64)
+        error = np.dot(counts, (rounded * step - centres) ** 2)
+        if error <= least:
+            best, least = largest * float(share), float(error)
+    return best
+
+
+def _passes(tensors: Mapping[str, int]) -> list[list[str]]:
+    """The tensors in groups that are held at once."""
+    passes: list[list[str]] = [[]]
+    held = 0
+    for name, size in tensors.items():
+        if passes[-1] and held + size > PASS_BYTES:
+            passes.append([])
+            held = 0
+        passes[-1].append(name)
+        held += size
+    return passes
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join([str(VERSION), str(PASS_BYTES), *parts]).encode()).hexdigest()
+
+
+def _restored(file: Path) -> _State:
+    """What an earlier run had measured; from the beginning where there is nothing, or nothing whole."""
+    try:
+        with np.load(file) as stored:
+            names = stored["names"].tolist()
+            histograms = {
+                name: tuple(stored[f"{number}.{part}"] for part in range(stored[f"{number}.parts"].item()))
+                for number, name in enumerate(names)
+            }
+            number, frame = stored["place"].tolist()
+            return _State(number, frame, histograms)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return _State(0, 0, {})
+
+
+def _save(file: Path, state: _State) -> None:
+    """Best effort: without a cache folder a measurement works too, but cannot be continued."""
+    arrays: dict[str, Any] = {
+        "names": np.array(list(state.histograms), str),
+        "place": np.array([state.number, state.frame]),
+    }
+    for number, histogram in enumerate(state.histograms.values()):
+        arrays |= {f"{number}.{part}": value for part, value in enumerate(histogram)}
+        arrays[f"{number}.parts"] = np.array(len(histogram))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        whole = WholeFile(file)
+    except (OSError, DynastError):
+        return
+    try:
+        np.savez(whole.partial, **arrays)
+        whole.keep()
+    except (OSError, DynastError):
+        whole.discard()

@@ -1,0 +1,85 @@
+"""`dynast sensitivity`: the ranking as a table, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from dynast_deploy.calib.layers import Part, matching
+from dynast_deploy.calib.options import Format, Method
+from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.sensitivity import Loss, sensitivity
+from dynast_deploy.calib.sources import Request, read_data
+from dynast_deploy.calib.to_eight_bits import RANKED_FRAMES, measured_ranges, read_source
+from dynast_deploy.errors import DynastError
+
+
+def run_sensitivity(
+    path: Path,
+    request: Request,
+    method: Method,
+    number_format: Format,
+    logits: bool,
+    only: str | None,
+    top: int,
+    json_path: Path | None,
+    plot_path: Path | None,
+) -> list[Loss]:
+    """Measure, rank and print. See `dynast sensitivity --help`."""
+    for option, file in (("--json", json_path), ("--plot", plot_path)):
+        if file is not None and not file.parent.is_dir():
+            raise DynastError(f"{option} {file}: the folder {file.parent} does not exist")
+    source = read_source(path)
+    data = read_data(request, source.info, str(path))
+    measured, checks = data.split(RANKED_FRAMES)
+    ranges = measured_ranges(source, measured, method, number_format)
+    layers = [layer for layer in source.layers if logits or layer.part is not Part.LOGITS]
+    if only is not None:
+        names = matching(layers, only, "--only")
+        layers = [layer for layer in layers if layer.name in names]
+    losses = sensitivity(source.model, layers, ranges, number_format, Judge(source.model, checks))
+    print_ranking(losses[:top], len(losses), number_format)
+    if json_path is not None:
+        json_path.write_text(json.dumps([asdict(loss) for loss in losses], indent=1) + "\n")
+    if plot_path is not None:
+        draw_ranking(losses, number_format, plot_path)
+    return losses
+
+
+def print_ranking(losses: Sequence[Loss], of: int, number_format: Format) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"PSNR with one layer in {number_format.upper()}, the {len(losses)} lowest of {of}"
+    table = Table(title=title, title_justify="left")
+    for heading in ("layer", "kind", "dB", "FLOPs"):
+        table.add_column(heading, justify="right" if heading in ("dB", "FLOPs") else "left", no_wrap=True)
+    for loss in losses:
+        table.add_row(loss.layer, loss.part, f"{loss.psnr:.1f}", f"{loss.flops:.2%}")
+    Console().print(table)
+
+
+def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> None:
+    """PSNR of every layer, the worst first, with the names of the ten worst. Raises DynastError without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise DynastError("--plot needs matplotlib: pip install 'dynast-deploy[plot]'") from None
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axes = figure.subplots()
+    colours = {part.value: f"C{number}" for number, part in enumerate(Part)}
+    for part, colour in colours.items():
+        places = [place for place, loss in enumerate(losses) if loss.part == part]
+        if places:
+            axes.scatter(places, [losses[place].psnr for place in places], s=12, color=colour, label=part)
+    for place, loss in enumerate(losses[:10]):
+        axes.annotate(loss.layer, (place, loss.psnr), xytext=(6, -2), textcoords="offset points", fontsize=6)
+    axes.set(
+        xlabel="layers, the most sensitive first",
+        ylabel=f"PSNR with this layer in {number_format.upper()}, dB",
+    )
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=130)

@@ -1,0 +1,63 @@
+"""What each layer costs: the picture's PSNR when it alone is quantised, and which layers to leave for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from dynast_deploy.calib.layers import Layer
+from dynast_deploy.calib.options import Format
+from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.quantise import quantise
+from dynast_deploy.runtime.progress import Progress
+
+
+@dataclass(frozen=True)
+class Loss:
+    """psnr: in dB, against the float32 picture, with this layer alone in eight bits; flops: share of all layers'."""
+
+    layer: str
+    part: str
+    psnr: float
+    flops: float
+
+
+def sensitivity(
+    model: onnx.ModelProto,
+    layers: Sequence[Layer],
+    ranges: Mapping[str, float],
+    number_format: Format,
+    judge: Judge,
+) -> list[Loss]:
+    """Every layer's loss, the worst first."""
+    total = sum(layer.flops for layer in layers)
+    losses = []
+    with Progress("sensitivity, layers", len(layers)) as progress:
+        for layer in layers:
+            changed = quantise(model, [layer], ranges, number_format, share_sums=False)
+            psnr = judge.psnr(changed, encoder=layer.encoder, renderer=not layer.encoder)
+            losses.append(Loss(layer.name, layer.part.value, psnr, layer.flops / total))
+            progress.advance(1)
+    return sorted(losses, key=lambda loss: loss.psnr)
+
+
+def fewest_left(
+    losses: Sequence[Loss], psnr_without: Callable[[set[str]], float], target: float
+) -> tuple[list[str], float]:
+    """The shortest beginning of the ranking without which the target holds, and the PSNR then.
+
+    `psnr_without` gives the PSNR with the named layers in float. The search halves, so that a few tries are enough; it
+    takes PSNR to rise with every layer that is left. With every layer left the target counts as reached.
+    """
+    names = [loss.layer for loss in losses]
+    too_few, enough, reached = -1, len(names), psnr_without(set(names))
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        psnr = psnr_without(set(names[:middle]))
+        if psnr >= target:
+            enough, reached = middle, psnr
+        else:
+            too_few = middle
+    return names[:enough], reached

@@ -1,0 +1,180 @@
+"""Where calibration data come from: a video, pictures, arrays, or the data that ship for training.
+
+Conditions are drawn by the painters that `dynast-run` uses, so ranges are those of the user's own pictures.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dynast_deploy.calib.data import CalibrationData
+from dynast_deploy.config import Task
+from dynast_deploy.errors import DynastError
+from dynast_deploy.export.split import ModelInfo
+from dynast_deploy.runtime.options import ChannelOrder, Fit
+
+ARRAYS = ("condition", "exemplar", "exemplar_condition")
+FRAMES_AN_EXEMPLAR = 4
+"""Of data that ship, in which every sample has an exemplar of its own."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line says about the data; see `dynast calibrate --help`."""
+
+    data: str
+    frames: int
+    exemplars: Sequence[Path] = ()
+    poses: Path | None = None
+    exemplar_poses: Sequence[Path] = ()
+    pose_model: Path | None = None
+    pose_channels: ChannelOrder = ChannelOrder.RGB
+    fit: Fit = Fit.PAD
+
+
+def read_data(request: Request, info: ModelInfo, source: str) -> CalibrationData:
+    """At most `request.frames` frames that fit the model `info` describes; `source` is the model's name.
+
+    Raises DynastError where the data are missing, of another task or size, empty, constant, or not finite.
+    """
+    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
+
+    path = Path(request.data)
+    if path.suffix == ".npz" and path.is_file():
+        return _from_arrays(path, info, request.frames)
+    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES or path.is_file():
+        return _from_media(request, path, info, source)
+    return _from_shipped(request, info, source)
+
+
+def _from_arrays(path: Path, info: ModelInfo, most: int) -> CalibrationData:
+    """`condition` `[N, S, H, W]`, `exemplar` `[E, 3, H, W]`, `exemplar_condition` `[E, S, H, W]`; frames take turns."""
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in ARRAYS}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DynastError(f"{path}: no .npz file that NumPy reads ({error})") from None
+    except KeyError as error:
+        raise DynastError(
+            f"{path}: it lacks {error.args[0]}; calibration arrays are {', '.join(ARRAYS)}"
+        ) from None
+    for name, array in arrays.items():
+        if array.ndim != 4:
+            raise DynastError(f"{path}: {name} has shape {list(array.shape)}; it must have four dimensions")
+    data = CalibrationData(info, str(path))
+    pictures, conditions = arrays["exemplar"], arrays["exemplar_condition"]
+    if len(pictures) != len(conditions):
+        raise DynastError(f"{path}: {len(pictures)} exemplars have {len(conditions)} conditions")
+    for picture, condition in zip(pictures, conditions, strict=True):
+        data.add_exemplar(picture[None], condition[None], str(path))
+    frames = arrays["condition"] if len(pictures) else []
+    for turn, number in enumerate(spread(len(frames), most)):
+        data.add_frame(frames[number][None], turn % len(pictures), f"{path}, frame {number}")
+    return data.finish()
+
+
+def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> CalibrationData:
+    """A video, a picture or a folder of pictures, with the exemplars in turn."""
+    from dynast_deploy.runtime.painter import task_of
+    from dynast_deploy.runtime.painters import Painters
+    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES, list_pictures, read_picture
+
+    if not request.exemplars:
+        raise DynastError(f"{path}: name the exemplars too: --exemplar REF.jpg (may be given several times)")
+    if request.exemplar_poses and len(request.exemplar_poses) != len(request.exemplars):
+        raise DynastError("--exemplar-poses: give one for each --exemplar, in the same order")
+    task = task_of(Task(info.task) if info.task else None, info.channels, source)
+    if task is not Task.POSE and (request.poses or request.exemplar_poses or request.pose_model):
+        raise DynastError(
+            f"{source} draws from {task} conditions, which have no keypoints; leave pose options out"
+        )
+    data = CalibrationData(info, str(path))
+    size = info.height, info.width
+    with Painters(task, size, request.fit, request.pose_model, request.pose_channels) as painters:
+        for number, exemplar in enumerate(list_pictures(request.exemplars)):
+            poses = request.exemplar_poses[number] if request.exemplar_poses else None
+            painter = painters.of(exemplar, poses, "--exemplar-poses")
+            data.add_exemplar(*painter.exemplar(read_picture(exemplar), str(exemplar)), str(exemplar))
+        if path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES:
+            _add_video(data, painters, path, request)
+        else:
+            pictures = list_pictures([path])
+            of_picture = painters.of_pictures(pictures, request.poses)
+            for turn, chosen in enumerate(spread(len(pictures), request.frames)):
+                painter, number = of_picture(pictures[chosen])
+                painted = painter.paint(read_picture(pictures[chosen]), number)
+                if not painter.empty:
+                    data.add_frame(painted.condition[None], turn % data.exemplar_count, str(pictures[chosen]))
+    return data.finish()
+
+
+def _add_video(data: CalibrationData, painters: object, path: Path, request: Request) -> None:
+    from dynast_deploy.keypoints import check_frame_count
+    from dynast_deploy.runtime.painters import Painters
+    from dynast_deploy.runtime.video_reader import VideoReader
+
+    assert isinstance(painters, Painters)
+    painter = painters.of(path, request.poses)
+    with VideoReader(path) as reader:
+        known = painter.poses.poses if painter.poses is not None else None
+        if known is not None and painter.poses is not None and reader.counts_frames and reader.frame_count:
+            check_frame_count(known, reader.frame_count, painter.poses.origin)
+        chosen = spread(reader.frame_count or request.frames, request.frames)
+        wanted = set(chosen)
+        for frame in reader:
+            if frame.index in wanted:
+                painted = painter.paint(frame.picture, frame.index)
+                if painter.poses is None or painter.empty == 0 or painted.condition.any():
+                    turn = len(data) % data.exemplar_count
+                    data.add_frame(painted.condition[None], turn, f"{path}, frame {frame.index}")
+            if frame.index >= chosen[-1]:
+                break
+
+
+def _from_shipped(request: Request, info: ModelInfo, source: str) -> CalibrationData:
+    """Samples of training data by the name of their source; exemplars of their own."""
+    task = Task(info.task) if info.task else Task.of_channels(info.channels)
+    if task is None or info.height != info.width:
+        raise DynastError(f"--data {request.data}: no such file or folder, and no data ship for {source}")
+    if request.exemplars:
+        raise DynastError(
+            f"--data {request.data}: no such file or folder (data that ship need no --exemplar)"
+        )
+    try:
+        from dynast_deploy.data import training_data
+    except ImportError:
+        raise DynastError(
+            f"--data {request.data}: no such file or folder (data that ship need PyTorch: pip install torch)"
+        ) from None
+    stream = training_data(task, request.data, info.height, seed=0)
+    data = CalibrationData(info, request.data)
+    exemplar = -1
+    for number in range(request.frames):
+        sample = stream[number]
+        if number % FRAMES_AN_EXEMPLAR == 0:
+            exemplar = data.add_exemplar(
+                sample["exemplar"].numpy()[None],
+                _eighth(sample["exemplar_condition"].numpy()),
+                sample["name"],
+            )
+        data.add_frame(_eighth(sample["condition"].numpy()), exemplar, sample["name"])
+    return data.finish()
+
+
+def _eighth(condition: np.ndarray) -> np.ndarray:
+    """float32 `[S, H, W]` in 0..1 -> uint8 `[1, S, H, W]`."""
+    return np.rint(condition[None] * 255).astype(np.uint8)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` numbers of 0..count-1, evenly spread."""
+    return (
+        sorted({int(number) for number in np.linspace(0, count - 1, min(count, most)).round()})
+        if count
+        else []
+    )

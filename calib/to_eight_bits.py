@@ -1,0 +1,220 @@
+"""`dynast calibrate`: from a float32 engine and data to an engine with eight-bit layers and its calibration file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import onnx
+
+from dynast_deploy.calib.calibration_file import Calibration, read_calibration
+from dynast_deploy.calib.data import CalibrationData
+from dynast_deploy.calib.layers import Layer, Part, convolution_share, find_layers, matching, tensor_bytes
+from dynast_deploy.calib.options import Format, Method
+from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.quantise import is_quantised, quantise
+from dynast_deploy.calib.ranges import measure
+from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
+from dynast_deploy.calib.sources import Request, read_data
+from dynast_deploy.errors import DynastError
+from dynast_deploy.export.float16 import to_float16
+from dynast_deploy.export.split import ModelInfo, load_model, sha256
+from dynast_deploy.whole_file import WholeFile, write_failure
+
+CHECKED_FRAMES = 8
+"""Frames that the result is judged by; no range is measured on them."""
+RANKED_FRAMES = 2
+"""Frames on which layers are compared with each other."""
+LEFT_PARTS = {
+    Part.LAST: "gives the picture's colours",
+    Part.LOGITS: "attention's queries and keys",
+}
+
+
+class Source(NamedTuple):
+    """A float32 engine file, read."""
+
+    path: Path
+    model: onnx.ModelProto
+    info: ModelInfo
+    layers: list[Layer]
+    sha256: str
+
+
+def read_source(path: Path) -> Source:
+    """Raises DynastError where the file is no float32 engine of this project."""
+    model = load_model(path)
+    info = ModelInfo.read(model, str(path))
+    if info.precision != "fp32" or is_quantised(model):
+        raise DynastError(f"{path}: it is {info.precision} already; calibrate the float32 file it came from")
+    return Source(path, model, info, find_layers(model, info.cut_tensors), sha256(path))
+
+
+def left_in_float(layers: Sequence[Layer], keep_float: Sequence[str]) -> dict[str, str]:
+    """Layers that stay in float by what they do or by --keep-float, each with the reason."""
+    left = {layer.name: LEFT_PARTS[layer.part] for layer in layers if layer.part in LEFT_PARTS}
+    for pattern in keep_float:
+        left |= dict.fromkeys(sorted(matching(layers, pattern)), f"--keep-float {pattern}")
+    return left
+
+
+def calibrated_model(
+    model: onnx.ModelProto, path: Path, calibration_path: Path, number_format: Format
+) -> onnx.ModelProto:
+    """The float32 `model` of the file at `path` with eight-bit layers, by a calibration file; for an engine builder.
+
+    Raises DynastError where the two files do not belong together, or the calibration is for another format.
+    """
+    calibration = read_calibration(calibration_path, sha256(path), str(path))
+    if calibration.number_format != number_format:
+        kind = calibration.number_format
+        raise DynastError(f"{calibration_path}: this calibration is for {kind}; build with --{kind}")
+    info = ModelInfo.read(model, str(path))
+    layers = find_layers(model, info.cut_tensors)
+    return set_precision(_quantised_by(model, layers, calibration), number_format.value)
+
+
+def measured_ranges(
+    source: Source, data: CalibrationData, method: Method, number_format: Format
+) -> dict[str, float]:
+    """Ranges of everything that layers read."""
+    sizes = tensor_bytes(source.model)
+    names = dict.fromkeys(layer.source for layer in source.layers)
+    tensors = {name: sizes.get(name, 0) for name in names}
+    return measure(source.model, tensors, data, method, source.sha256, number_format)
+
+
+def write_eight_bits(
+    path: Path,
+    request: Request,
+    output: Path,
+    method: Method,
+    number_format: Format,
+    keep_float: Sequence[str],
+    target_psnr: float | None,
+) -> Calibration:
+    """Calibrate, write `output` and its calibration file, print what was done. See `dynast calibrate --help`."""
+    check_output(output, path)
+    source = read_source(path)
+    left = left_in_float(source.layers, keep_float)
+    data = read_data(request, source.info, str(path))
+    measured, checks = data.split(CHECKED_FRAMES)
+    ranges = measured_ranges(source, measured, method, number_format)
+    judge = Judge(source.model, checks)
+    psnr = judge.psnr(quantise(source.model, _without(source.layers, left), ranges, number_format))
+    if target_psnr is not None and psnr < target_psnr:
+        more, psnr = _reach(source, left, ranges, number_format, judge, checks, target_psnr)
+        left |= dict.fromkeys(more, f"--target-psnr {target_psnr:g}")
+    calibration = Calibration(
+        source.sha256,
+        data.fingerprint(),
+        data.source,
+        len(measured),
+        data.exemplar_count,
+        method,
+        number_format,
+        {number_format.value: round(psnr, 2)},
+        {name: ranges[name] for name in sorted(ranges)},
+        left,
+    )
+    calibration.psnr.update(_beside_half(source, calibration, judge))
+    save(set_precision(_quantised_by(source.model, source.layers, calibration), number_format.value), output)
+    calibration_path = output.with_suffix(".calibration.json")
+    calibration.write(calibration_path)
+    for line in summary(source, calibration, checks):
+        print(line)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB (float32 {path.stat().st_size / 1e6:.1f} MB)")
+    print(f"{calibration_path}: for build_engine.py --{number_format} --calibration")
+    if number_format is Format.INT8:
+        print(f"on a CPU, see first whether it is faster: dynast bench --engine {path} --engine {output}")
+    return calibration
+
+
+def summary(source: Source, calibration: Calibration, checks: CalibrationData) -> list[str]:
+    """What was quantised, what was not and why, and what became of the picture."""
+    quantised = {layer.name for layer in source.layers} - calibration.left.keys()
+    reasons: dict[str, list[str]] = {}
+    for name, reason in calibration.left.items():
+        reasons.setdefault(reason, []).append(name)
+    lines = [
+        f"{calibration.number_format}: {len(quantised)} of {len(source.layers)} layers, "
+        f"{convolution_share(source.layers, quantised):.1%} of the convolutions' FLOPs",
+        *(f"float, {reason}: {_shown(names)}" for reason, names in reasons.items()),
+        f"PSNR against float32 on {len(checks)} frames kept from calibration: "
+        + ", ".join(f"{name} {psnr:.1f} dB" for name, psnr in calibration.psnr.items()),
+    ]
+    return lines
+
+
+def _beside_half(source: Source, calibration: Calibration, judge: Judge) -> dict[str, float]:
+    """PSNR of what an engine builder makes: float16, and eight bits with the rest in float16."""
+    plain = onnx.ModelProto()
+    plain.CopyFrom(source.model)
+    mixed = _quantised_by(source.model, source.layers, calibration)
+    return {
+        name: round(judge.psnr(to_float16(model), as_stored=True), 2)
+        for name, model in (("fp16", plain), (f"{calibration.number_format}+fp16", mixed))
+    }
+
+
+def set_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+    """Write into the metadata which precision the graph has; changed in place."""
+    entry = next(entry for entry in model.metadata_props if entry.key == "dynast.precision")
+    entry.value = f'"{precision}"'
+    return model
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Raises DynastError where it cannot be written; an earlier file stays until the new one is whole."""
+    file = WholeFile(path)
+    try:
+        onnx.save(model, file.partial)
+        file.keep()
+    except OSError as error:
+        raise write_failure(path, error) from error
+    finally:
+        file.discard()
+
+
+def _reach(
+    source: Source,
+    left: dict[str, str],
+    ranges: dict[str, float],
+    number_format: Format,
+    judge: Judge,
+    checks: CalibrationData,
+    target: float,
+) -> tuple[list[str], float]:
+    candidates = _without(source.layers, left)
+    ranking = Judge(source.model, checks.split(RANKED_FRAMES)[1])
+    losses = sensitivity(source.model, candidates, ranges, number_format, ranking)
+
+    def psnr_without(names: set[str]) -> float:
+        kept = [layer for layer in candidates if layer.name not in names]
+        return judge.psnr(quantise(source.model, kept, ranges, number_format))
+
+    return fewest_left(losses, psnr_without, target)
+
+
+def _quantised_by(
+    model: onnx.ModelProto, layers: Sequence[Layer], calibration: Calibration
+) -> onnx.ModelProto:
+    return quantise(model, _without(layers, calibration.left), calibration.ranges, calibration.number_format)
+
+
+def _without(layers: Sequence[Layer], left: dict[str, str]) -> list[Layer]:
+    return [layer for layer in layers if layer.name not in left]
+
+
+def check_output(output: Path, model: Path) -> None:
+    if output.suffix != ".onnx":
+        raise DynastError(f"{output}: the engine is written as .onnx")
+    if not output.parent.is_dir():
+        raise DynastError(f"{output}: the folder {output.parent} does not exist")
+    if output.resolve() == model.resolve():
+        raise DynastError(f"{output} is the float32 engine itself; name another file with -o")
+
+
+def _shown(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

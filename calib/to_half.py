@@ -1,0 +1,67 @@
+"""`dynast calibrate --fp16`: float16, and float32 where the measured data need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from dynast_deploy.calib.data import CalibrationData
+from dynast_deploy.calib.half_report import constants_that_vanish, nodes_in_float32, report
+from dynast_deploy.calib.network import as_float
+from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.sources import Request, read_data
+from dynast_deploy.calib.to_eight_bits import CHECKED_FRAMES, check_output, read_source, save
+from dynast_deploy.errors import DynastError
+from dynast_deploy.export.float16 import to_float16
+from dynast_deploy.export.ranges import value_ranges
+from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.runtime.progress import Progress
+
+MEASURED_FRAMES = 8
+"""Every tensor of the graph is measured, one node at a time, which takes long."""
+
+
+def write_half(path: Path, request: Request, output: Path) -> float:
+    """Measure, convert, write, print; returns the PSNR against float32 in dB. See `dynast calibrate --help`.
+
+    Raises DynastError that names the layer for weights that float16 cannot hold.
+    """
+    check_output(output, path)
+    source = read_source(path)
+    data = read_data(request, source.info, str(path))
+    measured, checks = data.split(CHECKED_FRAMES)
+    measured = measured.split(MEASURED_FRAMES)[1]
+    with Progress("float16 ranges", len(measured)) as progress:
+        ranges = value_ranges(source.model, _feeds(measured, progress), onnxruntime_library())
+    for found in ranges:
+        if not found.finite:
+            raise DynastError(
+                f"tensor {found.tensor} holds NaN or infinite values in float32; check the weights"
+            )
+    stays = nodes_in_float32(source.model.graph, ranges)
+    lines = report(stays, source.model.graph) + constants_that_vanish(source.model.graph, stays)
+    judge = Judge(source.model, checks)
+    half = onnx.ModelProto()
+    half.CopyFrom(source.model)
+    to_float16(half, keep={stay.node for stay in stays})
+    psnr = judge.psnr(half, as_stored=True)
+    save(half, output)
+    for line in lines:
+        print(line)
+    print(f"PSNR against float32 on {len(checks)} frames kept from calibration: {psnr:.1f} dB")
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB (float32 {path.stat().st_size / 1e6:.1f} MB)")
+    return psnr
+
+
+def _feeds(data: CalibrationData, progress: Progress) -> Iterator[dict[str, np.ndarray]]:
+    for number, condition in data.frames():
+        picture, exemplar_condition = data.exemplar(number)
+        yield {
+            "condition": as_float(condition),
+            "exemplar": picture,
+            "exemplar_condition": as_float(exemplar_condition),
+        }
+        progress.advance(1)

@@ -1,0 +1,74 @@
+"""`dynast calibrate`: an engine in eight bits, from the user's own frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynast_deploy.calib.options import Method
+from dynast_deploy.commands import calibration_options as options
+from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.options import ChannelOrder, Fit
+
+
+def calibrate(
+    model: options.Model,
+    data: options.Data = None,
+    exemplar: options.Exemplars = None,
+    poses: options.Poses = None,
+    exemplar_poses: options.ExemplarPoses = None,
+    pose_model: options.PoseModel = None,
+    pose_channels: options.PoseChannels = ChannelOrder.RGB,
+    fit: options.FitOption = Fit.PAD,
+    frames: options.Frames = 200,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File to write.", show_default="MODEL.int8.onnx, .fp8, .fp16"),
+    ] = None,
+    method: Annotated[Method, typer.Option(help="How ranges follow from values.")] = Method.MSE,
+    keep_float: options.KeepFloat = None,
+    target_psnr: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave the worst layers in float until the picture is this near to float32, in dB."
+        ),
+    ] = None,
+    fp8: Annotated[bool, typer.Option("--fp8", help="FP8 (E4M3), for Ada, Hopper and Blackwell.")] = False,
+    fp16: Annotated[
+        bool,
+        typer.Option(
+            "--fp16", help="No eight bits: float16, and float32 where the data overflow or vanish in it."
+        ),
+    ] = False,
+) -> None:
+    """Measure ranges on your own frames and write the engine with eight-bit layers (Q/DQ nodes).
+
+    A calibration file for `export/build_engine.py --int8 --calibration` is written beside it.
+    """
+    if data is None:
+        raise DynastError(
+            "name what to calibrate on: --data VIDEO, a folder, arrays (.npz) or a shipped source"
+        )
+    if fp8 and fp16:
+        raise DynastError("--fp8 and --fp16 exclude each other")
+    if fp16 and (target_psnr is not None or keep_float):
+        raise DynastError("--fp16 has no layers to choose; leave --target-psnr and --keep-float out")
+
+    from dynast_deploy.calib.options import Format
+    from dynast_deploy.calib.sources import Request
+
+    request = Request(
+        data, frames, exemplar or (), poses, exemplar_poses or (), pose_model, pose_channels, fit
+    )
+    if fp16:
+        from dynast_deploy.calib.to_half import write_half
+
+        write_half(model, request, output or model.with_suffix(".fp16.onnx"))
+        return
+    from dynast_deploy.calib.to_eight_bits import write_eight_bits
+
+    number_format = Format.FP8 if fp8 else Format.INT8
+    output = output or model.with_suffix(f".{number_format}.onnx")
+    write_eight_bits(model, request, output, method, number_format, keep_float or (), target_psnr)

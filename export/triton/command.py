@@ -1,0 +1,53 @@
+"""`dynast export-triton model.plan DIR`: a model repository for NVIDIA Triton."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.plan_file import PlanKind, read_manifest, read_plans
+from dynast_deploy.whole_file import write_failure
+
+
+def export_triton(
+    plan: Annotated[Path, typer.Argument(help="What dynast build-engine wrote, for TensorRT.")],
+    folder: Annotated[Path, typer.Argument(help="Model repository to make; new or empty.")],
+    gpu: Annotated[int, typer.Option(min=0, help="Number of the GPU that serves.")] = 0,
+    renderers: Annotated[int, typer.Option(min=1, help="Instances of the frame renderer.")] = 1,
+    exemplars: Annotated[int, typer.Option(min=1, help="Encoded exemplars kept on the GPU.")] = 8,
+    delay: Annotated[
+        int, typer.Option(min=0, help="Microseconds that a frame may wait for others of its exemplar.")
+    ] = 2000,
+) -> None:
+    """Write a model repository for NVIDIA Triton: single pictures, and streams that share encoded exemplars."""
+    from dynast_deploy.export.triton.repository import Serving, write_models
+
+    manifest = read_manifest(plan)
+    if manifest.kind is not PlanKind.TENSORRT:
+        raise DynastError(
+            f"{plan}: made for {manifest.kind.library}, which Triton does not run; build one for TensorRT on the "
+            f"server's GPU: dynast build-engine --onnx {manifest.source} -o {plan}"
+        )
+    plans = read_plans(plan)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DynastError(f"{folder}: there is something already; name a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+    except OSError as error:
+        raise write_failure(folder, error) from error
+    try:
+        write_models(partial, manifest, plans, Serving(gpu, renderers, exemplars, delay))
+        partial.chmod(0o755)
+        partial.replace(folder)
+    except OSError as error:
+        raise write_failure(folder, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    print(f"{folder}: models dynast (single pictures) and dynast_stream (streams), {manifest.precision}")
+    print(f"it needs a Triton whose TensorRT is {manifest.library_version}; how to start it: docs/triton.md")

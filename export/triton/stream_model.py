@@ -1,0 +1,120 @@
+"""Triton model `dynast_stream`: frames of many streams, painted in the appearance of exemplars kept on the GPU.
+
+Every request is one frame and names its exemplar by a key. The exemplar itself, and its condition, come with the first
+frame of a key, and again when an answer says that the key is not known. They are encoded once; what the encoder gives
+stays on the GPU, and frames of one key that wait together are rendered together, whichever streams they come from.
+
+This file runs inside Triton's Python backend, which has `triton_python_backend_utils` and NumPy; it needs nothing of
+dynast-deploy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+EXEMPLAR_INPUTS = ("exemplar", "exemplar_condition")
+
+Encoded = list[Any]
+"""What the encoder gave for an exemplar: tensors on the GPU, by the names that the renderer takes them under."""
+
+
+class TritonPythonModel:
+    """See the Python backend's README for what Triton calls."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        settings = {name: entry["string_value"] for name, entry in config["parameters"].items()}
+        self._fewest, self._most = int(settings["batch_min"]), int(settings["batch_max"])
+        self._kept = int(settings["exemplars"])
+        self._cut_tensors = settings["cut_tensors"].split(",")
+        self._gpu = pb_utils.PreferredMemory(
+            pb_utils.TRITONSERVER_MEMORY_GPU, int(args["model_instance_device_id"])
+        )
+        self._cpu = pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0)
+        self._encoded: OrderedDict[str, Encoded] = OrderedDict()
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """A response for every request, in their order; one that fails does not disturb the others."""
+        responses: list[Any] = [None] * len(requests)
+        groups: list[tuple[Encoded, list[int]]] = []
+        for number, request in enumerate(requests):
+            try:
+                encoded = self._exemplar_of(request)
+            except pb_utils.TritonModelException as error:
+                responses[number] = _failure(error)
+                continue
+            for known, numbers in groups:
+                if known is encoded and len(numbers) < self._most:
+                    numbers.append(number)
+                    break
+            else:
+                groups.append((encoded, [number]))
+        for encoded, numbers in groups:
+            conditions = [_input(requests[number], "condition") for number in numbers]
+            try:
+                images = self._render(encoded, conditions)
+            except pb_utils.TritonModelException as error:
+                answers = [_failure(error) for _ in numbers]
+            else:
+                answers = [pb_utils.InferenceResponse([pb_utils.Tensor("image", x[None])]) for x in images]
+            for number, answer in zip(numbers, answers, strict=True):
+                responses[number] = answer
+        return responses
+
+    def finalize(self) -> None:
+        self._encoded.clear()
+
+    def _exemplar_of(self, request: Any) -> Encoded:
+        """The request's exemplar, encoded now if it was sent along; only the last few used are kept for later calls."""
+        key = _input(request, "exemplar_key").item()
+        key = key.decode() if isinstance(key, bytes) else str(key)
+        sent = [
+            name for name in EXEMPLAR_INPUTS if pb_utils.get_input_tensor_by_name(request, name) is not None
+        ]
+        if sent:
+            if len(sent) < len(EXEMPLAR_INPUTS):
+                raise pb_utils.TritonModelException(
+                    f"exemplar {key!r} came with {sent[0]} alone; send exemplar and exemplar_condition"
+                )
+            inputs = [pb_utils.Tensor(name, _input(request, name)) for name in EXEMPLAR_INPUTS]
+            self._encoded[key] = self._run("dynast_encoder", inputs, self._cut_tensors, self._gpu)
+        if key not in self._encoded:
+            raise pb_utils.TritonModelException(
+                f"exemplar {key!r} is not known here (any more); send exemplar and exemplar_condition with the frame"
+            )
+        self._encoded.move_to_end(key)
+        if len(self._encoded) > self._kept:
+            self._encoded.popitem(last=False)
+        return self._encoded[key]
+
+    def _render(self, encoded: Encoded, conditions: list[np.ndarray]) -> np.ndarray:
+        """Images `[N, 3, H, W]` for N conditions `[1, S, H, W]`."""
+        count = len(conditions)
+        # A plan takes no fewer frames than it was built for: the last one fills up.
+        conditions = conditions + conditions[-1:] * (self._fewest - count)
+        inputs = [pb_utils.Tensor("condition", np.concatenate(conditions)), *encoded]
+        (image,) = self._run("dynast_renderer", inputs, ["image"], self._cpu)
+        return image.as_numpy()[:count]
+
+    def _run(self, model: str, inputs: list[Any], outputs: list[str], memory: Any) -> list[Any]:
+        """Output tensors of another model of this server, in the memory that is asked for."""
+        request = pb_utils.InferenceRequest(
+            model_name=model, requested_output_names=outputs, inputs=inputs, preferred_memory=memory
+        )
+        response = request.exec()
+        if response.has_error():
+            raise pb_utils.TritonModelException(response.error().message())
+        return [pb_utils.get_output_tensor_by_name(response, name) for name in outputs]
+
+
+def _input(request: Any, name: str) -> np.ndarray:
+    return pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+
+
+def _failure(error: Exception) -> Any:
+    return pb_utils.InferenceResponse([], pb_utils.TritonError(str(error)))

@@ -1,0 +1,61 @@
+"""Frames through an ONNX Runtime session with everything at fixed places on its device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
+
+class BoundFrames:
+    """Renders so many frames against one exemplar: input, output and the exemplar's tensors are bound once.
+
+    On CUDA a frame is one copy in, one run and one copy out, and a graph may be captured, which needs addresses that
+    stay. One thread at a time.
+    """
+
+    def __init__(
+        self,
+        onnxruntime: Any,
+        session: Any,
+        device: str,
+        exemplar: dict[str, Any],
+        frames: int,
+        graph: int | None = None,
+    ) -> None:
+        """`exemplar`: its tensors on the device; `graph`: the number of the CUDA graph of these frames and this
+        exemplar, None for none."""
+        inputs = {value.name: value for value in session.get_inputs()}
+        (image,) = session.get_outputs()
+        self._condition, self._image = (
+            empty_on(onnxruntime, device, [frames, *value.shape[1:]], ELEMENT_TYPES[value.type])
+            for value in (inputs["condition"], image)
+        )
+        self._session = session
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input("condition", self._condition)
+        for name, tensor in exemplar.items():
+            self._binding.bind_ortvalue_input(name, tensor)
+        self._binding.bind_ortvalue_output(image.name, self._image)
+        self._options = None
+        if graph is not None:
+            self._options = onnxruntime.RunOptions()
+            self._options.add_run_config_entry("gpu_graph_id", str(graph))
+
+    def render(self, condition: np.ndarray) -> np.ndarray:
+        """Images `[N, 3, H, W]` for conditions `[N, S, H, W]`, both of the types that the session's graph states."""
+        self._condition.update_inplace(condition)
+        self._session.run_with_iobinding(self._binding, self._options)
+        images: np.ndarray = self._image.numpy()
+        # On the CPU it is a view of what the next frame is written to.
+        return images.copy()
+
+
+def empty_on(onnxruntime: Any, device: str, shape: list[int], dtype: type) -> Any:
+    """An OrtValue on a device of its own. One from a session's arena would keep the whole arena with it."""
+    value = onnxruntime.OrtValue
+    if device == "cpu":
+        return value.ortvalue_from_numpy(np.empty(shape, dtype))
+    return value.ortvalue_from_shape_and_type(shape, dtype, device)

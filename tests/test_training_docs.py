@@ -1,0 +1,32 @@
+"""docs/training.md describes every term of the objective, with the weights that the presets have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dynast_deploy.config import Task
+from dynast_deploy.objective.config import ObjectiveConfig
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
+
+
+def table() -> dict[str, tuple[float, float]]:
+    """Weights of pose and face, and of style, by term, as the page gives them."""
+    rows = [
+        line.strip("| \n").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| `")
+    ]
+    return {row[0].strip("`"): (float(row[-2]), float(row[-1])) for row in rows}
+
+
+def test_the_table_has_every_term() -> None:
+    assert list(table()) == list(ObjectiveConfig().weights())
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_the_weights_are_the_presets(task: Task) -> None:
+    column = 1 if task is Task.STYLE else 0
+    assert {name: weights[column] for name, weights in table().items()} == ObjectiveConfig.preset(
+        task
+    ).weights()
