@@ -26,7 +26,7 @@ class Packed:
         return cls(zlib.compress(np.ascontiguousarray(array).tobytes(), 1), array.dtype.str, array.shape)
 
     def unpack(self) -> np.ndarray:
-        return np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(self.shape)
+        return np.frombuffer(bytearray(zlib.decompress(self.data)), self.dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dynast_deploy.commands.evaluate import evaluate
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
+from dynast_deploy.commands.verify import verify
 from dynast_deploy.export.build_engine import build_engine
 from dynast_deploy.export.triton.command import export_triton
 
@@ -33,6 +34,7 @@ COMMANDS = (
     evaluate,
     bench,
     build_engine,
+    verify,
     calibrate,
     sensitivity,
     export_triton,

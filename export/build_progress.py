@@ -6,11 +6,15 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+T = TypeVar("T")
 
 PLAIN_SECONDS = 5.0
 """Between two lines where the output is no terminal."""
@@ -21,8 +25,8 @@ _DEEPEST = 2
 class BuildProgress:
     """A context manager around one build. Its methods are called from any of the builder's threads.
 
-    While it lasts Ctrl-C asks the builder to stop, since an exception cannot pass through TensorRT; leaving it then
-    raises KeyboardInterrupt.
+    While it lasts Ctrl-C asks the builder to stop after its step, since an exception cannot pass through TensorRT, and
+    a second one ends the process; leaving it after the first raises KeyboardInterrupt.
     """
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
@@ -60,6 +64,13 @@ class BuildProgress:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.is_stopped = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        print(f"{self._what}: stopping after this step; Ctrl-C again stops at once", file=self._stream)
+
+    def run(self, build: Callable[..., T], *arguments: Any) -> T:
+        """`build(*arguments)` in a thread of its own: this one has to stay free to hear Ctrl-C."""
+        with ThreadPoolExecutor(1, "build") as pool:
+            return pool.submit(build, *arguments).result()
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
         with self._lock:

@@ -84,7 +84,7 @@ def build_plan(library: Any, model: onnx.ModelProto, what: str, settings: BuildS
         # The configuration does not keep its monitor alive.
         monitor = as_monitor(library, progress)
         config.progress_monitor = monitor
-        plan = builder.build_serialized_network(network, config)
+        plan = progress.run(builder.build_serialized_network, network, config)
         if plan is None and not progress.is_stopped:
             raise messages.failure(f"{settings.kind.library} cannot build the {what}")
     if settings.timing_cache is not None:
@@ -107,14 +107,14 @@ def _configure(library: Any, builder: Any, network: Any, config: Any, settings: 
         for index, capability in enumerate(settings.compute_capabilities):
             chosen = getattr(library.ComputeCapability, f"SM{capability.replace('.', '')}")
             config.set_compute_capability(chosen, index)
-    profile = builder.create_optimization_profile()
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        if -1 in tuple(tensor.shape):
-            sizes = (settings.batch.min, settings.batch.opt, settings.batch.max)
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    if open_inputs := [tensor for tensor in inputs if -1 in tuple(tensor.shape)]:
+        profile = builder.create_optimization_profile()
+        sizes = (settings.batch.min, settings.batch.opt, settings.batch.max)
+        for tensor in open_inputs:
             shapes = [tuple(count if side == -1 else side for side in tensor.shape) for count in sizes]
             profile.set_shape(tensor.name, *shapes)
-    config.add_optimization_profile(profile)
+        config.add_optimization_profile(profile)
 
 
 def _refusal(parser: Any, messages: Messages, what: str) -> DynastError:

@@ -91,6 +91,11 @@ class OnnxRuntimeEngine:
         return_freed_memory()
         return EncodedExemplar(self, tensors, len(picture))
 
+    def exemplar_tensors(self, exemplar: EncodedExemplar) -> dict[str, np.ndarray]:
+        """The cut tensors of an exemplar by name, `[E, L, C]`, copied to the host."""
+        check_exemplar(self, exemplar, exemplar.count)
+        return {name: value.numpy().copy() for name, value in exemplar.tensors.items()}
+
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
         condition = network_input("condition", condition, self.info.channels, self.info)
         return self._render(exemplar, condition, in_bytes=False)

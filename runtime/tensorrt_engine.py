@@ -25,7 +25,7 @@ from dynast_deploy.runtime.plan_check import Host, check_compatible
 from dynast_deploy.runtime.plan_file import Manifest, TensorSpec, read_manifest, read_plans
 from dynast_deploy.runtime.tensorrt_encoder import Encoder
 from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar, Frames, Lane
-from dynast_deploy.runtime.tensorrt_plan import Plan, import_library
+from dynast_deploy.runtime.tensorrt_plan import Plan, import_library, shape_of
 
 _logger = logging.getLogger(__name__)
 
@@ -86,6 +86,12 @@ class TensorRTEngine:
         ]
         return EncodedExemplar(self, encoded, len(encoded))
 
+    def exemplar_tensors(self, exemplar: EncodedExemplar) -> dict[str, np.ndarray]:
+        """The cut tensors of an exemplar by name, `[E, L, C]`, copied to the host."""
+        check_exemplar(self, exemplar, exemplar.count)
+        parts = [self._parts.read(one) for one in exemplar.tensors]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
     def submit(self, exemplar: EncodedExemplar, condition: np.ndarray) -> FramesInOrder:
         """Start rendering; see `engine.Asynchronous`. Images come in the plan's type, uint8 or float32."""
         types = {spec.name: spec.dtype for spec in self.manifest.renderer_inputs}
@@ -105,6 +111,11 @@ class TensorRTEngine:
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
         return float_images(self.submit(exemplar, condition).result())
+
+    def compute(self, exemplar: EncodedExemplar, frames: int) -> None:
+        """Render `frames` frames that were submitted before once more, and wait; nothing is copied. For measuring."""
+        check_exemplar(self, exemplar, frames)
+        self._parts.lane(frames).compute(exemplar.tensors[0])
 
     def close(self) -> None:
         """Finish what is on its way and release everything on the GPU, exemplars included; safe to call again."""
@@ -163,11 +174,29 @@ class _Parts:
             self._exemplars.add(exemplar)
             return exemplar
 
-    def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
-        return self._lane(max(len(condition), self._manifest.batch.min)).submit(exemplar, condition)
+    def read(self, exemplar: DeviceExemplar) -> dict[str, np.ndarray]:
+        """What the exemplar's buffers hold."""
+        with self._lock, self._gpu.current():
+            self._check_open()
+            holdings = Holdings(self._gpu)
+            try:
+                stream = holdings.stream()
+                found = {}
+                for spec in self._manifest.encoder_outputs:
+                    host = holdings.pinned(shape_of(spec, 1), spec.dtype)
+                    stream.download(host, exemplar.buffers[spec.name])
+                    stream.synchronize()
+                    found[spec.name] = host.copy()
+                return found
+            finally:
+                holdings.close()
 
-    def _lane(self, frames: int) -> Lane:
+    def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
+        return self.lane(len(condition)).submit(exemplar, condition)
+
+    def lane(self, frames: int) -> Lane:
         """This thread's lane; a thread that has ended leaves its lanes to the next that needs one of that size."""
+        frames = max(frames, self._manifest.batch.min)
         with self._lock, self._gpu.current():
             self._check_open()
             lanes = self._lanes.setdefault(threading.current_thread(), {})

@@ -145,6 +145,15 @@ class Lane:
             enqueue()
             self._enqueued = True
 
+    def compute(self, exemplar: DeviceExemplar) -> None:
+        """Run the renderer once on what earlier frames left on the GPU, and wait: no copies. For measuring."""
+        with self._lock, self._gpu.current():
+            slot = self._slots[self._turn]
+            if slot.frames is not None:
+                self.collect(slot.frames)
+            self._run(slot, exemplar)
+            self._compute.synchronize()
+
     def collect(self, frames: Frames) -> None:
         """Wait for `frames` and take their images out of the slot, unless that was done."""
         with self._lock, self._gpu.current():

@@ -7,22 +7,39 @@ from typing import Annotated
 
 import typer
 
+from dynast_deploy.errors import DynastError
+
 
 def bench(
     ngf: Annotated[int, typer.Option(min=1, help="Channels at full size.")] = 64,
     layers: Annotated[int, typer.Option(min=1, help="Attention blocks per scale.")] = 2,
     size: Annotated[int, typer.Option(min=16, help="Picture height and width in pixels.")] = 256,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads [default: all cores]")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Frames of each side.")] = 5,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Frames of each side.", show_default="5; 200 of a plan")
+    ] = None,
     engine: Annotated[
-        list[Path] | None, typer.Option(help="Compare these engine files with each other instead.")
+        list[Path] | None, typer.Option(help="Compare these .onnx files instead, or measure one .plan.")
+    ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Frames at once, of a plan.", show_default="1, 2, 4, 8 and 16"),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the medians to this file.")] = None,
 ) -> None:
     """Compare one frame of the engine with the published formulation in eager PyTorch, on the CPU.
 
-    The weights are random. Needs PyTorch; with --engine, two ONNX files or more are compared, without it.
+    The weights are random. Needs PyTorch; with --engine, two ONNX files or more are compared, or a plan is measured on
+    its GPU, without it.
     """
+    if engine and engine[0].suffix == ".plan":
+        from dynast_deploy.bench.plan import BATCHES, run_plan
+
+        if len(engine) > 1:
+            raise DynastError("--engine: a plan is measured alone; name one")
+        run_plan(engine[0], batch or BATCHES, repeats or 200, json)
+        return
+    repeats = repeats or 5
     if engine:
         from dynast_deploy.bench.engines import run_engines
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+import numpy as np
+
 from dynast_deploy.conditions import FACE_PARTS
 
 
@@ -27,3 +29,10 @@ PART_NUMBER = {part: number for number, part in enumerate(FACE_PARTS, start=1)}
 
 OTHER = len(FACE_PARTS) + 1
 """What is there but is no part of a face: neck, clothes."""
+
+
+def among(layer: np.ndarray, *layers: Layer) -> np.ndarray:
+    """Where a map of layers (uint8 [...]) holds one of `layers`, bool [...]."""
+    chosen = np.zeros(len(Layer), bool)
+    chosen[list(layers)] = True
+    return chosen[layer]

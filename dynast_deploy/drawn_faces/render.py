@@ -10,7 +10,7 @@ import numpy as np
 
 from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.drawn_faces.identity import Face
-from dynast_deploy.drawn_faces.labels import PART_NUMBER, Layer
+from dynast_deploy.drawn_faces.labels import PART_NUMBER, Layer, among
 from dynast_deploy.drawn_faces.scene import Scene
 from dynast_deploy.drawn_faces.surroundings import paint_backdrop
 from dynast_deploy.drawn_faces.trace import Traced, Tracer, paint_textures
@@ -61,7 +61,7 @@ def _centres(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _masks(traced: Traced) -> dict[str, np.ndarray]:
     masks = {part: traced.label == PART_NUMBER[part] for part in FACE_PARTS}
-    hidden = np.isin(traced.layer, (Layer.HAIR, Layer.LEFT_EAR, Layer.RIGHT_EAR))
+    hidden = among(traced.layer, Layer.HAIR, Layer.LEFT_EAR, Layer.RIGHT_EAR)
     masks["skin"] = traced.face & ~hidden
     masks["eye_g"] |= traced.lens
     return {part: mask for part, mask in masks.items() if mask.any()}
@@ -94,12 +94,12 @@ def _light(across: float, traced: Traced) -> np.ndarray:
     """float32 [H, W]: the light on round surfaces, and soft shadows of hair on the face and of the head on the neck."""
     front = (1 - across * across) ** 0.5
     facing = np.sin(traced.angle) * across + np.cos(traced.angle) * front
-    light = np.where(np.isin(traced.layer, _ROUND), 0.72 + 0.34 * np.maximum(facing, 0), 1).astype(np.float32)
+    light = np.where(among(traced.layer, *_ROUND), 0.72 + 0.34 * np.maximum(facing, 0), 1).astype(np.float32)
     hair = (traced.layer == Layer.HAIR).astype(np.float32)
-    on_face = np.isin(traced.layer, (Layer.SKIN, Layer.EYES))
+    on_face = among(traced.layer, Layer.SKIN, Layer.EYES)
     light *= 1 - 0.30 * _shadow(hair, 0.012) * on_face
     head = (traced.face | (traced.layer == Layer.HAIR)).astype(np.float32)
-    light *= 1 - 0.42 * _shadow(head, 0.045) * np.isin(traced.layer, (Layer.TORSO, Layer.HAIR_BACK))
+    light *= 1 - 0.42 * _shadow(head, 0.045) * among(traced.layer, Layer.TORSO, Layer.HAIR_BACK)
     rims = (traced.layer == Layer.GLASSES).astype(np.float32)
     light *= 1 - 0.25 * _shadow(rims, 0.008) * on_face
     return light

@@ -9,7 +9,7 @@ import numpy as np
 from dynast_deploy.drawn_faces.geometry import RADIUS, head_width, unnod
 from dynast_deploy.drawn_faces.hair import paint_back, paint_shell, shell_width
 from dynast_deploy.drawn_faces.identity import Face
-from dynast_deploy.drawn_faces.labels import PART_NUMBER, Layer
+from dynast_deploy.drawn_faces.labels import PART_NUMBER, Layer, among
 from dynast_deploy.drawn_faces.scene import GLASSES_OFF, Scene
 from dynast_deploy.drawn_faces.skin import paint_ear, paint_eyes, paint_mouth, paint_skin
 from dynast_deploy.drawn_faces.surroundings import LENS, paint_glasses, paint_torso
@@ -146,7 +146,7 @@ class Tracer:
         seen.angle[at[inside][covered]] = (a / RADIUS + self.scene.turn.shift)[covered]
 
     def _trace_glasses(self, seen: Traced, across: np.ndarray, down: np.ndarray) -> None:
-        before = np.isin(seen.layer, (Layer.SKIN, Layer.EYES, Layer.BACKDROP, Layer.TORSO, Layer.HAIR_BACK))
+        before = among(seen.layer, Layer.SKIN, Layer.EYES, Layer.BACKDROP, Layer.TORSO, Layer.HAIR_BACK)
         at = np.flatnonzero((np.abs(across) < 1) & (np.abs(down) < 0.8) & before)
         width = GLASSES_OFF * head_width(self.scene.face.skull, down[at])
         a, inside = self.scene.turn.trace(across[at], width)

@@ -1,0 +1,1 @@
+"""Whether an engine draws what the file it was made from draws."""

@@ -1,0 +1,72 @@
+"""Whether two engines fetch from the same places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.evaluation.matching import BlockMatches
+
+
+class MatchSource(Protocol):
+    """Gives every block's best matches for one frame, coarsest first."""
+
+    def best(
+        self, condition: np.ndarray, exemplar: np.ndarray, exemplar_condition: np.ndarray
+    ) -> list[BlockMatches]: ...
+
+
+def match_source(path: Path) -> MatchSource | None:
+    """The matches inside a file, or None for a plan, which keeps them to itself."""
+    if path.suffix == ".onnx":
+        from dynast_deploy.evaluation.onnx_matches import OnnxMatches
+
+        return OnnxMatches(path)
+    if path.suffix in (".pth", ".pt"):
+        return _CheckpointMatches(path)
+    return None
+
+
+class _CheckpointMatches:
+    def __init__(self, path: Path) -> None:
+        from dynast_deploy.evaluation.models import CheckpointModel
+
+        self._model = CheckpointModel(path, "cpu", ablate=False)
+
+    def best(
+        self, condition: np.ndarray, exemplar: np.ndarray, exemplar_condition: np.ndarray
+    ) -> list[BlockMatches]:
+        import torch
+
+        arrays = {"condition": condition, "exemplar": exemplar, "exemplar_condition": exemplar_condition}
+        sample = {name: torch.from_numpy(array[0]) for name, array in arrays.items()}
+        return self._model.paint(sample).matches or []  # type: ignore[arg-type]
+
+
+class MatchErrors:
+    """Shares of queries whose best matches differ, by block."""
+
+    def __init__(self) -> None:
+        self._shares: dict[tuple[int, int], list[float]] = {}
+
+    def add(self, first: list[BlockMatches], second: list[BlockMatches]) -> None:
+        """Best matches of one frame; blocks that only one side shows are left out."""
+        other = {(block.scale, block.layer): block.best for block in second}
+        for block in first:
+            place = block.scale, block.layer
+            if place in other:
+                if other[place].shape != block.best.shape:
+                    raise DynastError(
+                        "the two files have maps of different sizes; they are not of one network"
+                    )
+                self._shares.setdefault(place, []).append(float((block.best != other[place]).mean()))
+
+    def table(self) -> dict[str, float]:
+        """The mean share of each block, by its name."""
+        return {
+            f"scale {scale}, block {layer + 1}": round(float(np.mean(shares)), 5)
+            for (scale, layer), shares in self._shares.items()
+        }

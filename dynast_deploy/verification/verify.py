@@ -1,0 +1,185 @@
+"""The same frames through an engine, ONNX Runtime and PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynast_deploy.calib.data import CalibrationData
+from dynast_deploy.calib.sources import Request as DataRequest
+from dynast_deploy.calib.sources import read_data
+from dynast_deploy.config import Task
+from dynast_deploy.errors import DynastError
+from dynast_deploy.export.split import ModelInfo, sha256
+from dynast_deploy.runtime import load_engine
+from dynast_deploy.runtime.engine import EncodedExemplar, Engine
+from dynast_deploy.runtime.onnx_file import read_graph
+from dynast_deploy.runtime.progress import Progress
+from dynast_deploy.verification.matches import MatchErrors, match_source
+from dynast_deploy.verification.pictures import PictureErrors
+from dynast_deploy.verification.stages import ShowsExemplars, StageErrors
+
+ENGINE, ONNX, CHECKPOINT = "engine", "ONNX Runtime", "PyTorch"
+
+TARGETS = {"int8": 35.0, "fp8": 35.0}
+"""dB that pictures of the engine must have against the ONNX file's, by precision."""
+TARGET = 45.0
+"""The same for float32 and float16. A byte a value alone, as plans give them, leaves 59 dB."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """engine: the file to be verified; onnx: what it was made from; checkpoint: what that was exported from.
+
+    target: dB instead of those of the engine's precision. stages: compare what lies between the halves, and matches.
+    """
+
+    engine: Path
+    onnx: Path
+    data: DataRequest
+    checkpoint: Path | None = None
+    target: float | None = None
+    stages: bool = False
+
+
+def verify(request: Request) -> dict[str, Any]:
+    """A document for `show`; its `verdict` begins with "passed" or "failed".
+
+    Data without a name are those that ship for the task. Raises DynastError where files or data do not fit together.
+    """
+    info = ModelInfo.read(read_graph(request.onnx), str(request.onnx))
+    precision = _check_origin(request, info)
+    wanted = request.data if request.data.data else replace(request.data, data=_shipped(info, request.onnx))
+    data = read_data(wanted, info, str(request.onnx))
+    # The reference runs on the CPU, in float32 sums, whatever the engine runs on.
+    engines = {ENGINE: load_engine(request.engine), ONNX: load_engine(request.onnx, "cpu")}
+    if request.checkpoint is not None:
+        engines[CHECKPOINT] = load_engine(request.checkpoint, "cpu")
+    _check_sizes(engines)
+
+    pictures, stages = _compare(engines, data, request.stages)
+    target = request.target if request.target is not None else TARGETS.get(precision, TARGET)
+    found = pictures[ENGINE, ONNX]
+    document: dict[str, Any] = {
+        "engine": str(request.engine),
+        "runs_on": f"{engines[ENGINE].info.backend}, {engines[ENGINE].info.device}",
+        "precision": precision,
+        "frames": f"{len(data)} of {data.source}, {data.exemplar_count} exemplars",
+        "pictures": [errors.row(f"{a} and {b}") for (a, b), errors in pictures.items()],
+    }
+    if request.stages:
+        if stages is not None:
+            document["exemplar_tensors"] = stages.table()
+        document["differing_matches"] = _matches(request, data)
+    passed = found.worst >= target
+    document["verdict"] = (
+        f"{'passed' if passed else 'failed'}: {found.worst:.1f} dB in the frame that differs most, {target:g} dB asked"
+    )
+    return document
+
+
+def _shipped(info: ModelInfo, onnx: Path) -> str:
+    """The name of the data that ship for the model's task."""
+    if info.task is None:
+        raise DynastError(f"{onnx}: no data ship for it; name your own: --data VIDEO --exemplar PICTURE")
+    try:
+        from dynast_deploy.data.sources import SHIPPED
+    except ImportError:
+        raise DynastError(
+            "the data that ship need PyTorch; name your own: --data VIDEO --exemplar PICTURE, or pip install torch"
+        ) from None
+    return SHIPPED[Task(info.task)]
+
+
+def _check_origin(request: Request, info: ModelInfo) -> str:
+    """The engine's precision; DynastError if it was made from another ONNX file."""
+    if request.engine.suffix == ".plan":
+        from dynast_deploy.runtime.plan_file import read_manifest
+
+        manifest = read_manifest(request.engine)
+        if manifest.source_sha256 != sha256(request.onnx):
+            raise DynastError(
+                f"{request.engine} was built from another file than {request.onnx} (it was {manifest.source} then); "
+                "name that file by --onnx, or build the engine again"
+            )
+        return manifest.precision
+    if request.engine.suffix == ".onnx":
+        other = ModelInfo.read(read_graph(request.engine), str(request.engine))
+        if other.source_sha256 != info.source_sha256:
+            raise DynastError(
+                f"{request.engine} and {request.onnx} were exported from different checkpoints; name files of one"
+            )
+        return other.precision
+    return "fp32"
+
+
+def _check_sizes(engines: dict[str, Engine]) -> None:
+    sizes = {
+        name: (engine.info.channels, engine.info.height, engine.info.width)
+        for name, engine in engines.items()
+    }
+    reference = sizes[ONNX]
+    for name, size in sizes.items():
+        if size != reference:
+            raise DynastError(
+                f"{engines[name].info.source} takes conditions of {_shape(size)} and {engines[ONNX].info.source} of "
+                f"{_shape(reference)}; they are not of one network"
+            )
+
+
+def _shape(size: tuple[int, int, int]) -> str:
+    return f"{size[0]} channels at {size[1]}x{size[2]}"
+
+
+def _compare(
+    engines: dict[str, Engine],
+    data: CalibrationData,
+    with_stages: bool,
+) -> tuple[dict[tuple[str, str], PictureErrors], StageErrors | None]:
+    pictures = {pair: PictureErrors() for pair in combinations(engines, 2)}
+    readable = [engine for engine in (engines[ENGINE], engines[ONNX]) if isinstance(engine, ShowsExemplars)]
+    stages = StageErrors() if with_stages and len(readable) == 2 else None
+    encoded: dict[str, EncodedExemplar] = {}
+    current = -1
+    with Progress("verify", len(data)) as progress:
+        for exemplar, condition in data.frames():
+            if exemplar != current:
+                current = exemplar
+                encoded = {
+                    name: engine.encode_exemplar(*data.exemplar(exemplar)) for name, engine in engines.items()
+                }
+                if stages is not None:
+                    found, expected = (
+                        engine.exemplar_tensors(encoded[name])
+                        for name, engine in zip((ENGINE, ONNX), readable, strict=True)
+                    )
+                    stages.add(found, expected)
+            images = {name: engine.render(encoded[name], condition)[0] for name, engine in engines.items()}
+            for (first, second), errors in pictures.items():
+                errors.add(images[first], images[second])
+            progress.advance(1)
+    return pictures, stages
+
+
+def _matches(request: Request, data: CalibrationData) -> list[dict[str, Any]] | str:
+    """A row for each two files that show their matches: shares of queries whose best match differs."""
+    files = {ENGINE: request.engine, ONNX: request.onnx, CHECKPOINT: request.checkpoint}
+    sources = {name: match_source(path) for name, path in files.items() if path is not None}
+    shown = {name: source for name, source in sources.items() if source is not None}
+    if len(shown) < 2:
+        return "a plan keeps its matches to itself; --checkpoint compares the ONNX file's"
+    found = {pair: MatchErrors() for pair in combinations(shown, 2)}
+    for exemplar, condition in data.frames():
+        inputs = _floats(condition), *map(_floats, data.exemplar(exemplar))
+        best = {name: source.best(*inputs) for name, source in shown.items()}
+        for (first, second), errors in found.items():
+            errors.add(best[first], best[second])
+    return [{"compared": f"{a} and {b}", **errors.table()} for (a, b), errors in found.items()]
+
+
+def _floats(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype != np.uint8 else np.divide(array, 255, dtype=np.float32)
