@@ -107,13 +107,17 @@ def _configure(library: Any, builder: Any, network: Any, config: Any, settings: 
         for index, capability in enumerate(settings.compute_capabilities):
             chosen = getattr(library.ComputeCapability, f"SM{capability.replace('.', '')}")
             config.set_compute_capability(chosen, index)
-    inputs = [network.get_input(index) for index in range(network.num_inputs)]
-    if open_inputs := [tensor for tensor in inputs if -1 in tuple(tensor.shape)]:
+    sizes = (settings.batch.min, settings.batch.opt, settings.batch.max)
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        sides = tuple(tensor.shape)
+        if -1 in sides:
+            shapes[tensor.name] = [tuple(count if side == -1 else side for side in sides) for count in sizes]
+    if shapes:
         profile = builder.create_optimization_profile()
-        sizes = (settings.batch.min, settings.batch.opt, settings.batch.max)
-        for tensor in open_inputs:
-            shapes = [tuple(count if side == -1 else side for side in tensor.shape) for count in sizes]
-            profile.set_shape(tensor.name, *shapes)
+        for name, extent in shapes.items():
+            profile.set_shape(name, *extent)
         config.add_optimization_profile(profile)
 
 

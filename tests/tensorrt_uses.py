@@ -51,6 +51,7 @@ class Sources:
 
     paths: Iterable[Path]
     api: Api
+    roots: Scope = field(default_factory=lambda: dict(ROOTS))
     uses: set[tuple[str, str]] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
 
@@ -97,7 +98,7 @@ class _File(ast.NodeVisitor):
         """`shared`: types of variables by name, in all files; `attributes`: of this file's, by class and name."""
         self.sources, self.api, self.name = sources, sources.api, name
         self.shared, self.attributes = shared, attributes
-        self.scopes: list[Scope] = [ROOTS | _imported(tree)]
+        self.scopes: list[Scope] = [sources.roots | _imported(tree)]
         self.classes = [""]
 
     def problem(self, node: ast.AST, text: str) -> None:
@@ -126,7 +127,7 @@ class _File(ast.NodeVisitor):
         return next((scope[name] for scope in reversed(self.scopes) if name in scope), None)
 
     def is_known(self, kind: str) -> bool:
-        return kind.removeprefix("type ") in self.api["types"]
+        return kind in (MODULE, PLUGIN) or kind.removeprefix("type ") in self.api["types"]
 
     def annotated(self, annotation: ast.expr | None) -> str | None:
         """The type in `trt.X` or `trt.X | None`."""
@@ -155,7 +156,7 @@ class _File(ast.NodeVisitor):
         for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
             annotation = argument.annotation
             if annotation is None or (isinstance(annotation, ast.Name) and annotation.id == "Any"):
-                scope[argument.arg] = ROOTS.get(argument.arg) or self.shared.get(argument.arg)
+                scope[argument.arg] = self.sources.roots.get(argument.arg) or self.shared.get(argument.arg)
             else:
                 scope[argument.arg] = self.annotated(annotation)
         self.scopes.append(scope)
@@ -216,7 +217,8 @@ class _File(ast.NodeVisitor):
         if owner is None:
             if isinstance(node.value, ast.Name) and node.value.id == "self":
                 return self.attributes.get(f"{self.classes[-1]}.{node.attr}")
-            return None
+            # A module that one of our objects has under its usual name.
+            return self.sources.roots.get(node.attr)
         entry = self.member(owner, node.attr, node)
         if entry is None or entry["kind"] == "method":
             return None
@@ -264,7 +266,7 @@ class _File(ast.NodeVisitor):
         """The returned type; a problem where no signature takes the arguments."""
         calls = (entry or {}).get("calls", [])
         if not calls or None in calls:
-            return None
+            return (entry or {}).get("type")
         if any(isinstance(argument, ast.Starred) for argument in node.args) or any(
             keyword.arg is None for keyword in node.keywords
         ):

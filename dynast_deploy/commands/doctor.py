@@ -25,6 +25,7 @@ PACKAGES = {
     "rtx": ("tensorrt_rtx",),
     "export, train": ("torch",),
     "pose": ("mediapipe",),
+    "plot": ("matplotlib",),
 }
 """What each extra of this project brings; "core" comes by itself."""
 

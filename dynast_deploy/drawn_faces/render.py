@@ -16,7 +16,7 @@ from dynast_deploy.drawn_faces.surroundings import paint_backdrop
 from dynast_deploy.drawn_faces.trace import Traced, Tracer, paint_textures
 from dynast_deploy.drawn_faces.view import View
 
-_OVERSAMPLING = 2
+_OVERSAMPLING = 1.5  # canvas pixels to a picture pixel, along each side
 _ROUND = (Layer.SKIN, Layer.EYES, Layer.MOUTH, Layer.HAIR, Layer.GLASSES)
 
 A_REACH, Y_TOP, Y_REACH = 2.2, -1.8, 4.4
@@ -77,7 +77,7 @@ def _surface(traced: Traced) -> np.ndarray:
 
 
 def _picture(tracer: Tracer, size: int) -> np.ndarray:
-    canvas = size * _OVERSAMPLING
+    canvas = round(size * _OVERSAMPLING)
     traced = tracer.trace(*_centres(canvas))
     picture = _backdrop(tracer.scene.face, canvas).astype(np.float32)
     for layer, texture in tracer.textures.items():
