@@ -1,5 +1,6 @@
 """Where the packages lie, and the native kernels: compiled where a compiler is found, left out where there is none."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from dynast_deploy.errors import DynastError  # noqa: E402
-from dynast_deploy.plugins import build  # noqa: E402
+from dynast_deploy.plugins import build, build_gpu  # noqa: E402
 
 PARTS = ("calib", "export", "plugins", "runtime")
 """Folders of the checkout that lie inside `dynast_deploy` once installed."""
@@ -25,11 +26,14 @@ class BuildWithKernels(build_py):
         folder = (
             HERE / "plugins" if self.editable_mode else Path(self.build_lib) / "dynast_deploy" / "plugins"
         )
-        try:
-            for line in build.build_all(folder):
-                print(f"native kernels: {line}")
-        except DynastError as error:
-            print(f"native kernels: left out, {error}", file=sys.stderr)
+        # With nvcc only when asked: it takes minutes.
+        on_gpu = [build_gpu.build_gpu] if os.environ.get("DYNAST_CUDA") == "1" else []
+        for build_libraries in (build.build_all, *on_gpu):
+            try:
+                for line in build_libraries(folder):
+                    print(f"native kernels: {line}")
+            except DynastError as error:
+                print(f"native kernels: left out, {error}", file=sys.stderr)
 
 
 class PlatformWheel(bdist_wheel):

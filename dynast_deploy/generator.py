@@ -107,7 +107,7 @@ class AttentionBlock(Layer):
         return self.res_block(positional_norm(mixed))
 
 
-class Generator(nn.Module):
+class Generator(Layer):
     """Called as `generator(condition, exemplar, exemplar_condition) -> image`.
 
     condition `[N, S, H, W]` in 0..1, exemplar `[E, 3, H, W]` in -1..1, exemplar_condition `[E, S, H, W]`, image
@@ -149,7 +149,7 @@ class Generator(nn.Module):
         """Everything the attention blocks need of the exemplar `[E, 3, H, W]` and its condition `[E, S, H, W]`."""
         self._check("exemplar_condition", exemplar_condition, self.config.semantic_nc)
         self._check("exemplar", exemplar, 3)
-        signal = torch.cat([exemplar, exemplar_condition], 1)
+        signal = self._laid_out(torch.cat([exemplar, exemplar_condition], 1))
         height, width = signal.shape[-2:]
         levels, positions = self.encoder_kv(signal), self.position_codes(height, width)
         blocks: list[BlockExemplar] = []
@@ -179,6 +179,7 @@ class Generator(nn.Module):
         `queries` every block appends what it looked with: query `[N, L, C]` and prune query `[N, L, P]`.
         """
         self._check("condition", condition, self.config.semantic_nc)
+        condition = self._laid_out(condition)
         height, width = condition.shape[-2:]
         levels, positions = self.encoder_q(condition), self.position_codes(height, width)
         remaining = iter(exemplar.blocks)
@@ -291,6 +292,10 @@ class Generator(nn.Module):
     def _step(self, name: str, scale: int) -> nn.Module:
         """The layer that carries a map from the next coarser scale to `scale`."""
         return self.get_submodule(f"{name}{scale + 1}{scale}")
+
+    def _laid_out(self, signal: Tensor) -> Tensor:
+        """In the memory order of the native layers, once for all that listen to it."""
+        return signal.contiguous(memory_format=torch.channels_last) if self.takes(signal) else signal
 
     def _check(self, name: str, x: Tensor, channels: int) -> None:
         if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:

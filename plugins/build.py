@@ -56,7 +56,10 @@ class Unit:
 
 
 def units(name: str) -> list[Unit]:
-    """Every compilation that makes up a library. Raises DynastError if ONNX Runtime's headers are to be had nowhere."""
+    """Every compilation that makes up a library, but for nvcc's.
+
+    Raises DynastError if ONNX Runtime's headers are needed and to be had nowhere.
+    """
     kernels = [
         *(
             Unit("cpu/kernels.cpp", (f"-DDYNAST_VARIANT={variant}", *options))
@@ -72,15 +75,20 @@ def units(name: str) -> list[Unit]:
             for variant, options in variants().items()
         ]
         return [*kernels, *layers, Unit("cpu/layers_library.cpp"), Unit("cpu/library.cpp", (source,))]
+    if name == library.GPU:
+        return [Unit("cpu/check.cpp"), Unit("cuda/library.cpp", (source,))]
     headers = onnxruntime_headers.find_headers(library.cache_folder())
-    return [*kernels, Unit("ort/operators.cpp", (source, "-isystem", str(headers)))]
+    cuda = ("-DDYNAST_CUDA",) if name == library.ONNXRUNTIME_GPU else ()
+    return [*kernels, Unit("ort/operators.cpp", (source, *cuda, "-isystem", str(headers)))]
 
 
-def compile_libraries(targets: dict[Path, list[Unit]], *, extra: tuple[str, ...] = ()) -> None:
+def compile_libraries(
+    targets: dict[Path, list[Unit]], *, extra: tuple[str, ...] = (), linked: tuple[str, ...] = ()
+) -> None:
     """Compile each target's units, once if several share them, and put the library there when it is whole.
 
-    `extra` are further options for compiler and linker, such as those of a sanitizer. Raises DynastError with the
-    compiler's words if it fails, or if there is none.
+    `extra` are further options for compiler and linker, such as those of a sanitizer, and `linked` what every library
+    is linked with besides. Raises DynastError with the compiler's words if it fails, or if there is none.
     """
     compiler = find_compiler()
     if compiler is None:
@@ -99,19 +107,20 @@ def compile_libraries(targets: dict[Path, list[Unit]], *, extra: tuple[str, ...]
                 [*common, *includes, *unit.options, "-c", str(library.FOLDER / unit.source), "-o", path]
                 for unit, path in objects.items()
             ]
-            list(pool.map(_run, commands))
+            list(pool.map(run, commands))
         for target, members in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             unfinished = target.with_name(f".{os.getpid()}-{target.name}")
             try:
-                linked = [objects[unit] for unit in members]
-                _run([*compiler, "-shared", "-pthread", *static, *extra, *linked, "-o", str(unfinished)])
+                parts = [*(objects[unit] for unit in members), *linked]
+                run([*compiler, "-shared", "-pthread", *static, *extra, *parts, "-o", str(unfinished)])
                 os.replace(unfinished, target)
             finally:
                 unfinished.unlink(missing_ok=True)
 
 
-def _run(command: list[str]) -> None:
+def run(command: list[str]) -> None:
+    """Run a compiler; DynastError with its words if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
@@ -150,9 +159,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="default: the package, else the user's cache"
     )
+    parser.add_argument(
+        "--cuda", action="store_true", help="the GPU kernels instead, with nvcc: takes minutes"
+    )
+    parser.add_argument(
+        "--capability",
+        action="append",
+        default=[],
+        metavar="8.6",
+        help="compute capability that --cuda compiles for, several times if need be (default: of the GPUs here)",
+    )
     options = parser.parse_args(arguments)
     try:
-        print(*build_all(options.output), sep="\n")
+        if options.cuda:
+            from dynast_deploy.plugins import build_gpu
+
+            lines = build_gpu.build_gpu(options.output, [c.replace(".", "") for c in options.capability])
+        else:
+            lines = build_all(options.output)
+        print(*lines, sep="\n")
     except DynastError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None

@@ -2,11 +2,14 @@
 
 PTX is compiled by NVRTC (the package `cuda-bindings` and NVIDIA's NVRTC library) or by nvcc, whichever is there. It
 is made for the oldest GPUs that are supported unless another architecture is asked for; the driver translates it.
+Compilers label it with their own version of the language, which drivers of an older CUDA refuse although the kernels
+use nothing new; so it gets the label of the oldest version that has all they use.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import struct
 import subprocess
@@ -19,6 +22,8 @@ from dynast_deploy.plugins import library
 BLOCK_THREADS = 128
 TEAMS = (8, 16, 32)  # threads that may share a query
 OLDEST = "compute_75"
+PTX_VERSION = "7.0"
+"""Of the PTX for `OLDEST`: that of CUDA 11.0, which every driver that TensorRT 10.9 runs on takes."""
 _SLOTS = 3  # candidates that one thread of a team keeps
 
 
@@ -51,7 +56,14 @@ def compile_ptx(kernel: str = "", architecture: str = OLDEST) -> bytes:
     Raises DynastError if neither is there, or if it fails.
     """
     ptx = compile_with_nvrtc(kernel, architecture)
-    return compile_with_nvcc(kernel, architecture) if ptx is None else ptx
+    if ptx is None:
+        ptx = compile_with_nvcc(kernel, architecture)
+    return relabelled(ptx) if architecture == OLDEST else ptx
+
+
+def relabelled(ptx: bytes) -> bytes:
+    """The same PTX as one of `PTX_VERSION`. An assembler still refuses what that version does not have."""
+    return re.sub(rb"^\.version .*$", f".version {PTX_VERSION}".encode(), ptx, count=1, flags=re.MULTILINE)
 
 
 def compile_with_nvrtc(kernel: str, architecture: str) -> bytes | None:
@@ -105,7 +117,9 @@ def _options(kernel: str, architecture: str) -> list[str]:
     if kernel:
         _, scale, kind, team = kernel.split("_")
         cpp_type = {"float": "float", "half": "dynast::Half", "bfloat": "dynast::Bfloat"}[kind]
-        is_inner = int(scale == "inner")
-        chosen = [f"-DDYNAST_ONLY=DYNAST_KERNEL({scale},{is_inner},{kind},{cpp_type},{team})"]
+        words = {"SCALE": scale, "INNER": int(scale == "inner"), "NAME": kind, "TYPE": cpp_type, "TEAM": team}
+        chosen = [
+            f"-DDYNAST_ONLY_{name}={word}" for name, word in words.items()
+        ]  # nvcc splits words at commas
     folders = (library.FOLDER / "include", library.FOLDER)
     return ["-std=c++17", f"-arch={architecture}", *chosen, *(f"-I{folder}" for folder in folders)]

@@ -16,7 +16,15 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 CPU = "dynast_cpu"
 ONNXRUNTIME = "dynast_onnxruntime"
-_SOURCES = {CPU: ("include/dynast", "cpu"), ONNXRUNTIME: ("include/dynast", "cpu", "ort")}
+GPU = "dynast_gpu"
+ONNXRUNTIME_GPU = "dynast_onnxruntime_gpu"
+"""As ONNXRUNTIME, with the operators for CUDA beside those for the CPU."""
+_SOURCES = {
+    CPU: ("include/dynast", "cpu"),
+    ONNXRUNTIME: ("include/dynast", "cpu", "ort"),
+    GPU: ("include/dynast", "cpu/calls.h", "cpu/check.cpp", "cpu/select.h", "cuda"),
+    ONNXRUNTIME_GPU: ("include/dynast", "cpu", "ort", "cuda"),
+}
 _SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 BUILD_COMMAND = "python -m dynast_deploy.plugins.build"
 
@@ -29,10 +37,11 @@ def file_name(library: str) -> str:
 def source_id(library: str) -> str:
     """Twelve hexadecimal digits that change with the sources of `library`."""
     digest = hashlib.sha256()
-    for folder in _SOURCES[library]:
-        for path in sorted((FOLDER / folder).iterdir()):
-            if path.suffix in {".h", ".cpp"}:
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for place in _SOURCES[library]:
+        path = FOLDER / place
+        for source in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if source.suffix in {".h", ".cpp", ".cuh", ".cu"}:
+                digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -71,7 +80,17 @@ def _identifier(path: Path) -> str | None:
 @functools.cache
 def load_cpu() -> ctypes.CDLL | None:
     """The CPU kernels, or None where there is no library or this system cannot load it."""
-    path = find(CPU)
+    return _load(CPU)
+
+
+@functools.cache
+def load_gpu() -> ctypes.CDLL | None:
+    """The GPU kernels, or None where there is no library or this system cannot load it."""
+    return _load(GPU)
+
+
+def _load(library: str) -> ctypes.CDLL | None:
+    path = find(library)
     if path is None:
         return None
     try:

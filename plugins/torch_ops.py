@@ -3,7 +3,7 @@
 `inter_scale_attention` and `inner_scale_attention` take and give what the functions of the same name in
 `dynast_deploy.attention` do, and may be used in their place where `available()`. The operator behind them,
 `torch.ops.dynast.sparse_attention`, keeps nothing of the forward pass but its inputs; the result, gradients included,
-does not depend on the number of threads (`torch.get_num_threads()`).
+does not depend on the number of threads (`torch.get_num_threads()`), nor on a GPU's scheduling (`torch_gpu`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import native
+from dynast_deploy.plugins import native, torch_gpu
 
 WARP_MASKS = ("kept", "published")
 
 
 def available(device: str | torch.device = "cpu") -> bool:
     """Whether the operator can run on tensors of this device."""
-    return torch.device(device).type == "cpu" and native.available()
+    kind = torch.device(device).type
+    return (kind == "cpu" and native.available()) or (kind == "cuda" and torch_gpu.available())
 
 
 def inter_scale_attention(
@@ -44,10 +45,11 @@ def inter_scale_attention(
 
     query `[N, Lq, C]`, query_prune `[N, Lq, P]`, key `[E, Lk, C]`, key_prune `[E, Lk, P]`, value `[E, Lk, V]`, matches
     `[N, Lq/4, K]` int32 or int64 of the parent scale, warp_source `[E, Lk, W]`; E is 1 or N, K and top_k at most 16.
-    Computes in float32: float16 and bfloat16 are converted and the result converted back to query's type.
+    Computes in float32: on the CPU float16 and bfloat16 are converted and the result converted back to query's type,
+    on a GPU they are read as they are.
 
-    Raises DynastError for float64, for tensors that are not on the CPU, for shapes that do not fit together, and for
-    matches that lie outside the key map.
+    Raises DynastError for float64, for tensors that are not all on the CPU or all on one GPU, for shapes that do not
+    fit together, and on the CPU for matches that lie outside the key map; a GPU takes the nearest inside for those.
     """
     tensors = _checked(query, query_prune, key, key_prune, value, matches, warp_source, warp_mask)
     settings = (False, query_width, key_width, top_k, temperature, warp_mask == "published")
@@ -92,10 +94,12 @@ def _checked(
     if warp_source is not None:
         tensors["warp_source"] = warp_source
     for name, tensor in (*tensors.items(), ("matches", matches)):
-        if tensor.device.type != "cpu":
+        if tensor.device.type not in ("cpu", "cuda"):
             raise DynastError(
-                f"{name} is on {tensor.device}, but the native attention operator has only CPU kernels"
+                f"{name} is on {tensor.device}, but the native attention operator runs on CPUs and NVIDIA GPUs only"
             )
+        if tensor.device != query.device:
+            raise DynastError(f"{name} is on {tensor.device}, but query is on {query.device}")
     for name, tensor in tensors.items():
         if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16):
             raise DynastError(
@@ -103,14 +107,16 @@ def _checked(
             )
     if matches.dtype not in (torch.int32, torch.int64):
         raise DynastError(f"matches are {matches.dtype}; they have to be int32 or int64")
+    types = {tensor.dtype for tensor in tensors.values()}
+    dtype = query.dtype if query.is_cuda and len(types) == 1 else torch.float32
     return (
-        query.float(),
-        query_prune.float(),
-        key.float(),
-        key_prune.float(),
-        value.float(),
+        query.to(dtype),
+        query_prune.to(dtype),
+        key.to(dtype),
+        key_prune.to(dtype),
+        value.to(dtype),
         matches.int(),
-        None if warp_source is None else warp_source.float(),
+        None if warp_source is None else warp_source.to(dtype),
     )
 
 
@@ -140,13 +146,32 @@ def sparse_attention(
     temperature: float,
     warp_published: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The operator itself: float32, matches int32 in and out, warped `[N, Lq, 0]` without a warp source."""
+    """The operator itself: float32, on a GPU also 16 bits; matches int32; warped `[N, Lq, 0]` without a warp source."""
     tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
     problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
     inputs = [_contiguous(x) for x in tensors]
     outputs = _outputs(query, value, warp_source, top_k)
     call = native.Forward(*map(_address, inputs), *map(_address, outputs))
     native.forward(problem, call, half=False, threads=torch.get_num_threads())
+    return outputs
+
+
+@sparse_attention.register_kernel("cuda")
+def _(
+    query: Tensor,
+    query_prune: Tensor,
+    key: Tensor,
+    key_prune: Tensor,
+    value: Tensor,
+    matches: Tensor,
+    warp_source: Tensor | None,
+    *settings: Any,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
+    inner, query_width, key_width, top_k, temperature, warp_published = settings
+    outputs = _outputs(query, value, warp_source, top_k)
+    problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
+    torch_gpu.forward(problem, tensors, outputs)
     return outputs
 
 
@@ -198,6 +223,12 @@ def sparse_attention_backward(
     call = native.Backward(*map(_address, [*inputs, *incoming, *gradients]))
     native.backward(problem, call, threads=torch.get_num_threads())
     return gradients
+
+
+@sparse_attention_backward.register_kernel("cuda")
+def _(grad_attended: Tensor, grad_confidence: Tensor, grad_warped: Tensor, *inputs: Any) -> list[Tensor]:
+    problem = _problem(*inputs[:-1])
+    return torch_gpu.backward(problem, inputs[:7], (grad_attended, grad_confidence, grad_warped), inputs[-1])
 
 
 @sparse_attention_backward.register_fake

@@ -55,9 +55,8 @@ class OnnxRuntimeEngine:
         self._identity = _identity(self._path)
         info = ModelInfo.read(model, str(path))
         self._device = choose_device(onnxruntime, device)
-        # The operators of the library are for the CPU: beside CUDA they would fetch everything from there and back.
-        has_operators = native_attention and self._device == "cpu"
-        self._library = onnxruntime_library() if has_operators else None
+        # Under CUDA only operators for CUDA serve: those for the CPU would fetch everything from there and back.
+        self._library = onnxruntime_library(self._device) if native_attention else None
         self._threads = threads
         self._encoder, self._renderer = halves(model, info)
         if self._device == "cpu":

@@ -112,7 +112,12 @@ class Plan:
         """`source` is what errors call it; `host_code` allows the library to run code that the plan brings along."""
         self._messages = messages_of(trt)
         self._source = source
-        self._runtime: trt.Runtime = trt.Runtime(self._messages.logger)
+        try:
+            self._runtime: trt.Runtime = trt.Runtime(self._messages.logger)
+        except TypeError:  # what the bindings make of a null pointer
+            raise self._messages.failure(
+                f"{source}: {kind.library} does not start here, see `dynast doctor`"
+            ) from None
         if host_code:
             self._runtime.engine_host_code_allowed = True
         engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(serialized)

@@ -255,6 +255,12 @@ class ExecutionContext(Living):
 
 def module(world: World, failures: Failures, version: str, name: str = "tensorrt") -> types.ModuleType:
     """The library, as far as running plans goes."""
+
+    def runtime(logger: ILogger) -> Runtime:
+        if failures.fails("Runtime", logger):
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+        return Runtime(world, failures, logger)
+
     made = types.ModuleType(name)
     made.__dict__.update(
         __version__=version,
@@ -262,6 +268,6 @@ def module(world: World, failures: Failures, version: str, name: str = "tensorrt
         TensorIOMode=TensorIOMode,
         ILogger=ILogger,
         Logger=Logger,
-        Runtime=lambda logger: Runtime(world, failures, logger),
+        Runtime=runtime,
     )
     return made

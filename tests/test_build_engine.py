@@ -14,6 +14,7 @@ from builder_stand_in import VERSION, Flag, Recorder
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.export import build_engine, split
+from dynast_deploy.export.build_progress import BuildProgress
 from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
 from dynast_deploy.runtime import driver
 from dynast_deploy.runtime.plan_file import BatchSizes, PlanKind, read_manifest, read_plans
@@ -120,6 +121,20 @@ def test_progress_is_shown_and_the_reason_of_a_failure(folder: Path, tensorrt, m
         "{ForeignNode[decoder_10]}"
     )
     assert not (folder / "model.plan").exists()
+
+
+def test_a_terminal_gets_a_bar_for_each_phase(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with BuildProgress("frame renderer") as progress:
+        progress.start("Building engine", None, 3)
+        progress.start("Tactics", "Building engine", 40)
+        progress.step("Tactics", 40)
+        progress.finish("Tactics")
+        progress.step("Building engine", 2)
+    shown = capsys.readouterr().err
+    assert "frame renderer Building engine" in shown
+    assert "2/3" in shown
+    assert "Tactics" not in shown[shown.rindex("Building engine") :]
 
 
 def test_ctrl_c_stops_the_builder_and_leaves_the_old_file(

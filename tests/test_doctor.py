@@ -116,6 +116,16 @@ def test_doctor_says_why_plans_do_not_run(
         assert "the driver: not installed" in probes.cuda_graphs().detail
 
 
+def test_doctor_tells_a_library_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "nvidia_driver", lambda: probes.Finding(True, "CUDA 12.2, 1 GPUs"))
+    with plan_machine(tmp_path) as machine:
+        machine.failures.messages["Runtime"] = ["CUDA initialization failure with error: 35"]
+        found = probes.tensorrt()
+    assert not found.works
+    assert "does not start with this driver, CUDA 12.2" in found.detail
+    assert "update the driver" in (found.mend or "")
+
+
 def test_plans_for_rtx_cards_are_built_without_a_driver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

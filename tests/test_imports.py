@@ -30,6 +30,8 @@ MAY_NEED_TORCH = (
     "dynast_deploy.generator",
     "dynast_deploy.layers",
     "dynast_deploy.objective.",
+    "dynast_deploy.plugins.bench_gpu",
+    "dynast_deploy.plugins.torch_gpu",
     "dynast_deploy.plugins.torch_layers",
     "dynast_deploy.plugins.torch_ops",
     "dynast_deploy.training.",

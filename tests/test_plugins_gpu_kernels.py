@@ -9,6 +9,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+import gpu_emulation
 import pytest
 import torch
 from attention_layers import Layer, a_layer, assert_same_matches, in_type, layers, relative_error
@@ -17,22 +18,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dynast_deploy.attention import Attention
-from dynast_deploy.plugins import build, gpu_kernels, library
+from dynast_deploy.plugins import gpu_kernels
 
 TYPES = {"float": torch.float32, "half": torch.float16, "bfloat": torch.bfloat16}
-INCLUDES = ("-I", str(library.FOLDER), "-I", str(library.FOLDER / "include"))
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    compiler = build.find_compiler()
-    if compiler is None:
-        pytest.skip("no C++ compiler to build the emulation with")
-    native = Path(__file__).parent / "native"
-    target = tmp_path_factory.mktemp("emulation") / "emulation.so"
-    options = ["-std=c++17", "-O2", "-w", "-fPIC", "-shared", *INCLUDES, "-I", str(native)]
-    subprocess.run([*compiler, *options, str(native / "emulate_gpu.cpp"), "-o", str(target)], check=True)
-    return ctypes.CDLL(str(target))
+@pytest.fixture(scope="module")
+def emulator() -> ctypes.CDLL:
+    return gpu_emulation.emulator()
 
 
 def emulate(
@@ -131,7 +124,7 @@ def ptx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc to compile the kernels with")
     path = tmp_path_factory.mktemp("ptx") / "attention.ptx"
-    path.write_bytes(gpu_kernels.compile_with_nvcc("", gpu_kernels.OLDEST))
+    path.write_bytes(gpu_kernels.relabelled(gpu_kernels.compile_with_nvcc("", gpu_kernels.OLDEST)))
     return path
 
 
@@ -146,6 +139,14 @@ def test_every_entry_takes_the_parameters_in_the_plugins_order(ptx: Path) -> Non
     }
     for parameters in entries.values():
         assert re.findall(r"\.param (\.\w+)", parameters) == [*pointers, *numbers, *[".u64"] * 3]
+
+
+def test_ptx_for_a_plan_has_one_kernel_and_a_version_that_older_drivers_take() -> None:
+    if shutil.which("nvcc") is None:
+        pytest.skip("no nvcc to compile the kernels with")
+    ptx = gpu_kernels.relabelled(gpu_kernels.compile_with_nvcc("dynast_inner_half_16", gpu_kernels.OLDEST))
+    assert re.findall(rb"\.entry (\w+)", ptx) == [b"dynast_inner_half_16"]
+    assert re.findall(rb"^\.version (.*)$", ptx, re.MULTILINE) == [gpu_kernels.PTX_VERSION.encode()]
 
 
 @pytest.mark.parametrize(

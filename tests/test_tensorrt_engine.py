@@ -194,6 +194,7 @@ def test_threads_render_at_once_and_leave_their_contexts_to_the_next(
         assert not failed
         contexts = [kind for kind, _ in machine.world.living if kind == "execution context"]
         assert len(contexts) == 1 + 3  # the encoder's, and one for each thread that was there at once
+        assert len(engine._parts._lanes) == 3
 
 
 def test_a_result_may_be_taken_in_another_thread(machine: Machine) -> None:
@@ -290,6 +291,7 @@ def test_an_engine_that_a_thread_loaded_and_left_is_released_in_another(machine:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        ("Runtime", "TensorRT does not start here, see `dynast doctor`: magic tag does not match"),
         ("deserialize_cuda_engine", "TensorRT does not accept the plan: magic tag does not match"),
         ("create_execution_context", "no room on the GPU .*: magic tag does not match"),
         ("execute_async_v3", "encoder: TensorRT does not run it: magic tag does not match"),

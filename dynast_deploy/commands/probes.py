@@ -94,6 +94,20 @@ def pytorch_attention() -> Finding:
     return Finding(True, f"{path}, {native.variant()} instructions")
 
 
+def gpu_attention() -> Finding:
+    """The libraries for PyTorch and for ONNX Runtime on a GPU: found, and built from the sources at hand."""
+    from dynast_deploy.plugins import build_gpu, library, native_gpu
+
+    names = {"PyTorch": library.GPU, "ONNX Runtime": library.ONNXRUNTIME_GPU}
+    found = [f"{user}: {path}" for user, name in names.items() if (path := library.find(name))]
+    if len(found) == len(names):
+        return Finding(True, ", ".join(found))
+    nvcc = build_gpu.find_nvcc()
+    mend = native_gpu.BUILD_COMMAND if nvcc else f"install CUDA's nvcc, then: {native_gpu.BUILD_COMMAND}"
+    there = f"only for {found[0]}" if found else "not built, of use with an NVIDIA GPU only"
+    return Finding(False, there, mend)
+
+
 def _not_built(name: str) -> Finding:
     from dynast_deploy.plugins import build, library
 
@@ -138,8 +152,11 @@ def _plan_library(name: str, extra: str, oldest: str) -> Finding:
         return Finding(
             bool(builds), f"{version} is installed, the driver: {driver.detail}{builds}", driver.mend
         )
-    if module.Runtime(module.Logger()) is None:
-        return Finding(False, f"{version} does not start, {driver.detail}", REINSTALL)
+    try:
+        module.Runtime(module.Logger())
+    except TypeError:  # what the bindings make of a null pointer
+        needs = f"update the driver, or install a {name} that was made for its CUDA"
+        return Finding(False, f"{version} does not start with this driver, {driver.detail}", needs)
     return Finding(True, f"{version}, {driver.detail}")
 
 
@@ -254,6 +271,7 @@ PROBES: dict[str, Callable[[], Finding]] = {
     "ONNX Runtime, native attention": onnxruntime_attention,
     "PyTorch": pytorch,
     "PyTorch, native attention": pytorch_attention,
+    "native attention on a GPU": gpu_attention,
     "NVIDIA driver": nvidia_driver,
     "TensorRT": tensorrt,
     "TensorRT-RTX": tensorrt_rtx,

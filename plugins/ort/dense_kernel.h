@@ -10,11 +10,12 @@
 
 namespace dynast {
 
-template <bool kIsHalf>
+template <bool kIsHalf, Device kOn>
 class DenseKernel {
  public:
   static constexpr const char* kName = "DenseAttention";
   static constexpr bool kHalf = kIsHalf;
+  static constexpr Device kDevice = kOn;
   static constexpr size_t kInputs = 5;
   static constexpr size_t kMatches = kInputs;  // none
 
@@ -65,6 +66,10 @@ class DenseKernel {
                                      output(context, 0, {frames, length, problem.value_channels}),
                                      output(context, 1, {frames, length, 1}),
                                      static_cast<int32_t*>(output(context, 2, {frames, length, problem.top_k}))};
+#ifdef DYNAST_CUDA
+    if (kOn == Device::kCuda)
+      return text(gpu_dense(problem, call, kIsHalf ? StorageType::kHalf : kFloat, context.GetGPUComputeStream()));
+#endif
     const Kernels* kernels = select_kernels(nullptr);
     (kHalf ? kernels->dense_half : kernels->dense_float)(problem, call, Parallel{run_on_pool, &context});
     return {};

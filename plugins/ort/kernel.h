@@ -9,6 +9,9 @@
 
 #include "cpu/select.h"
 #include "onnxruntime_cxx_api.h"
+#ifdef DYNAST_CUDA
+#include "cuda/launch.h"
+#endif
 
 namespace dynast {
 
@@ -62,6 +65,13 @@ struct Inputs {
     }
   }
 };
+
+// Where an operator runs; it gets its tensors there.
+enum class Device { kCpu, kCuda };
+
+#ifdef DYNAST_CUDA
+inline std::string text(const char* what) { return what ? what : ""; }
+#endif
 
 inline void* output(const Ort::KernelContext& context, size_t index, const Shape& shape) {
   return context.GetOutput(index, shape).GetTensorMutableRawData();

@@ -1,4 +1,5 @@
-// The library of ONNX Runtime custom operators, domain dynast, for the CPU.
+// The library of ONNX Runtime custom operators, domain dynast, for the CPU and, with DYNAST_CUDA, for CUDA too: an
+// operator for CUDA alone would make sessions without it fail.
 //
 // Built against API version 21, which every release from 1.21 on has.
 #include "ort/dense_kernel.h"
@@ -16,6 +17,9 @@ struct Operator : Ort::CustomOpBase<Operator<Kernel>, Kernel, true> {
   static constexpr size_t kNextMatches = 2;
 
   const char* GetName() const { return Kernel::kName; }
+  const char* GetExecutionProviderType() const {
+    return Kernel::kDevice == Device::kCuda ? "CUDAExecutionProvider" : nullptr;  // null: the CPU
+  }
 
   OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
     return status_of(Kernel::kName, [&] {
@@ -40,16 +44,24 @@ void add_operator(Ort::CustomOpDomain& domain) {
   domain.Add(&op);
 }
 
+template <Device kDevice>
+void add_operators(Ort::CustomOpDomain& domain) {
+  add_operator<SparseKernel<false, false, kDevice>>(domain);
+  add_operator<SparseKernel<false, true, kDevice>>(domain);
+  add_operator<SparseKernel<true, false, kDevice>>(domain);
+  add_operator<SparseKernel<true, true, kDevice>>(domain);
+  add_operator<DenseKernel<false, kDevice>>(domain);
+  add_operator<DenseKernel<true, kDevice>>(domain);
+}
+
 // The domain lives until the process ends: sessions refer to it, and when the last one closes is not ours to know.
 OrtCustomOpDomain* domain() {
   static OrtCustomOpDomain* const domain = [] {
     Ort::CustomOpDomain created("dynast");
-    add_operator<SparseKernel<false, false>>(created);
-    add_operator<SparseKernel<false, true>>(created);
-    add_operator<SparseKernel<true, false>>(created);
-    add_operator<SparseKernel<true, true>>(created);
-    add_operator<DenseKernel<false>>(created);
-    add_operator<DenseKernel<true>>(created);
+    add_operators<Device::kCpu>(created);
+#ifdef DYNAST_CUDA
+    add_operators<Device::kCuda>(created);
+#endif
     return created.release();
   }();
   return domain;

@@ -10,11 +10,12 @@
 
 namespace dynast {
 
-template <bool kInner, bool kIsHalf>
+template <bool kInner, bool kIsHalf, Device kOn>
 class SparseKernel {
  public:
   static constexpr const char* kName = kInner ? "InnerScaleAttention" : "InterScaleAttention";
   static constexpr bool kHalf = kIsHalf;
+  static constexpr Device kDevice = kOn;
   static constexpr size_t kInputs = 6;
   static constexpr size_t kMatches = 5;
 
@@ -65,7 +66,8 @@ class SparseKernel {
     problem.matches_k = static_cast<int32_t>(shapes[5][2]);
     char message[512];
     check_problem(problem, message, sizeof message);
-    if (message[0] == '\0')
+    // Those on a GPU are not looked at, since that would have to wait for it: its kernels force them into the map.
+    if (kOn == Device::kCpu && message[0] == '\0')
       check_matches(problem, static_cast<const int32_t*>(inputs.data[5]), message, sizeof message);
     return message;
   }
@@ -87,6 +89,10 @@ class SparseKernel {
                                 output(context, 1, {frames, length, 1}),
                                 static_cast<int32_t*>(output(context, 2, {frames, length, problem.top_k})),
                                 nullptr};
+#ifdef DYNAST_CUDA
+    if (kOn == Device::kCuda)
+      return text(gpu_forward(problem, call, kIsHalf ? StorageType::kHalf : kFloat, 0, context.GetGPUComputeStream()));
+#endif
     const Kernels* kernels = select_kernels(nullptr);
     (kHalf ? kernels->forward_half : kernels->forward_float)(problem, call, Parallel{run_on_pool, &context});
     return {};

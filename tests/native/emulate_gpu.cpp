@@ -2,13 +2,15 @@
 #include "warp_emulation.h"  // before CUDA code
 
 #include "cuda/attention.cu"
+#include "cuda/launch.cu"
+#include "cuda/library.cpp"
 
 // Runs the kernel of that name with `blocks` blocks of 128 threads; 0 if there is none of that name. `pointers` are
 // the six inputs and three outputs, `numbers` the twelve integers between them.
 extern "C" int emulate_kernel(const char* name, int blocks, void** pointers, const int32_t* numbers) {
 #define DYNAST_TRY(scale, type_name, type, team)                                                                     \
   if (strcmp(name, "dynast_" #scale "_" #type_name "_" #team) == 0) {                                                \
-    emulate(blocks, [&] {                                                                                            \
+    emulate({static_cast<unsigned>(blocks), 1, 1}, dynast::kBlockThreads, [&] {                                      \
       const auto in = [&](int i) { return static_cast<const type*>(pointers[i]); };                                  \
       const int32_t* n = numbers;                                                                                    \
       dynast_##scale##_##type_name##_##team(                                                                         \
@@ -18,11 +20,11 @@ extern "C" int emulate_kernel(const char* name, int blocks, void** pointers, con
     });                                                                                                              \
     return 1;                                                                                                        \
   }
-#define DYNAST_TRY_ALL(type_name, type)                                                                               \
-  DYNAST_TRY(inter, type_name, type, 8)                                                                               \
-  DYNAST_TRY(inter, type_name, type, 16)                                                                              \
-  DYNAST_TRY(inter, type_name, type, 32) DYNAST_TRY(inner, type_name, type, 8) DYNAST_TRY(inner, type_name, type, 16) \
-      DYNAST_TRY(inner, type_name, type, 32)
+#define DYNAST_TRY_ALL(type_name, type)  \
+  DYNAST_TRY(inter, type_name, type, 8)  \
+  DYNAST_TRY(inter, type_name, type, 16) \
+  DYNAST_TRY(inter, type_name, type, 32) \
+  DYNAST_TRY(inner, type_name, type, 8) DYNAST_TRY(inner, type_name, type, 16) DYNAST_TRY(inner, type_name, type, 32)
   DYNAST_TRY_ALL(float, float)
   DYNAST_TRY_ALL(half, dynast::Half)
   DYNAST_TRY_ALL(bfloat, dynast::Bfloat)

@@ -5,9 +5,21 @@
 
 DYNAST_BEGIN
 
+// Matches from elsewhere that nobody has looked at, forced into the map wherever they are read: 0 .. bound - 1.
+struct ClampedMatches {
+  const int32_t* matches;
+  int32_t bound;
+
+  DYNAST_INLINE int32_t operator[](int64_t i) const {
+    const int32_t match = matches[i];
+    return match < 0 ? 0 : match < bound ? match : bound - 1;
+  }
+};
+
 // Inter-scale: candidate `slot` (0 .. 4K-1) of every query in a 2x2 window. `matches` are the window's K matches
 // at the parent's scale; each has four children, row by row.
-DYNAST_INLINE int inter_candidate(const DynastProblem& p, const int32_t* matches, int slot) {
+template <class Matches>
+DYNAST_INLINE int inter_candidate(const DynastProblem& p, Matches matches, int slot) {
   const int parent_width = p.key_width / 2;
   const int match = matches[slot >> 2];
   const int row = match / parent_width * 2 + ((slot >> 1) & 1);
@@ -42,7 +54,8 @@ DYNAST_INLINE int neighbour(const DynastProblem& p, int side, int y, int x) {
 }
 
 // Inner-scale: candidate `slot` (0 .. 5K-1) of the query at (y, x). `matches` are those of the whole frame.
-DYNAST_INLINE int inner_candidate(const DynastProblem& p, const int32_t* matches, int y, int x, int slot) {
+template <class Matches>
+DYNAST_INLINE int inner_candidate(const DynastProblem& p, Matches matches, int y, int x, int slot) {
   const int side = slot / p.matches_k;
   const int rank = slot - side * p.matches_k;
   return moved_match(p, side, matches[static_cast<int64_t>(neighbour(p, side, y, x)) * p.matches_k + rank]);
