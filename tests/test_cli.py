@@ -17,9 +17,11 @@ from typer.testing import CliRunner, Result
 
 from dynast_deploy.checkpoint import load_generator, read_checkpoint
 from dynast_deploy.cli import app
+from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.inspect import inspect
+from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.show import plain_lines, show
 from dynast_deploy.commands.train import train
 from dynast_deploy.export.build_engine import build_engine
@@ -75,7 +77,9 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     assert "Usage" in result.output
 
 
-@pytest.mark.parametrize("function", [inspect, condition, doctor, train, dynast_run, export, build_engine])
+@pytest.mark.parametrize(
+    "function", [inspect, condition, doctor, train, dynast_run, export, build_engine, calibrate, sensitivity]
+)
 def test_no_help_has_square_brackets_which_would_be_taken_for_markup(function: Callable[..., None]) -> None:
     shown = [
         option
