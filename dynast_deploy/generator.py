@@ -7,7 +7,8 @@ the exemplar is the same for every frame, so `encode_exemplar` runs once and `re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from dynast_deploy.layers import (
     Layer,
     ResidualBlock,
     SPADEResnetBlock,
+    at_least_float32,
     modulated,
     positional_norm,
     upsampler,
@@ -70,8 +72,15 @@ def project(conv: nn.Conv2d, tokens: Tensor) -> Tensor:
 
 def with_position(x: Tensor, pos: Tensor) -> Tensor:
     """Unit-length features beside the position code."""
+    x = at_least_float32(x)
     unit = x / (x.norm(dim=1, keepdim=True) + 1e-10)
     return torch.cat([unit, pos.expand(x.shape[0], -1, -1, -1)], 1)
+
+
+def exact(x: Tensor) -> AbstractContextManager[Any]:
+    """Leaves autocast for what decides which keys match; half precision would draw lots among them."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 class AttentionBlock(Layer):
@@ -90,12 +99,14 @@ class AttentionBlock(Layer):
         self.res_block = ResidualBlock(channels)
 
     def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
-        key = to_tokens(with_position(kv, pos))
-        return BlockExemplar(project(self.g, key), project(self.g_prune, key), project(self.h, to_tokens(kv)))
+        key, value = to_tokens(with_position(kv, pos)), project(self.h, to_tokens(kv))
+        with exact(key):
+            return BlockExemplar(project(self.g, key), project(self.g_prune, key), value)
 
     def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
         query = to_tokens(with_position(x, pos))
-        return project(self.f, query), project(self.f_prune, query)
+        with exact(query):
+            return project(self.f, query), project(self.f_prune, query)
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
         """Where the match is doubtful, the modulated features take the place of attended ones."""
@@ -107,7 +118,7 @@ class AttentionBlock(Layer):
         return self.res_block(positional_norm(mixed))
 
 
-class Generator(nn.Module):
+class Generator(Layer):
     """Called as `generator(condition, exemplar, exemplar_condition) -> image`.
 
     condition `[N, S, H, W]` in 0..1, exemplar `[E, 3, H, W]` in -1..1, exemplar_condition `[E, S, H, W]`, image
@@ -149,7 +160,7 @@ class Generator(nn.Module):
         """Everything the attention blocks need of the exemplar `[E, 3, H, W]` and its condition `[E, S, H, W]`."""
         self._check("exemplar_condition", exemplar_condition, self.config.semantic_nc)
         self._check("exemplar", exemplar, 3)
-        signal = torch.cat([exemplar, exemplar_condition], 1)
+        signal = self._laid_out(torch.cat([exemplar, exemplar_condition], 1))
         height, width = signal.shape[-2:]
         levels, positions = self.encoder_kv(signal), self.position_codes(height, width)
         blocks: list[BlockExemplar] = []
@@ -179,6 +190,7 @@ class Generator(nn.Module):
         `queries` every block appends what it looked with: query `[N, L, C]` and prune query `[N, L, P]`.
         """
         self._check("condition", condition, self.config.semantic_nc)
+        condition = self._laid_out(condition)
         height, width = condition.shape[-2:]
         levels, positions = self.encoder_q(condition), self.position_codes(height, width)
         remaining = iter(exemplar.blocks)
@@ -236,15 +248,13 @@ class Generator(nn.Module):
     ) -> Attention:
         top_k = self.config.top_k
         if torch.is_autocast_enabled(queries[0].device.type):
-            # Logits over a small temperature decide which keys match: half precision would draw lots among them.
-            with torch.autocast(queries[0].device.type, enabled=False):
+            with exact(queries[0]):
                 query, query_prune = (x.float() for x in queries)
-                exact = BlockExemplar(*(x.float() for x in block))
                 return self._attend(
                     scale,
                     layer,
                     (query, query_prune),
-                    exact,
+                    BlockExemplar(*(x.float() for x in block)),
                     matches,
                     query_width=query_width,
                     key_width=key_width,
@@ -291,6 +301,10 @@ class Generator(nn.Module):
     def _step(self, name: str, scale: int) -> nn.Module:
         """The layer that carries a map from the next coarser scale to `scale`."""
         return self.get_submodule(f"{name}{scale + 1}{scale}")
+
+    def _laid_out(self, signal: Tensor) -> Tensor:
+        """In the memory order of the native layers, once for all that listen to it."""
+        return signal.contiguous(memory_format=torch.channels_last) if self.takes(signal) else signal
 
     def _check(self, name: str, x: Tensor, channels: int) -> None:
         if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:

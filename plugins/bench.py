@@ -15,7 +15,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import library, native, onnxruntime_library
+from dynast_deploy.runtime.memory import return_freed_memory
 
 PROGRAM = "python -m dynast_deploy.plugins.bench"
 TOP_K, TEMPERATURE = 4, 0.01
@@ -32,7 +33,11 @@ IMPLEMENTATIONS = ("operator", "function body", "PyTorch operator", "PyTorch")
 
 @dataclass(frozen=True)
 class Case:
-    """One attention layer on square maps; matches as they are in practice (`smooth`) or scattered all over.
+    """One attention layer on square maps.
+
+    Matches are smooth, as in practice: neighbours match neighbours, so that most candidates were just read for another
+    query. Or they are scattered all over, which no cache can help. `benchmarks/match_coherence.py` says where an engine
+    lies between the two.
 
     scale is "inter", "inner" or "dense", the coarsest layer, in which every key is a candidate.
     """
@@ -92,7 +97,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """A measurement. `peak_mb` is by how much the process grew in a run, outputs included; None where not told."""
+    """A measurement.
+
+    mb: bytes that have to be moved, inputs and outputs once each, in 10**6; copy_share: the time that a copy of as many
+    bytes takes, by as many threads, over the time measured; peak_mb: by how much the process grew in a run, outputs
+    included, None where the system does not tell.
+    """
 
     case: Case
     implementation: str
@@ -112,7 +122,7 @@ def measure(case: Case, implementation: str, repeats: int) -> Row:
     }[implementation]()
     grown = _growth_mb(run)  # the first run: later ones find memory that the process has kept
     ms = min(_time_ms(run) for _ in range(repeats))
-    copy_ms_per_byte = _copy_ms_per_byte()
+    copy_ms_per_byte = _copy_ms_per_byte(case.threads)
     return Row(case, implementation, ms, case.bytes / 1e6, copy_ms_per_byte * case.bytes / ms, grown)
 
 
@@ -122,11 +132,17 @@ def _time_ms(run: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def _copy_ms_per_byte() -> float:
-    """How long a copy takes for each byte that it reads or writes, one thread."""
-    source = np.ones(1 << 25, np.uint8)
+def _copy_ms_per_byte(threads: int) -> float:
+    """How long a copy by that many threads takes for each byte that it reads or writes."""
+    source = np.ones((threads, 1 << 25), np.uint8)
     target = np.empty_like(source)
-    return min(_time_ms(lambda: np.copyto(target, source)) for _ in range(5)) / (2 * source.nbytes)
+    with ThreadPoolExecutor(threads) as pool:
+
+        def copy() -> None:
+            list(pool.map(np.copyto, target, source))
+
+        copy()
+        return min(_time_ms(copy) for _ in range(5)) / (2 * source.nbytes)
 
 
 def _growth_mb(run: Callable[[], object]) -> float | None:
@@ -141,6 +157,7 @@ def _growth_mb(run: Callable[[], object]) -> float | None:
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     except OSError:
         return None
+    return_freed_memory()  # or the run would find what making its inputs left behind
     before = resident_mb("VmRSS")
     run()
     return resident_mb("VmHWM") - before
@@ -210,7 +227,9 @@ def cases(size: int, threads: int) -> list[Case]:
             ("inner", fine, "float32", False),
             ("inner", fine, "float32", True),
             ("inner", fine, "float16", False),
+            ("inner", fine, "float16", True),
             ("inter", fine, "float32", False),
+            ("inter", fine, "float32", True),
             ("inter", fine, "float16", False),
             ("dense", coarse, "float32", False),
             ("dense", coarse, "float16", False),

@@ -201,8 +201,11 @@ class _Parts:
             self._check_open()
             lanes = self._lanes.setdefault(threading.current_thread(), {})
             for thread, left in list(self._lanes.items()):
-                if frames not in lanes and not thread.is_alive() and frames in left:
-                    lanes[frames] = left.pop(frames)
+                if not thread.is_alive():
+                    if frames not in lanes and frames in left:
+                        lanes[frames] = left.pop(frames)
+                    if not left:
+                        del self._lanes[thread]
             if frames not in lanes:
                 lanes[frames] = Lane(self._gpu, self._renderer, frames, self._graphs_wanted, self._refused)
             return lanes[frames]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cuda_stand_in
+import cuda_modules
 import numpy as np
 import tensorrt_stand_in
 from cuda_stand_in import World
@@ -68,7 +68,7 @@ def plan_machine(folder: Path, world: World | None = None, **changes: Any) -> It
     manifest = dataclasses.replace(MANIFEST, **changes)
     path = folder / "model.plan"
     write_plan_file(path, manifest, *tensorrt_stand_in.plans_of(manifest))
-    modules = cuda_stand_in.modules(world)
+    modules = cuda_modules.modules(world)
     for name in ("tensorrt", "tensorrt_rtx"):
         modules[name] = tensorrt_stand_in.module(world, failures, MANIFEST.library_version, name)
     before = {name: sys.modules.get(name) for name in modules}

@@ -54,6 +54,7 @@ class Sources:
     roots: Scope = field(default_factory=lambda: dict(ROOTS))
     uses: set[tuple[str, str]] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
+    users: set[Path] = field(default_factory=set)
 
     def needed(self) -> Api:
         """As much of the interface as `problems` looked at."""
@@ -87,7 +88,10 @@ class Sources:
             self.uses.clear()
             self.found.clear()
             for path, tree in trees.items():
+                known = len(self.uses) + len(self.found)
                 _File(self, path.name, tree, shared, attributes.setdefault(path, {})).visit(tree)
+                if len(self.uses) + len(self.found) > known:
+                    self.users.add(path)
         return sorted(self.found)
 
 

@@ -142,6 +142,23 @@ def test_every_instruction_set_convolves_alike(variant: str) -> None:
     torch.testing.assert_close(output.permute(0, 3, 1, 2), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_results_and_gradients_do_not_depend_on_the_number_of_threads(
+    set_threads: Callable[[int], None],
+) -> None:
+    torch.manual_seed(4)
+    x, modulation = torch.rand(2, 16, 70, 40), torch.randn(2, 32, 70, 40)
+    weight, bias, slope = torch.randn(16, 16, 3, 3), torch.randn(16), torch.tensor([0.2])
+    found = []
+    for threads in (1, 2, 5):
+        set_threads(threads)
+        inputs = [tensor.clone().requires_grad_() for tensor in (x, modulation, weight, bias, slope)]
+        y = torch_layers.conv3x3(torch_layers.modulated(inputs[0], inputs[1], inputs[4]), *inputs[2:4])
+        y = torch_layers.prelu(y, inputs[4], inputs[0])
+        found.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
 CONFIG = GeneratorConfig(20, crop_size=32, ngf=8, n_layers=2, pos_dim=4, prune_dim=4, smooth=0.1)
 
 

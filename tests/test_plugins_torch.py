@@ -153,6 +153,32 @@ def test_a_query_that_keeps_nothing_has_confidence_0_and_warps_as_the_reference_
     assert relative_error(actual.warped, expected.warped) < 1e-5
 
 
+@pytest.mark.parametrize("scale", ["inter", "inner"])
+def test_tables_beyond_the_cache_give_the_reference(scale: str) -> None:
+    layer = a_layer(
+        scale=scale, query_size=(8, 6), key_size=(50, 50), channels=1900, value_channels=700, temperature=0.3
+    )
+    tensors = layer.tensors()
+    expected, actual = layer.reference(tensors), operate(layer, in_type(tensors, torch.float32))
+    for name in ("attended", "confidence", "warped"):
+        assert relative_error(getattr(actual, name), getattr(expected, name)) < 1e-5, name
+    assert_same_matches(layer, tensors, actual.matches, expected.matches)
+
+
+def test_more_queries_than_one_pass_takes_give_what_each_frame_gives_alone() -> None:
+    side, frames = 210, 2  # 44100 queries a frame; a pass takes 65536, and the tables are beyond the cache
+    layer = a_layer(
+        frames=frames, query_size=(side, side), key_size=(side, side), channels=80, value_channels=64
+    )
+    tensors, matches = in_type(layer.tensors(), torch.float32), layer.matches()
+    both = OPERATORS["inner"](**tensors, matches=matches, **layer.settings)
+    for frame in range(frames):
+        alone = {name: x[frame : frame + 1] if x.shape[0] > 1 else x for name, x in tensors.items()}
+        one = OPERATORS["inner"](**alone, matches=matches[frame : frame + 1], **layer.settings)
+        for name in ("attended", "confidence", "matches"):
+            assert torch.equal(getattr(both, name)[frame], getattr(one, name)[0]), name
+
+
 def test_of_equal_logits_the_earlier_candidate_is_the_better_match() -> None:
     layer = a_layer(top_k=16)
     tensors = in_type(layer.tensors(), torch.float32)

@@ -194,6 +194,7 @@ def test_threads_render_at_once_and_leave_their_contexts_to_the_next(
         assert not failed
         contexts = [kind for kind, _ in machine.world.living if kind == "execution context"]
         assert len(contexts) == 1 + 3  # the encoder's, and one for each thread that was there at once
+        assert len(engine._parts._lanes) == 3
 
 
 def test_a_result_may_be_taken_in_another_thread(machine: Machine) -> None:

@@ -2,10 +2,11 @@
 
     python -m dynast_deploy.bench.worker SIDE MODEL THREADS PICTURE
 
-SIDE is "engine" (MODEL is an .onnx file), "functions" (the same without our operators) or "published" (a
-checkpoint). It renders one frame to warm up, writes that picture to PICTURE (.npy), answers with a line of JSON, and
-from then on answers every line of its input with another: `frame_s`, seconds of one frame; `cpu_s`, processor seconds
-of all its threads; `peak_mb`, the process's peak resident memory so far in 10**6 bytes. It ends with its input.
+SIDE is "engine" (MODEL is an .onnx file), "functions" (the same without our operators), "published" (a checkpoint),
+"training" or "published training" (a checkpoint; a frame is a training step then, and the picture its loss). It renders
+one frame to warm up, writes that picture to PICTURE (.npy), answers with a line of JSON, and from then on answers every
+line of its input with another: `frame_s`, seconds of one frame; `cpu_s`, processor seconds of all its threads;
+`peak_mb`, the process's peak resident memory so far in 10**6 bytes. It ends with its input.
 """
 
 from __future__ import annotations
@@ -63,21 +64,44 @@ def published_frame(path: str, threads: int) -> Frame:
     return frame
 
 
+def training_frame(path: str, threads: int, published: bool = False) -> Frame:
+    """One step of Adam on one random pair, forward and backward included."""
+    import torch
+
+    from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
+    from dynast_deploy.checkpoint import load_generator
+    from dynast_deploy.training.trainer import use_fast_attention
+
+    torch.set_num_threads(threads)
+    generator = load_generator(path).train()
+    if published:
+        generator = as_published(generator)
+    else:
+        use_fast_attention(generator)
+    optimiser = torch.optim.Adam(generator.parameters(), 1e-4, betas=(0.0, 0.9), fused=True)
+    batch = random_batch(generator.config, 1)
+
+    def frame() -> np.ndarray:
+        loss = objective(*step(generator, batch), batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss.detach().numpy()
+
+    return frame
+
+
 SIDES: dict[str, Callable[[str, int], Frame]] = {
     "engine": engine_frame,
     "functions": partial(engine_frame, native_attention=False),
     "published": published_frame,
+    "training": training_frame,
+    "published training": partial(training_frame, published=True),
 }
 
 
 def serve(side: str, model: str, threads: int, picture: str) -> None:
-    functions = partial(engine_frame, native_attention=False)
-    sides: dict[str, Callable[[str, int], Frame]] = {
-        "engine": engine_frame,
-        "functions": functions,
-        "published": published_frame,
-    }
-    frame = sides[side](model, threads)
+    frame = SIDES[side](model, threads)
     np.save(picture, frame())
     print(json.dumps({"peak_mb": peak_resident_mb()}), flush=True)
     for _ in sys.stdin:

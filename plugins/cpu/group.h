@@ -25,18 +25,32 @@ inline int64_t group_count(const DynastProblem& p) {
   return static_cast<int64_t>(p.frames) * query_length(p) / (p.inner ? 1 : 4);
 }
 
+// The queries of a group, as far as there are, and their frame.
+inline int group_queries(const DynastProblem& p, int64_t index, int64_t* queries) {
+  const int per_frame = query_length(p) / (p.inner ? 1 : 4), width = p.query_width / 2;
+  const int frame = static_cast<int>(index / per_frame);
+  const int place = static_cast<int>(index - static_cast<int64_t>(frame) * per_frame);
+  const int64_t first = static_cast<int64_t>(frame) * query_length(p);
+  if (p.inner) {
+    queries[0] = first + place;
+    return frame;
+  }
+  const int y = place / width, x = place - y * width;
+  for (int i = 0; i < 4; ++i)
+    queries[i] = first + static_cast<int64_t>(2 * y + i / 2) * p.query_width + 2 * x + i % 2;
+  return frame;
+}
+
 inline void fill_group(const DynastProblem& p, const int32_t* matches, int64_t index, Group& group) {
   const int per_frame = query_length(p) / (p.inner ? 1 : 4);
-  const int width = p.query_width / (p.inner ? 1 : 2);
-  group.frame = static_cast<int>(index / per_frame);
+  group.frame = group_queries(p, index, group.queries);
   const int place = static_cast<int>(index - static_cast<int64_t>(group.frame) * per_frame);
-  const int y = place / width, x = place - y * width;
   const int64_t first = static_cast<int64_t>(group.frame) * query_length(p);
   group.count = candidate_count(p);
   if (p.inner) {
     const int32_t* of_frame = matches + first * p.matches_k;
     group.size = 1;
-    group.queries[0] = first + place;
+    const int y = place / p.query_width, x = place - y * p.query_width;
     int slot = 0;
     for (int side = 0; side < 5; ++side) {
       const int32_t* of_neighbour = of_frame + static_cast<int64_t>(neighbour(p, side, y, x)) * p.matches_k;
@@ -45,8 +59,6 @@ inline void fill_group(const DynastProblem& p, const int32_t* matches, int64_t i
     }
   } else {
     group.size = 4;
-    for (int i = 0; i < 4; ++i)
-      group.queries[i] = first + static_cast<int64_t>(2 * y + i / 2) * p.query_width + 2 * x + i % 2;
     for (int slot = 0; slot < group.count; ++slot)
       group.candidates[slot] = inter_candidate(p, matches + index * p.matches_k, slot);
   }
@@ -81,11 +93,12 @@ struct Scores {
   alignas(64) float weights[kSlots];  // softmax of the logits
 };
 
+// `ahead` as for dot_rows.
 template <class T>
 inline void score(const DynastProblem& p, const T* query, const T* query_prune, const T* key, const T* key_prune,
-                  const Group& group, Scores& scores) {
-  dot_rows(query, key, p.channels, group.candidates, group.count, scores.logits);
-  dot_rows(query_prune, key_prune, p.prune_channels, group.candidates, group.count, scores.prune_logits);
+                  const Group& group, Scores& scores, const int32_t* ahead = nullptr) {
+  dot_rows(query, key, p.channels, group.candidates, group.count, scores.logits, ahead);
+  dot_rows(query_prune, key_prune, p.prune_channels, group.candidates, group.count, scores.prune_logits, ahead);
   const float scale = 1.0f / p.temperature;
   for (int i = 0; i < group.count; ++i) scores.weights[i] = scores.logits[i] *= scale;
   softmax(scores.weights, group.count);

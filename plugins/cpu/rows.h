@@ -7,15 +7,27 @@ DYNAST_BEGIN
 
 inline int rounded_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// products[i] = row . table[indices[i]] for i < count. `count` is rounded up to a multiple of 4, and `indices`
-// and `products` have room for that; the indices in excess have to be valid too.
+// Asks for rows that the processor cannot foresee, while it works on others.
 template <class T>
-inline void dot_rows(const T* row, const T* table, int channels, const int32_t* indices, int count, float* products) {
+inline void prefetch_rows(const T* table, int channels, const int32_t* rows, int count) {
+  for (int i = 0; i < count; ++i) {
+    const char* row = reinterpret_cast<const char*>(table + static_cast<int64_t>(rows[i]) * channels);
+    for (size_t at = 0; at < channels * sizeof(T); at += 64) __builtin_prefetch(row + at);
+  }
+}
+
+// products[i] = row . table[indices[i]] for i < count. `count` is rounded up to a multiple of 4, and `indices`
+// and `products` have room for that; the indices in excess have to be valid too. `ahead`, if not null, are as many
+// indices that will be wanted next.
+template <class T>
+inline void dot_rows(const T* row, const T* table, int channels, const int32_t* indices, int count, float* products,
+                     const int32_t* ahead = nullptr) {
   const int whole = channels / kLanes * kLanes;
   const int rest = channels - whole;
   for (int i = 0; i < count; i += 4) {
     const T* rows[4];
     for (int j = 0; j < 4; ++j) rows[j] = table + static_cast<int64_t>(indices[i + j]) * channels;
+    if (ahead) prefetch_rows(table, channels, ahead + i, 4);
     Lanes sums[4] = {};
     for (int c = 0; c < whole; c += kLanes) {
       const Lanes x = load(row + c);
