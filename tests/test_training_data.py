@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -123,6 +124,22 @@ class Numbers(SampleStream):
 
     def __getitem__(self, index: int) -> Sample:
         return {"target": torch.tensor([index]), "name": str(index)}  # type: ignore[typeddict-item]
+
+
+class Threads(SampleStream):
+    """Samples that say with how many threads they are drawn."""
+
+    def __getitem__(self, index: int) -> Sample:
+        # Work that OpenCV divides among its threads, if it has any.
+        cv2.GaussianBlur(np.zeros((512, 512, 3), np.uint8), (31, 31), 0)
+        return {"target": torch.tensor(cv2.getNumThreads())}  # type: ignore[typeddict-item]
+
+
+def test_workers_draw_with_one_thread_where_opencv_used_several_before() -> None:
+    cv2.setNumThreads(2)
+    cv2.GaussianBlur(np.zeros((512, 512, 3), np.uint8), (31, 31), 0)
+    batch = next(iter(stream_batches(Threads(), batch=2, workers=1)))
+    assert batch["target"].tolist() == [1, 1]
 
 
 def numbers(**how: int) -> list[list[int]]:

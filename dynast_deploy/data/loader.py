@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from itertools import count
 
+import cv2
 import torch
 from torch.utils.data import DataLoader, Sampler
 
@@ -32,7 +33,12 @@ def stream_batches(
     Of `world` processes, process `rank` gets its share: step t takes the samples from t * world * batch on, so all
     processes together see what one process with `world * batch` samples in a step sees. Batches depend on nothing else,
     not on `workers` (processes that prepare samples; 0 prepares them in this one).
+
+    With workers, OpenCV draws with one thread from now on, here as in them: its threads do not survive a fork, and
+    a worker that inherits a pool of them waits for ever.
     """
+    if workers:
+        cv2.setNumThreads(1)
     return DataLoader(
         stream,
         batch_sampler=_Steps(batch, first, rank, world),
