@@ -44,5 +44,7 @@ class Judge:
 
 
 def decibels(squared_error: float) -> float:
-    """PSNR of pictures in -1..1, at most `HIGHEST`."""
+    """PSNR of pictures in -1..1, at most `HIGHEST`; 0 where a picture holds NaN."""
+    if not squared_error < np.inf:
+        return 0.0
     return HIGHEST if squared_error <= 0 else min(HIGHEST, float(10 * np.log10(4 / squared_error)))

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import os
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,8 +75,10 @@ def measure(
     passes = _passes(tensors)
     state = _restored(file)
     collected = state.histograms
-    with Progress("calibration", len(data) * len(passes)) as progress:
-        progress.advance(state.number * len(data) + state.frame)
+    before = state.number * len(data) + state.frame
+    if before:
+        print(f"calibration: {before} of {len(data) * len(passes)} frames are in the cache", file=sys.stderr)
+    with Progress("calibration", len(data) * len(passes) - before) as progress:
         for number in range(state.number, len(passes)):
             skipped = state.frame if number == state.number else 0
             collector = _collector(method)

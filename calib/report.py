@@ -15,6 +15,9 @@ from dynast_deploy.calib.sources import Request, read_data
 from dynast_deploy.calib.to_eight_bits import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.errors import DynastError
 
+NAMED = 20
+"""Layers that the plot names."""
+
 
 def run_sensitivity(
     path: Path,
@@ -62,24 +65,31 @@ def print_ranking(losses: Sequence[Loss], of: int, number_format: Format) -> Non
 
 
 def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> None:
-    """PSNR of every layer, the worst first, with the names of the ten worst. Raises DynastError without matplotlib."""
+    """PSNR of all layers, the worst first, and the worst by name. Raises DynastError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise DynastError("--plot needs matplotlib: pip install 'dynast-deploy[plot]'") from None
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    everything, worst = figure.subplots(1, 2)
     colours = {part.value: f"C{number}" for number, part in enumerate(Part)}
     for part, colour in colours.items():
         places = [place for place, loss in enumerate(losses) if loss.part == part]
         if places:
-            axes.scatter(places, [losses[place].psnr for place in places], s=12, color=colour, label=part)
-    for place, loss in enumerate(losses[:10]):
-        axes.annotate(loss.layer, (place, loss.psnr), xytext=(6, -2), textcoords="offset points", fontsize=6)
-    axes.set(
-        xlabel="layers, the most sensitive first",
-        ylabel=f"PSNR with this layer in {number_format.upper()}, dB",
+            psnrs = [losses[place].psnr for place in places]
+            everything.scatter(places, psnrs, s=12, color=colour, label=part)
+    label = f"PSNR with this layer in {number_format.upper()}, dB"
+    everything.set(xlabel="layers, the most sensitive first", ylabel=label)
+    everything.legend()
+    everything.grid(alpha=0.3)
+    named = losses[:NAMED]
+    worst.barh(
+        [loss.layer for loss in named],
+        [loss.psnr for loss in named],
+        color=[colours[loss.part] for loss in named],
     )
-    axes.legend()
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=130)
+    worst.invert_yaxis()
+    worst.tick_params(labelsize=7)
+    worst.set(xlabel=label, xlim=(max(0, named[0].psnr - 10), named[-1].psnr + 2))
+    worst.grid(alpha=0.3, axis="x")
+    figure.savefig(path, dpi=110)

@@ -58,7 +58,27 @@ def save_generator(generator: Generator, path: str | os.PathLike[str], **extra: 
         "generator": generator.state_dict(),
         **extra,
     }
-    file = WholeFile(Path(path))
+    _save(contents, Path(path))
+
+
+def save_published(generator: Generator, path: str | os.PathLike[str]) -> None:
+    """Write the published layout: a bare state dict with the parameters of the published code, `embed_1` among them.
+
+    `top_k` and `smooth` are not in it. The file appears only when it is whole; raises DynastError if it cannot be
+    written.
+    """
+    state = dict(generator.state_dict())
+    # Nothing reads `embed_1`, but published code refuses a state without it; `embed_q1` has its shapes and its place.
+    unused = {
+        name.replace("embed_q1.", "embed_1."): tensor
+        for name, tensor in state.items()
+        if name.startswith("embed_q1.")
+    }
+    _save(state | unused, Path(path))
+
+
+def _save(contents: Mapping[str, Any], path: Path) -> None:
+    file = WholeFile(path)
     try:
         torch.save(contents, file.partial)
     except RuntimeError as error:  # what its writer makes of a full disk

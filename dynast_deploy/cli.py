@@ -8,6 +8,7 @@ from dynast_deploy.command import run
 from dynast_deploy.commands.bench import bench
 from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
+from dynast_deploy.commands.convert import convert
 from dynast_deploy.commands.data import data
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.evaluate import evaluate
@@ -28,6 +29,7 @@ app = typer.Typer(
 COMMANDS = (
     inspect,
     condition,
+    convert,
     doctor,
     data,
     train,

@@ -7,7 +7,8 @@ the exemplar is the same for every frame, so `encode_exemplar` runs once and `re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from dynast_deploy.layers import (
     Layer,
     ResidualBlock,
     SPADEResnetBlock,
+    at_least_float32,
     modulated,
     positional_norm,
     upsampler,
@@ -70,8 +72,15 @@ def project(conv: nn.Conv2d, tokens: Tensor) -> Tensor:
 
 def with_position(x: Tensor, pos: Tensor) -> Tensor:
     """Unit-length features beside the position code."""
+    x = at_least_float32(x)
     unit = x / (x.norm(dim=1, keepdim=True) + 1e-10)
     return torch.cat([unit, pos.expand(x.shape[0], -1, -1, -1)], 1)
+
+
+def exact(x: Tensor) -> AbstractContextManager[Any]:
+    """Leaves autocast for what decides which keys match; half precision would draw lots among them."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 class AttentionBlock(Layer):
@@ -90,12 +99,14 @@ class AttentionBlock(Layer):
         self.res_block = ResidualBlock(channels)
 
     def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
-        key = to_tokens(with_position(kv, pos))
-        return BlockExemplar(project(self.g, key), project(self.g_prune, key), project(self.h, to_tokens(kv)))
+        key, value = to_tokens(with_position(kv, pos)), project(self.h, to_tokens(kv))
+        with exact(key):
+            return BlockExemplar(project(self.g, key), project(self.g_prune, key), value)
 
     def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
         query = to_tokens(with_position(x, pos))
-        return project(self.f, query), project(self.f_prune, query)
+        with exact(query):
+            return project(self.f, query), project(self.f_prune, query)
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
         """Where the match is doubtful, the modulated features take the place of attended ones."""
@@ -237,15 +248,13 @@ class Generator(Layer):
     ) -> Attention:
         top_k = self.config.top_k
         if torch.is_autocast_enabled(queries[0].device.type):
-            # Logits over a small temperature decide which keys match: half precision would draw lots among them.
-            with torch.autocast(queries[0].device.type, enabled=False):
+            with exact(queries[0]):
                 query, query_prune = (x.float() for x in queries)
-                exact = BlockExemplar(*(x.float() for x in block))
                 return self._attend(
                     scale,
                     layer,
                     (query, query_prune),
-                    exact,
+                    BlockExemplar(*(x.float() for x in block)),
                     matches,
                     query_width=query_width,
                     key_width=key_width,

@@ -56,8 +56,14 @@ class PReLU(nn.PReLU, Layer):
         return super().forward(x if residual is None else x + residual)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision widened, in which the small numbers that keep divisions finite are 0."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def positional_norm(x: Tensor) -> Tensor:
     """Every position normalised over its channels (Li et al., NeurIPS 2019), with the unbiased variance."""
+    x = at_least_float32(x)
     centred = x - x.mean(1, keepdim=True)
     # `x.var(1)` is the same and takes several times as long, since it walks the channels with a stride.
     variance = centred.square().sum(1, keepdim=True) / (x.shape[1] - 1)

@@ -17,6 +17,7 @@ from dynast_deploy.calib.data import CalibrationData
 from dynast_deploy.calib.layers import find_layers, matching, tensor_bytes
 from dynast_deploy.calib.network import Network
 from dynast_deploy.calib.options import Format, Method
+from dynast_deploy.calib.quality import HIGHEST, decibels
 from dynast_deploy.calib.sensitivity import Loss, fewest_left
 from dynast_deploy.calib.sources import Request, read_data, spread
 from dynast_deploy.errors import DynastError
@@ -286,3 +287,9 @@ def test_the_tiny_engines_file_is_no_video(tmp_path: Path) -> None:
         read_data(Request(str(engine), 10), info, "tiny")
     with pytest.raises(DynastError, match="no such"):
         read_data(Request(str(tmp_path / "nothing.mp4"), 10), info, "tiny")
+
+
+def test_a_picture_that_is_no_number_counts_as_lost() -> None:
+    assert decibels(4e-4) == pytest.approx(40)
+    assert decibels(0.0) == HIGHEST
+    assert decibels(float("nan")) == decibels(float("inf")) == 0

@@ -6,25 +6,29 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 from tiny_engine import write_tiny_checkpoint
+from training_run import TINY
 from typer.testing import CliRunner, Result
 
 from dynast_deploy.checkpoint import load_generator, read_checkpoint
 from dynast_deploy.cli import app
+from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.inspect import inspect
+from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.show import plain_lines, show
 from dynast_deploy.commands.train import train
-from dynast_deploy.errors import DynastError
 from dynast_deploy.export.build_engine import build_engine
 from dynast_deploy.export.to_onnx import export
 from dynast_deploy.runtime.run import dynast_run
-from dynast_deploy.training import trainer
+from dynast_deploy.training import loop
+from dynast_deploy.training.settings import write_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "cv2", "av", "onnx", "onnxruntime", "numpy", "PIL", "scipy", "skimage")
@@ -55,7 +59,17 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("inspect",), ("condition",), ("data",), ("doctor",), ("train",), ("bench",), ("build-engine",)],
+    [
+        (),
+        ("inspect",),
+        ("condition",),
+        ("convert",),
+        ("data",),
+        ("doctor",),
+        ("train",),
+        ("bench",),
+        ("build-engine",),
+    ],
 )
 def test_every_command_has_help(command: tuple[str, ...]) -> None:
     result = dynast(*command, "--help")
@@ -63,7 +77,9 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     assert "Usage" in result.output
 
 
-@pytest.mark.parametrize("function", [inspect, condition, doctor, train, dynast_run, export, build_engine])
+@pytest.mark.parametrize(
+    "function", [inspect, condition, doctor, train, dynast_run, export, build_engine, calibrate, sensitivity]
+)
 def test_no_help_has_square_brackets_which_would_be_taken_for_markup(function: Callable[..., None]) -> None:
     shown = [
         option
@@ -113,9 +129,7 @@ def test_a_terminal_gets_tables_with_the_same_facts(
     assert all(fact in shown for fact in ("engine", "n_layers: 2", "[x]", "N, 3"))
 
 
-def test_train_writes_a_checkpoint_and_goes_on_from_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_train_takes_settings_from_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = write_tiny_checkpoint(tmp_path / "start.pth")
     calls = []
 
@@ -123,37 +137,48 @@ def test_train_writes_a_checkpoint_and_goes_on_from_it(
         calls.append(arguments)
         return tmp_path / "generator.pth"
 
-    monkeypatch.setattr(trainer, "train", remember)
+    monkeypatch.setattr(loop, "train", remember)
+    size = ("--set", "generator.crop_size=64")
     result = dynast(
-        "train", "--out", tmp_path, "--size", "64", "--ngf", "16", "--layers", "1", "--steps", "7"
+        "train", "--out", tmp_path, "--task", "face", "--data", "photos", *size, "--set", "generator.ngf=16"
     )
     assert result.exit_code == 0, result.output
     assert result.stdout.strip() == str(tmp_path / "generator.pth")
-    config, training, out, start = calls.pop()
-    assert (config.semantic_nc, config.crop_size, config.ngf, config.n_layers, config.max_multi) == (
-        20,
-        64,
-        16,
-        1,
-        8,
-    )
-    assert (training.size, training.steps, out, start) == (64, 7, tmp_path, None)
+    config, out, start, resume = calls.pop()
+    assert (config.task, config.generator.crop_size, config.generator.ngf) == ("face", 64, 16)
+    assert (config.data.source, out, start, resume) == ("photos", tmp_path, None, False)
 
-    dynast("train", "--out", tmp_path, "--size", "64", "--start-from", checkpoint, "--smooth", "0.5")
-    config, _, _, start = calls.pop()
+    dynast("train", "--out", tmp_path, "--start-from", checkpoint, *size)
+    config, _, start, _ = calls.pop()
     stored = load_generator(checkpoint).config
-    assert (config.ngf, config.top_k, config.n_layers) == (stored.ngf, stored.top_k, stored.n_layers)
-    assert (config.crop_size, config.smooth, start) == (64, 0.5, checkpoint)
+    assert config.generator == replace(stored, crop_size=64)
+    assert (config.task, start) == ("pose", checkpoint)
 
 
-def test_train_refuses_a_task_without_pairs(tmp_path: Path) -> None:
-    result = dynast("train", "--out", tmp_path, "--task", "face")
-    assert isinstance(result.exception, DynastError)
-    assert "pairs show poses only" in str(result.exception)
+def test_resuming_takes_its_settings_from_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(loop, "train", lambda *arguments: calls.append(arguments))
+    dynast("train", "--out", tmp_path, "--task", "pose")
+    write_settings(calls.pop()[0], tmp_path / "config.toml")
+    assert dynast("train", "--out", tmp_path, "--resume", "--set", "schedule.length=7").exit_code == 0
+    config, *_, resume = calls.pop()
+    assert (config.task, config.schedule.length, resume) == ("pose", 7, True)
+    refused = dynast("train", "--out", tmp_path, "--resume", "--start-from", tmp_path / "x.pth")
+    assert "leave --config and --start-from out" in str(refused.exception)
 
 
+@pytest.mark.slow
 def test_train_runs_from_the_command_line(tmp_path: Path) -> None:
-    tiny = "--size 32 --steps 1 --batch 1 --ngf 4 --max-multi 2 --layers 1 --pos-dim 2 --prune-dim 2"
-    done = python("-m", "dynast_deploy.cli", "train", "--out", str(tmp_path), *tiny.split())
+    settings = [part for change in (*TINY, "schedule.length=1") for part in ("--set", change)]
+    command = ("-m", "dynast_deploy.cli", "train", "--task", "pose", "--out", str(tmp_path), *settings)
+    # With a process that prepares samples, as by default.
+    done = python(*command, "--set", "data.workers=1")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "generator.pth")
     assert read_checkpoint(tmp_path / "generator.pth")["step"] == 1
+    again = python(*command)
+    assert again.returncode == 2
+    assert (
+        again.stderr
+        == f"error: {tmp_path}: holds a run already; go on with it by --resume, or name another folder\n"
+    )

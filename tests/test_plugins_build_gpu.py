@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import bench, build, build_gpu, library, native_gpu
 
 needs_nvcc = pytest.mark.skipif(build_gpu.find_nvcc() is None, reason="no nvcc to compile the kernels with")
+EVERY = "DYNAST_EVERY_CAPABILITY"
 KERNELS = 27
 """Three storage types of 3 forward and 2 backward kernels, 2 that sum by key and a dense one; 3 of the sort."""
 
@@ -31,8 +33,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("capability", ["90", pytest.param("86", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", build_gpu.CAPABILITIES)
 def test_every_kernel_assembles_without_spills(built: Path, capability: str, tmp_path: Path) -> None:
+    if capability != "90" and os.environ.get(EVERY) != "1":
+        pytest.skip(f"ten seconds and more for each capability; {EVERY}=1 has them all")
     if shutil.which("ptxas") is None:
         pytest.skip("no ptxas to assemble the kernels with")
     (ptx,) = built.glob("launch*.ptx")

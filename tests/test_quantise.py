@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 from quantised_graphs import CHANNELS, SIDE, constant, maker, node_called, residual_graph, tensors_of
+from tensorrt_operators import faults
 from tiny_engine import tiny_generator
 
 from dynast_deploy.calib.layers import Layer, Part, convolution_share, find_layers
@@ -14,7 +15,7 @@ from dynast_deploy.calib.options import Format
 from dynast_deploy.calib.quantise import as_scales, quantise, quantised_weight, shared_sums
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
-from dynast_deploy.export.split import ModelInfo
+from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.export.to_onnx import build_model
 
 RANGES = {"condition": 1.0, "skipped": 8.0, "sum": 40.0, "modulated": 900.0}
@@ -185,6 +186,16 @@ def test_the_rest_may_be_float16_with_the_same_scales(tiny: tuple[onnx.ModelProt
     }
     dequantised = [node.output[0] for node in half.graph.node if node.op_type == "DequantizeLinear"]
     assert {types[name] for name in dequantised} == {TensorProto.FLOAT16}
+
+
+@pytest.mark.parametrize("number_format", list(Format))
+def test_tensorrts_parser_lists_all_operators_as_supported(
+    tiny: tuple[onnx.ModelProto, list[Layer]], number_format: Format
+) -> None:
+    model, layers = tiny
+    changed = quantise(model, layers, {layer.source: 1.0 for layer in layers}, number_format)
+    for half in halves(to_float16(changed), ModelInfo.read(changed, "tiny")):
+        assert faults(half) == []
 
 
 def test_a_layer_without_a_range_is_an_error() -> None:

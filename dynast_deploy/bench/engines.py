@@ -43,7 +43,7 @@ def print_engines(sides: dict[str, Side], threads: int) -> None:
     first = next(iter(sides.values()))
     table = Table(title=f"One frame on {threads} CPU threads (medians)", title_justify="left")
     for heading in ("engine", "seconds", "of the first", "peak memory, MB"):
-        table.add_column(heading, justify="left" if heading == "engine" else "right")
+        table.add_column(heading, justify="left" if heading == "engine" else "right", overflow="fold")
     for engine, side in sides.items():
         ratio = side.frame_s / first.frame_s
         table.add_row(engine, f"{side.frame_s:.3f}", f"{ratio:.2f}", f"{side.peak_mb:.0f}")

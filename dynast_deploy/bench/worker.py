@@ -70,14 +70,14 @@ def training_frame(path: str, threads: int, published: bool = False) -> Frame:
 
     from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
     from dynast_deploy.checkpoint import load_generator
-    from dynast_deploy.training.trainer import use_fast_attention
+    from dynast_deploy.training.networks import use_fast_attention
 
     torch.set_num_threads(threads)
     generator = load_generator(path).train()
     if published:
         generator = as_published(generator)
     else:
-        use_fast_attention(generator)
+        use_fast_attention(generator, torch.device("cpu"))
     optimiser = torch.optim.Adam(generator.parameters(), 1e-4, betas=(0.0, 0.9), fused=True)
     batch = random_batch(generator.config, 1)
 

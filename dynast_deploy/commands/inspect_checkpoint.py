@@ -38,7 +38,7 @@ def describe_checkpoint(file: Path) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in generator.parameters()),
     }
     if stored:
-        ours = ("format", "version", "config", "generator", "task")
+        ours = ("format", "version", "config", "generator", "task", "training_state")
         found |= {name: _plain(value) for name, value in contents.items() if name not in ours}
     elif state.keys() != contents.keys():
         # A wrapper around the state dict: its other entries are numbers of epochs and the like.

@@ -2,80 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from enum import StrEnum
+import os
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from dynast_deploy.config import GeneratorConfig, Task
+from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 
-
-class Data(StrEnum):
-    """Where training pairs come from."""
-
-    MARIONETTE = "marionette"
-
-
-def _architecture(help_text: str, published: object) -> Any:
-    """An option whose default is what the checkpoint says, if there is one."""
-    return typer.Option(help=help_text, show_default=f"that of --start-from, else {published}")
+CONFIG = "config.toml"
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="Folder for generator.pth and log.jsonl; made if missing.")],
-    task: Annotated[Task, typer.Option(help="What conditions show; only pose so far.")] = Task.POSE,
-    data: Annotated[Data, typer.Option(help="Where training pairs come from.")] = Data.MARIONETTE,
-    size: Annotated[int, typer.Option(help="Side of the square pictures, in pixels.")] = 128,
-    steps: Annotated[int, typer.Option(help="Updates of the weights.")] = 10_000,
-    batch: Annotated[int, typer.Option(help="Pairs in a step.")] = 4,
-    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 5e-4,
-    seed: Annotated[int, typer.Option(help="Of first weights and pairs.")] = 0,
+    out: Annotated[
+        Path, typer.Option(help="Folder for checkpoints, configuration and log; made if missing.")
+    ],
+    task: Annotated[
+        Task | None, typer.Option(help="What conditions show; chooses the defaults of all settings.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Folder with a data set; else pictures are drawn on the fly.",
+            show_default=False,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="TOML file of settings, such as OUT/config.toml of a run."),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=VALUE", help="One setting; may be given many times."),
+    ] = None,
     start_from: Annotated[
         Path | None, typer.Option(metavar="CKPT", help="Checkpoint whose weights are the first ones.")
     ] = None,
-    ngf: Annotated[int | None, _architecture("Channels at scale 1", 64)] = None,
-    max_multi: Annotated[int | None, _architecture("Most channels of a scale, in ngf", 8)] = None,
-    layers: Annotated[int | None, _architecture("Attention blocks in a scale", 2)] = None,
-    pos_dim: Annotated[int | None, _architecture("Channels of the position code", 16)] = None,
-    prune_dim: Annotated[int | None, _architecture("Length of prune vectors", 16)] = None,
-    smooth: Annotated[float | None, _architecture("Softmax temperature of the fine scales", 0.01)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
-    """Train a generator on pictures that are drawn on the fly."""
-    if task is not Task.POSE:
-        raise DynastError(f"--task {task}: training pairs show poses only so far; leave --task out")
+    """Train a generator. Ctrl-C or SIGTERM stops after a whole step, and --resume goes on from there.
+
+    Settings, data, several GPUs: docs/training.md.
+    """
     try:
         import torch  # noqa: F401
     except ImportError:
         raise DynastError("training needs PyTorch: pip install 'dynast-deploy[train]'") from None
-    from dynast_deploy.training.trainer import TrainingConfig
-    from dynast_deploy.training.trainer import train as run_training
+    from dynast_deploy.training.configure import configure
+    from dynast_deploy.training.loop import TrainingStopped
+    from dynast_deploy.training.loop import train as run_training
 
-    given = {
-        "ngf": ngf,
-        "max_multi": max_multi,
-        "n_layers": layers,
-        "pos_dim": pos_dim,
-        "prune_dim": prune_dim,
-        "smooth": smooth,
-    }
-    architecture = generator_config(
-        task, size, {name: value for name, value in given.items() if value is not None}, start_from
-    )
-    config = TrainingConfig(size=size, steps=steps, batch=batch, learning_rate=learning_rate, seed=seed)
-    print(run_training(architecture, config, out, start_from))
-
-
-def generator_config(
-    task: Task, size: int, given: dict[str, Any], start_from: Path | None
-) -> GeneratorConfig:
-    """The checkpoint's configuration, else the published one, for pictures of `size` and with what is `given`."""
-    if start_from is None:
-        return GeneratorConfig(task.semantic_nc, crop_size=size, **given)
-    from dynast_deploy.checkpoint import generator_state, read_checkpoint
-
-    state, stored = generator_state(read_checkpoint(start_from), str(start_from))
-    stored = stored or GeneratorConfig.from_state_dict(state, source=str(start_from))
-    return replace(stored, crop_size=size, **given)
+    if resume and (config or start_from):
+        raise DynastError("--resume takes settings and weights from OUT; leave --config and --start-from out")
+    if resume and not (out / CONFIG).is_file():
+        raise DynastError(f"{out}: holds no {CONFIG}, so there is no run to resume; leave --resume out")
+    changes = [*(change or []), *([f"data.source={data}"] if data is not None else [])]
+    files = [out / CONFIG] if resume else [config] if config else []
+    # Every process of torchrun comes here; the first one speaks.
+    speaks = os.environ.get("RANK", "0") == "0"
+    try:
+        path = run_training(configure(task, files, changes, start_from), out, start_from, resume)
+    except TrainingStopped as stopped:
+        if speaks:
+            print(stopped, file=sys.stderr)
+        raise typer.Exit(128 + stopped.signal) from None
+    if speaks:
+        print(path)

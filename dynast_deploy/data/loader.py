@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from itertools import count
 
+import torch
 from torch.utils.data import DataLoader, Sampler
 
 from dynast_deploy.data.sample import Sample, SampleStream
@@ -37,4 +39,13 @@ def stream_batches(
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_owner,
+        # Else the loader takes a number out of PyTorch's own sequence.
+        generator=torch.Generator(),
     )
+
+
+def _leave_signals_to_the_owner(worker: int) -> None:
+    """Ctrl-C and service managers signal workers too, but the process that they work for stops them."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

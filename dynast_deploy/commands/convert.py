@@ -1,0 +1,68 @@
+"""`dynast convert`: a checkpoint from one layout to the other."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynast_deploy.errors import DynastError
+
+
+class Layout(StrEnum):
+    """How a checkpoint is laid out: as the published code reads and writes it, or with its configuration."""
+
+    PUBLISHED = "published"
+    DYNAST = "dynast"
+
+
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint in either layout.")],
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    to: Annotated[
+        Layout, typer.Option(help="published: a bare state dict; dynast: with configuration and task.")
+    ],
+    top_k: Annotated[
+        int | None, typer.Option(help="Matches per query, where CKPT does not hold it.", show_default="4")
+    ] = None,
+    smooth: Annotated[
+        float | None,
+        typer.Option(
+            help="Softmax temperature of the fine scales, where CKPT does not hold it.", show_default="0.01"
+        ),
+    ] = None,
+) -> None:
+    """Write a generator's checkpoint in the other layout.
+
+    Of training.pth the averaged generator is taken, and what only training needs is left behind.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise DynastError("checkpoints are read by PyTorch: pip install 'dynast-deploy[export]'") from None
+    from dynast_deploy.checkpoint import load_generator, read_checkpoint, save_generator, save_published
+    from dynast_deploy.config import GeneratorConfig
+
+    if out.exists() and checkpoint.exists() and out.samefile(checkpoint):
+        raise DynastError(f"{out}: is the checkpoint itself; name another file")
+    generator = load_generator(checkpoint, top_k=top_k, smooth=smooth)
+    config = generator.config
+    if to is Layout.PUBLISHED:
+        save_published(generator, out)
+        unwritten = GeneratorConfig(config.semantic_nc)
+        for name, option in (("top_k", "--top-k"), ("smooth", "--smooth")):
+            if (value := getattr(config, name)) != getattr(unwritten, name):
+                print(
+                    f"note: {name} is {value}, which this layout cannot hold; whoever reads {out} has to be told, "
+                    f"here by {option} {value}",
+                    file=sys.stderr,
+                )
+    else:
+        contents = read_checkpoint(checkpoint)
+        known = {name: contents[name] for name in ("step", "training") if name in contents}
+        task = contents.get("task") or (config.task.value if config.task else None)
+        save_generator(generator, out, **known, **({"task": task} if task else {}))
+    print(out)

@@ -1,0 +1,123 @@
+"""Settings as nested frozen dataclasses, changed from TOML files and from `--set a.b=value`, and written as TOML."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.whole_file import WholeFile, write_failure
+
+Settings = TypeVar("Settings")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises DynastError where it cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DynastError(f"{path}: no TOML file ({error})") from None
+
+
+def assigned(text: str) -> dict[str, Any]:
+    """`a.b=value` as nested tables. The value is TOML; what is none, such as a bare word or a path, is a string."""
+    name, equals, given = (part.strip() for part in text.partition("="))
+    if not (equals and all(name.split("."))):
+        raise DynastError(f"--set {text}: write a setting and its value, such as schedule.length=2000")
+    try:
+        value = tomllib.loads(f"value = {given}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = given
+    for key in reversed(name.split(".")):
+        value = {key: value}
+    return value
+
+
+def updated(settings: Settings, values: Mapping[str, Any], source: str, prefix: str = "") -> Settings:
+    """`settings` with `values` in the place of their own, table by table.
+
+    Raises DynastError that names `source` and the setting where there is none of that name, where the value is of
+    another type, and where the settings refuse it.
+    """
+    types = get_type_hints(type(settings))
+    changes = {}
+    for name, value in values.items():
+        setting = prefix + name
+        if name not in types:
+            raise DynastError(f"{source}: there is no setting {setting}{_suggestion(name, types, prefix)}")
+        present = getattr(settings, name)
+        if not is_dataclass(present):
+            changes[name] = _of_type(value, types[name], f"{source}: {setting}")
+        elif isinstance(value, Mapping):
+            changes[name] = updated(present, value, source, f"{setting}.")
+        else:
+            raise DynastError(
+                f"{source}: {setting} is a table of settings, such as {setting}.{_first(present)}"
+            )
+    try:
+        return replace(settings, **changes)  # type: ignore[type-var]
+    except DynastError as error:
+        raise error if str(error).startswith(source) else DynastError(f"{source}: {error}") from None
+
+
+def _suggestion(name: str, known: Mapping[str, Any], prefix: str) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {prefix}{close[0]}?" if close else f"; there are {', '.join(known)}"
+
+
+def _first(settings: Any) -> str:
+    return fields(settings)[0].name
+
+
+def _of_type(value: Any, kind: Any, setting: str) -> Any:
+    """`value` as the type of its setting: an integer may stand for a number, and a word for a choice."""
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        if isinstance(value, (list, tuple)):
+            return tuple(_of_type(entry, item, setting) for entry in value)
+        raise DynastError(f"{setting} is {value!r}; it must be a list, such as [1, 2]")
+    if issubclass(kind, StrEnum):
+        if value in list(kind):
+            return kind(value)
+        raise DynastError(f"{setting} is {value!r}; it must be one of {', '.join(kind)}")
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is kind:
+        return value
+    needed = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
+    raise DynastError(f"{setting} is {value!r}; it must be {needed}")
+
+
+def write_settings(settings: Any, path: Path) -> None:
+    """The settings as a TOML file, which `updated` reads back; raises DynastError where it cannot be written."""
+    file = WholeFile(path)
+    try:
+        file.partial.write_text("\n".join(_toml_lines(settings)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise write_failure(path, error) from error
+    else:
+        file.keep()
+    finally:
+        file.discard()
+
+
+def _toml_lines(settings: Any, prefix: str = "") -> list[str]:
+    """Plain settings before tables."""
+    lines, tables = [], []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            name = prefix + field.name
+            tables += ["", f"[{name}]", *_toml_lines(value, f"{name}.")]
+        else:
+            # JSON writes numbers, strings, lists, true and false as TOML does.
+            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
+    return lines + tables
