@@ -142,6 +142,8 @@ def test_ctrl_c_stops_the_builder_and_leaves_the_old_file(
 ) -> None:
     (folder / "model.plan").write_bytes(b"old")
     original = Recorder._build
+    # A process started in the background ignores SIGINT, and so does what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(self, log, network, config):
         os.kill(os.getpid(), signal.SIGINT)
@@ -150,11 +152,14 @@ def test_ctrl_c_stops_the_builder_and_leaves_the_old_file(
         return original(self, log, network, config)
 
     monkeypatch.setattr(Recorder, "_build", interrupted)
-    assert run(monkeypatch) == 130
+    try:
+        assert run(monkeypatch) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "stopping after this step" in capsys.readouterr().err
     assert (folder / "model.plan").read_bytes() == b"old"
     assert not list(folder.glob(".*partial*"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def damage(path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -140,6 +143,36 @@ def test_workers_draw_with_one_thread_where_opencv_used_several_before() -> None
     cv2.GaussianBlur(np.zeros((512, 512, 3), np.uint8), (31, 31), 0)
     batch = next(iter(stream_batches(Threads(), batch=2, workers=1)))
     assert batch["target"].tolist() == [1, 1]
+
+
+class Processes(SampleStream):
+    """Samples that say which process drew them."""
+
+    def __getitem__(self, index: int) -> Sample:
+        return {"target": torch.tensor(os.getpid())}  # type: ignore[typeddict-item]
+
+
+def test_workers_outlive_the_signals_of_others_and_end_when_their_owner_does() -> None:
+    code = """
+import os, signal, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from test_training_data import Processes
+from dynast_deploy.data import stream_batches
+batches = iter(stream_batches(Processes(), batch=1, workers=1))
+worker = next(batches)["target"].item()
+for name in ("TERM", "INT"):
+    subprocess.run(["kill", f"-{name}", str(worker)], check=True)
+assert [next(batches)["target"].item() for _ in range(20)] == [worker] * 20
+sys.kept = batches  # as a traceback keeps what a failing step had
+print(worker, flush=True)
+"""
+    here = str(Path(__file__).resolve().parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code, here], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
 
 
 def numbers(**how: int) -> list[list[int]]:

@@ -14,9 +14,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
 
 def table() -> dict[str, tuple[float, float]]:
     """Weights of pose and face, and of style, by term, as the page gives them."""
-    rows = [
-        line.strip("| \n").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| `")
-    ]
+    objective = PAGE.read_text().split("## The objective\n")[1].split("\n## ")[0]
+    rows = [line.strip("| \n").split(" | ") for line in objective.splitlines() if line.startswith("| `")]
     return {row[0].strip("`"): (float(row[-2]), float(row[-1])) for row in rows}
 
 

@@ -23,7 +23,8 @@ PACKAGES = {
     "gpu": ("onnxruntime-gpu",),
     "trt": ("tensorrt", "pycuda", "cuda-bindings", "polygraphy"),
     "rtx": ("tensorrt_rtx",),
-    "export, train": ("torch",),
+    "export": ("torch",),
+    "train": ("torch", "tensorboard"),
     "pose": ("mediapipe",),
     "plot": ("matplotlib",),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from itertools import count
 
@@ -45,13 +47,21 @@ def stream_batches(
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         persistent_workers=workers > 0,
-        worker_init_fn=_leave_signals_to_the_owner,
+        worker_init_fn=_heed_the_owner_alone,
         # Else the loader takes a number out of PyTorch's own sequence.
         generator=torch.Generator(),
     )
 
 
-def _leave_signals_to_the_owner(worker: int) -> None:
-    """Ctrl-C and service managers signal workers too, but the process that they work for stops them."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+def _heed_the_owner_alone(worker: int) -> None:
+    """Ctrl-C and service managers signal workers too; only the process that they work for is to end them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # Linux
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_told_by, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_when_told_by(owner: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != owner:
+        pass
+    os._exit(0)
