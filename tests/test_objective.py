@@ -99,7 +99,13 @@ def test_the_discriminator_learns_and_the_generator_does_not_hear_of_it() -> Non
     loss.backward()
     parts = terms["discriminator_real"] + terms["discriminator_painted"]
     assert loss.item() == pytest.approx(parts.item())
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in discriminator.parameters())
+    gradients = {name: parameter.grad for name, parameter in discriminator.named_parameters()}
+    # A bias that instance norm takes out again has no gradient but rounding, which may be 0.
+    idle = {name for name in gradients if name.endswith(".0.bias") and "model0." not in name}
+    idle -= {name for name in idle if "model4." in name}
+    assert len(idle) == 2 * 3
+    assert all(gradient is not None for gradient in gradients.values())
+    assert all(gradient.abs().sum() > 0 for name, gradient in gradients.items() if name not in idle)
     assert all(p.grad is None for p in generator.parameters())
 
 
