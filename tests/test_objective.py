@@ -100,12 +100,12 @@ def test_the_discriminator_learns_and_the_generator_does_not_hear_of_it() -> Non
     parts = terms["discriminator_real"] + terms["discriminator_painted"]
     assert loss.item() == pytest.approx(parts.item())
     gradients = {name: parameter.grad for name, parameter in discriminator.named_parameters()}
-    # A bias that instance norm takes out again has no gradient but rounding, which may be 0.
-    idle = {name for name in gradients if name.endswith(".0.bias") and "model0." not in name}
-    idle -= {name for name in idle if "model4." in name}
-    assert len(idle) == 2 * 3
     assert all(gradient is not None for gradient in gradients.values())
-    assert all(gradient.abs().sum() > 0 for name, gradient in gradients.items() if name not in idle)
+    # Instance norm takes a bias out again, and the last one is pulled up by real and down by painted pictures alike:
+    # what gradient they have is rounding, which may be 0.
+    learning = [name for name in gradients if "weight" in name or "model0." in name]
+    assert len(learning) == 2 * 6
+    assert all(gradients[name].abs().sum() > 1e-3 for name in learning)  # type: ignore[union-attr]
     assert all(p.grad is None for p in generator.parameters())
 
 
