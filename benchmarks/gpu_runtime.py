@@ -16,7 +16,6 @@ import datetime
 import json
 import platform
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -29,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from gpu_parts import attention_layer, frames_through_a_lane
 
+from dynast_deploy.bench.timing import milliseconds_of
 from dynast_deploy.commands.probes import nvidia_driver
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime import load_engine
@@ -195,18 +195,6 @@ def tensorrt(path: Path | None, frames: int) -> dict[str, Any]:
                 "overlapping": milliseconds_of(ahead, frames),
             }
     return found
-
-
-def milliseconds_of(work: Callable[[], object], times: int, warm_up: int = 5) -> dict[str, float]:
-    """p50, p95 and p99 of `times` runs."""
-    for _ in range(warm_up):
-        work()
-    measured = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        measured.append((time.perf_counter() - start) * 1e3)
-    return {f"p{share}": round(float(np.percentile(measured, share)), 4) for share in (50, 95, 99)}
 
 
 if __name__ == "__main__":

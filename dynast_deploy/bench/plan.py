@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dynast_deploy.bench.timing import milliseconds, milliseconds_of
 from dynast_deploy.errors import DynastError
 
 BATCHES = (1, 2, 4, 8, 16)
-SHARES = (50, 95, 99)
-WARM_UP = 5
-"""Runs before the first that counts: TensorRT sets its context up in one, graphs are captured in the next two."""
 
 
 def run_plan(path: Path, batches: Sequence[int], repeats: int, output: Path | None) -> list[dict[str, Any]]:
@@ -53,36 +50,21 @@ def _measure(engine: Any, batch: int, repeats: int) -> dict[str, Any]:
     picture = random.integers(0, 256, (1, 3, info.height, info.width), np.uint8)
     conditions = random.integers(0, 256, (batch, info.channels, info.height, info.width), np.uint8)
     exemplar = engine.encode_exemplar(picture, conditions[:1])
-    copied = _milliseconds(lambda: engine.submit(exemplar, conditions).result(), repeats)
-    computed = _milliseconds(lambda: engine.compute(exemplar, batch), repeats)
+    copied = milliseconds_of(lambda: engine.submit(exemplar, conditions).result(), repeats)
+    computed = milliseconds_of(lambda: engine.compute(exemplar, batch), repeats)
     waiting = [engine.submit(exemplar, conditions)]
 
     def ahead() -> None:
         waiting.append(engine.submit(exemplar, conditions))
         waiting.pop(0).result()
 
-    overlapped = _milliseconds(ahead, repeats)
+    overlapped = milliseconds(ahead, repeats)
     waiting.pop().result()
     return {
-        "copied": _percentiles(copied),
-        "computed": _percentiles(computed),
+        "copied": copied,
+        "computed": computed,
         "frames_per_second": round(batch * 1e3 / float(np.mean(overlapped)), 1),
     }
-
-
-def _milliseconds(work: Callable[[], object], repeats: int) -> list[float]:
-    for _ in range(WARM_UP):
-        work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1e3)
-    return times
-
-
-def _percentiles(times: list[float]) -> dict[str, float]:
-    return {f"p{share}": round(float(np.percentile(times, share)), 4) for share in SHARES}
 
 
 def print_rows(path: Path, rows: list[dict[str, Any]], repeats: int, left_out: Sequence[int]) -> None:
