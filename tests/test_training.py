@@ -103,6 +103,15 @@ def test_without_tensorboard_a_run_says_so(
 
 
 @pytest.mark.usefixtures("noise")
+def test_without_compiled_kernels_a_run_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("dynast_deploy.plugins.native.available", lambda: False)
+    train(ONE_STEP, tmp_path)
+    assert "plain PyTorch" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("noise")
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_weights_and_their_average_stay_float32(precision: str, tmp_path: Path) -> None:
     train(tiny_config("schedule.length=2", f"optimiser.precision={precision}"), tmp_path)

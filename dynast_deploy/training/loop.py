@@ -21,7 +21,7 @@ from dynast_deploy.objective.vgg import load_vgg
 from dynast_deploy.training.config import TrainingConfig
 from dynast_deploy.training.diagnosis import guilty_samples
 from dynast_deploy.training.means import Means
-from dynast_deploy.training.networks import Batch, Networks
+from dynast_deploy.training.networks import Batch, Networks, missing_kernels
 from dynast_deploy.training.pictures import sample_grid
 from dynast_deploy.training.processes import Processes, processes
 from dynast_deploy.training.run_files import GENERATOR, TRAINING, restore_run, save_run
@@ -70,7 +70,7 @@ def train(config: TrainingConfig, out: Path, start_from: Path | None = None, res
             log = stack.enter_context(
                 RunLog(out, {"training": config.to_dict()}, networks.step, schedule.steps)
             )
-            for line in networks.objective.inactive():
+            for line in (*networks.objective.inactive(), *missing_kernels(group.device)):
                 log.say(line)
         run = _Run(config, group, stop, networks, means, log, schedule, out)
         run.to_the_end(stream, share)

@@ -138,6 +138,19 @@ def use_fast_attention(generator: Generator, device: torch.device) -> None:
         use_native(generator)
 
 
+def missing_kernels(device: torch.device) -> list[str]:
+    """One line where native kernels could serve the device and are not there, or older than their sources; or none."""
+    from dynast_deploy.plugins import library, native_gpu, torch_ops
+
+    if torch_ops.available(device) or device.type not in ("cpu", "cuda"):
+        return []
+    command = library.BUILD_COMMAND if device.type == "cpu" else native_gpu.BUILD_COMMAND
+    return [
+        f"attention and layers run in plain PyTorch, several times slower: no compiled kernels match the sources "
+        f"installed; build them with: {command}"
+    ]
+
+
 def _random_state(device: torch.device) -> list[Tensor]:
     states = [torch.get_rng_state()]
     return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
