@@ -6,6 +6,7 @@
 
 #include "cpu/direct.h"
 #include "cpu/winograd_forward.h"
+#include "cpu/winograd_panels.h"
 
 DYNAST_BEGIN
 
@@ -13,7 +14,8 @@ DYNAST_BEGIN
 inline bool winograd_pays(const DynastConvolution& p) { return p.channels_in >= 8 && p.channels_out >= 8; }
 
 inline void convolve(const DynastConvolution& p, const DynastConvolutionForward& call, const Parallel& parallel) {
-  (winograd_pays(p) ? winograd_forward : direct_forward)(p, call, parallel);
+  const auto winograd = kernel_is_large(p) ? winograd_by_panels : winograd_forward;
+  (winograd_pays(p) ? winograd : direct_forward)(p, call, parallel);
 }
 
 inline void convolve_back(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
