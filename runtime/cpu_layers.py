@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -169,10 +168,10 @@ class _Rewriter:
     def _tokens(self, node: onnx.NodeProto) -> bool:
         """`[N, H, W, C]` as `[N, H*W, C]`, which moves nothing."""
         found = self._reader.find(TOKENS, node.output[0])
-        if found is None or found["input"] not in self._last:
+        sizes = self._reader.values(found["flat_shape"]) if found is not None else None
+        if found is None or sizes is None or len(sizes) != 3 or found["input"] not in self._last:
             return False
-        _, channels, _ = self._reader.values(found["flat_shape"])
-        shape = numpy_helper.from_array(np.array([0, -1, channels]), f"{node.name}.token_shape")
+        shape = numpy_helper.from_array(sizes[[0, 2, 1]], f"{node.name}.token_shape")
         self._graph.initializer.append(shape)
         inputs = [_last(found["input"]), shape.name]
         self._nodes.append(helper.make_node("Reshape", inputs, node.output, name=node.name))

@@ -64,7 +64,8 @@ class ConvolutionLayer {
   explicit ConvolutionLayer(const Ort::ConstKernelInfo& info)
       : stride_(integer(info, "stride")), slope_(attribute<float>(info, "slope")) {
     if (stride_ != 1 && stride_ != 2)
-      throw Ort::Exception("attribute stride is " + std::to_string(stride_) + "; it has to be 1 or 2", ORT_INVALID_GRAPH);
+      throw Ort::Exception("Convolution: attribute stride is " + std::to_string(stride_) + "; it has to be 1 or 2",
+                           ORT_INVALID_GRAPH);
   }
 
   void compute(Ort::KernelContext& context, const MapKernels& kernels, const Parallel& parallel) const {
