@@ -58,6 +58,10 @@ def assert_equal_with_gradients(
         assert (actual - expected).abs().max() < (1e-4 if place else 1e-5) * scale, place
 
 
+def convolved(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     batch=st.integers(1, 3),
@@ -71,21 +75,30 @@ def test_convolution(batch: int, channels: tuple[int, int], size: tuple[int, int
         normal(channels[1], channels[0], 3, 3, scale=0.1),
         normal(channels[1]),
     ]
-    assert_equal_with_gradients(
-        lambda x, weight, bias: F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias),
-        torch_layers.conv3x3,
-        inputs,
-    )
+    assert_equal_with_gradients(convolved, torch_layers.conv3x3, inputs)
 
 
 def test_convolution_of_a_map_wide_enough_for_every_share() -> None:
     torch.manual_seed(1)
     x, weight = normal(2, 3, 60, 150), normal(17, 3, 3, 3)
-    assert_equal_with_gradients(
-        lambda x, weight, bias: F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias),
-        torch_layers.conv3x3,
-        [x, weight, normal(17)],
-    )
+    assert_equal_with_gradients(convolved, torch_layers.conv3x3, [x, weight, normal(17)])
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "size"),
+    [
+        (1, (8, 8), (2, 2)),
+        (2, (64, 70), (3, 5)),
+        (4, (136, 24), (8, 8)),
+        (1, (16, 16), (29, 131)),
+        (2, (9, 33), (17, 4)),
+        (1, (24, 200), (7, 6)),
+    ],
+)
+def test_convolution_of_many_channels(batch: int, channels: tuple[int, int], size: tuple[int, int]) -> None:
+    torch.manual_seed(5)
+    x, weight = normal(batch, channels[0], *size), normal(channels[1], channels[0], 3, 3)
+    assert_equal_with_gradients(convolved, torch_layers.conv3x3, [x, weight, normal(channels[1])])
 
 
 def plain_modulated(x: Tensor, modulation: Tensor) -> Tensor:
@@ -163,7 +176,8 @@ CONFIG = GeneratorConfig(20, crop_size=32, ngf=8, n_layers=2, pos_dim=4, prune_d
 
 
 def generator(dtype: torch.dtype) -> Generator:
-    torch.manual_seed(0)
+    """With these weights no two candidates are so alike that rounding decides which of them ranks first."""
+    torch.manual_seed(1)
     return Generator(CONFIG).train().to(dtype)
 
 
