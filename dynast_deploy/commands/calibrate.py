@@ -65,13 +65,13 @@ def calibrate(
         data,
         frames,
         exemplar or (),
-        poses,
-        exemplar_poses or (),
-        parts,
-        exemplar_parts or (),
-        pose_model,
-        pose_channels,
-        fit,
+        poses=poses,
+        exemplar_poses=exemplar_poses or (),
+        parts=parts,
+        exemplar_parts=exemplar_parts or (),
+        pose_model=pose_model,
+        pose_channels=pose_channels,
+        fit=fit,
     )
     if fp16:
         from dynast_deploy.calib.to_half import write_half

@@ -47,13 +47,13 @@ def sensitivity(
         data,
         frames,
         exemplar or (),
-        poses,
-        exemplar_poses or (),
-        parts,
-        exemplar_parts or (),
-        pose_model,
-        pose_channels,
-        fit,
+        poses=poses,
+        exemplar_poses=exemplar_poses or (),
+        parts=parts,
+        exemplar_parts=exemplar_parts or (),
+        pose_model=pose_model,
+        pose_channels=pose_channels,
+        fit=fit,
     )
     number_format = Format.FP8 if fp8 else Format.INT8
     run_sensitivity(model, request, method, number_format, logits, only, top, json, plot)

@@ -51,13 +51,13 @@ def verify(
         data or "",
         frames,
         exemplar or (),
-        poses,
-        exemplar_poses or (),
-        parts,
-        exemplar_parts or (),
-        pose_model,
-        pose_channels,
-        fit,
+        poses=poses,
+        exemplar_poses=exemplar_poses or (),
+        parts=parts,
+        exemplar_parts=exemplar_parts or (),
+        pose_model=pose_model,
+        pose_channels=pose_channels,
+        fit=fit,
     )
     document = run_verification(Request(engine, onnx, wanted, checkpoint, target_psnr, stages))
     show(document, as_json)

@@ -71,7 +71,7 @@ class PictureParts(PartSource):
 
 
 class MediaPipeParts(PartSource):
-    """Approximate parts from MediaPipe's face mesh: no ears, glasses or hair, and none of a drawn face."""
+    """Approximate parts from MediaPipe's face mesh: no ears, glasses or hair."""
 
     origin = "MediaPipe"
 
