@@ -1,9 +1,9 @@
-"""The engine with our attention operators beside the engine that runs the function bodies in its file.
+"""The engine beside itself with fewer of our operators: for attention alone, and with none.
 
-    python benchmarks/engine_attention.py [THREADS] [ROUNDS]
+    python benchmarks/engine_attention.py [THREADS] [ROUNDS] [ENGINE]
 
-Published size (ngf 64, 2 layers, 256x256), random weights, on the CPU: medians of frames in turn, each side in its own
-process, and peak resident memory. Needs PyTorch, to make the engine.
+ENGINE is an .onnx file; without it one of the published size (ngf 64, 2 layers, 256x256) with random weights is made,
+which needs PyTorch. On the CPU: medians of frames in turn, each side in its own process, and peak resident memory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -18,28 +19,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dynast_deploy.bench.compare import Worker
 from dynast_deploy.bench.random_model import write_random_model
 
+SIDES = {
+    "engine": "all operators",
+    "attention": "attention alone",
+    "functions": "function bodies",
+}
+
 
 def main() -> None:
     threads = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        _, engine = write_random_model(folder, 64, 2, 256)
-        with (
-            Worker("engine", engine, threads, folder / "native.npy") as native,
-            Worker("functions", engine, threads, folder / "functions.npy") as functions,
-        ):
-            sides = {"operators": native, "function bodies": functions}
-            for worker in sides.values():
-                worker.warm_up()
-            for _ in range(rounds):
-                for worker in sides.values():
-                    worker.frame()
-    print(f"{threads} threads       s a frame   processor s   peak MB")
-    for side, worker in sides.items():
+        engine = Path(sys.argv[3]) if len(sys.argv) > 3 else write_random_model(folder, 64, 2, 256)[1]
+        workers = {
+            side: stack.enter_context(Worker(side, engine, threads, folder / f"{side}.npy")) for side in SIDES
+        }
+        for worker in workers.values():
+            worker.warm_up()
+        for _ in range(rounds):
+            for worker in workers.values():
+                worker.frame()
+    slowest = workers["functions"].result
+    print(f"{threads} threads         s a frame   ratio   processor s   peak MB   ratio")
+    for side, worker in workers.items():
         result = worker.result
-        print(f"{side:15} {result.frame_s:10.3f} {result.processor_s:13.3f} {result.peak_mb:9.0f}")
-    print(f"ratio           {native.result.frame_s / functions.result.frame_s:10.3f}")
+        print(
+            f"{SIDES[side]:18}{result.frame_s:11.3f} {result.frame_s / slowest.frame_s:7.2f} "
+            f"{result.processor_s:13.3f} {result.peak_mb:9.0f} {result.peak_mb / slowest.peak_mb:7.2f}"
+        )
 
 
 if __name__ == "__main__":

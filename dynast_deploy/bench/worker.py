@@ -2,11 +2,12 @@
 
     python -m dynast_deploy.bench.worker SIDE MODEL THREADS PICTURE
 
-SIDE is "engine" (MODEL is an .onnx file), "functions" (the same without our operators), "published" (a checkpoint),
-"training" or "published training" (a checkpoint; a frame is a training step then, and the picture its loss). It renders
-one frame to warm up, writes that picture to PICTURE (.npy), answers with a line of JSON, and from then on answers every
-line of its input with another: `frame_s`, seconds of one frame; `cpu_s`, processor seconds of all its threads;
-`peak_mb`, the process's peak resident memory so far in 10**6 bytes. It ends with its input.
+SIDE is "engine" (MODEL is an .onnx file), "attention" (the same with our operators for attention alone), "functions"
+(without any of them), "published" (a checkpoint), "training" or "published training" (a checkpoint; a frame is a
+training step then, and the picture its loss). It renders one frame to warm up, writes that picture to PICTURE (.npy),
+answers with a line of JSON, and from then on answers every line of its input with another: `frame_s`, seconds of one
+frame; `cpu_s`, processor seconds of all its threads; `peak_mb`, the process's peak resident memory so far in 10**6
+bytes. It ends with its input.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ def random_inputs(channels: int, height: int, width: int) -> dict[str, np.ndarra
     }
 
 
-def engine_frame(path: str, threads: int, native_attention: bool = True) -> Frame:
+def engine_frame(path: str, threads: int, native_attention: bool = True, native_layers: bool = True) -> Frame:
     """The exemplar is encoded here, once; a frame is what remains."""
     from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
-    engine = OnnxRuntimeEngine(path, "cpu", threads, native_attention=native_attention)
+    engine = OnnxRuntimeEngine(
+        path, "cpu", threads, native_attention=native_attention, native_layers=native_layers
+    )
     inputs = random_inputs(engine.info.channels, engine.info.height, engine.info.width)
     exemplar = engine.encode_exemplar(inputs["exemplar"], inputs["exemplar_condition"])
     return lambda: engine.render(exemplar, inputs["condition"])
@@ -93,6 +96,7 @@ def training_frame(path: str, threads: int, published: bool = False) -> Frame:
 
 SIDES: dict[str, Callable[[str, int], Frame]] = {
     "engine": engine_frame,
+    "attention": partial(engine_frame, native_layers=False),
     "functions": partial(engine_frame, native_attention=False),
     "published": published_frame,
     "training": training_frame,
