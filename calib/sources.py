@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo
 from dynast_deploy.runtime.options import ChannelOrder, Fit
+
+if TYPE_CHECKING:
+    from dynast_deploy.runtime.painter import Painter
 
 ARRAYS = ("condition", "exemplar", "exemplar_condition")
 FRAMES_AN_EXEMPLAR = 4
@@ -32,6 +36,8 @@ class Request:
     exemplars: Sequence[Path] = ()
     poses: Path | None = None
     exemplar_poses: Sequence[Path] = ()
+    parts: Path | None = None
+    exemplar_parts: Sequence[Path] = ()
     pose_model: Path | None = None
     pose_channels: ChannelOrder = ChannelOrder.RGB
     fit: Fit = Fit.PAD
@@ -81,55 +87,50 @@ def _from_arrays(path: Path, info: ModelInfo, most: int) -> CalibrationData:
 def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> CalibrationData:
     """A video, a picture or a folder of pictures, with the exemplars in turn."""
     from dynast_deploy.runtime.painter import task_of
-    from dynast_deploy.runtime.painters import Painters
+    from dynast_deploy.runtime.painters import Painters, check_options
     from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES, list_pictures, read_picture
 
     if not request.exemplars:
         raise DynastError(f"{path}: name the exemplars too: --exemplar REF.jpg (may be given several times)")
-    if request.exemplar_poses and len(request.exemplar_poses) != len(request.exemplars):
-        raise DynastError("--exemplar-poses: give one for each --exemplar, in the same order")
+    of_exemplars = {"poses": request.exemplar_poses, "parts": request.exemplar_parts}
+    for option, each in of_exemplars.items():
+        if each and len(each) != len(request.exemplars):
+            raise DynastError(f"--exemplar-{option}: give one for each --exemplar, in the same order")
     task = task_of(Task(info.task) if info.task else None, info.channels, source)
-    if task is not Task.POSE and (request.poses or request.exemplar_poses or request.pose_model):
-        raise DynastError(
-            f"{source} draws from {task} conditions, which have no keypoints; leave pose options out"
-        )
+    of_poses = (request.poses, request.exemplar_poses, request.pose_model)
+    check_options(task, source, of_poses, (request.parts, request.exemplar_parts))
+    given, given_exemplars = request.poses or request.parts, request.exemplar_poses or request.exemplar_parts
     data = CalibrationData(info, str(path))
     size = info.height, info.width
     with Painters(task, size, request.fit, request.pose_model, request.pose_channels) as painters:
         for number, exemplar in enumerate(list_pictures(request.exemplars)):
-            poses = request.exemplar_poses[number] if request.exemplar_poses else None
-            painter = painters.of(exemplar, poses, "--exemplar-poses")
+            painter = painters.of_exemplar(exemplar, given_exemplars[number] if given_exemplars else None)
             data.add_exemplar(*painter.exemplar(read_picture(exemplar), str(exemplar)), str(exemplar))
         if path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES:
-            _add_video(data, painters, path, request)
+            _add_video(data, painters.of(path, given), path, request.frames)
         else:
             pictures = list_pictures([path])
-            of_picture = painters.of_pictures(pictures, request.poses)
+            of_picture = painters.of_pictures(pictures, given)
             for turn, chosen in enumerate(spread(len(pictures), request.frames)):
                 painter, number = of_picture(pictures[chosen])
                 painted = painter.paint(read_picture(pictures[chosen]), number)
-                if not painter.empty:
+                if not painted.empty:
                     data.add_frame(painted.condition[None], turn % data.exemplar_count, str(pictures[chosen]))
     return data.finish()
 
 
-def _add_video(data: CalibrationData, painters: object, path: Path, request: Request) -> None:
-    from dynast_deploy.keypoints import check_frame_count
-    from dynast_deploy.runtime.painters import Painters
+def _add_video(data: CalibrationData, painter: Painter, path: Path, most: int) -> None:
     from dynast_deploy.runtime.video_reader import VideoReader
 
-    assert isinstance(painters, Painters)
-    painter = painters.of(path, request.poses)
     with VideoReader(path) as reader:
-        known = painter.poses.poses if painter.poses is not None else None
-        if known is not None and painter.poses is not None and reader.counts_frames and reader.frame_count:
-            check_frame_count(known, reader.frame_count, painter.poses.origin)
-        chosen = spread(reader.frame_count or request.frames, request.frames)
+        if reader.counts_frames and reader.frame_count:
+            painter.check_frames(reader.frame_count)
+        chosen = spread(reader.frame_count or most, most)
         wanted = set(chosen)
         for frame in reader:
             if frame.index in wanted:
                 painted = painter.paint(frame.picture, frame.index)
-                if painter.poses is None or painter.empty == 0 or painted.condition.any():
+                if not painted.empty:
                     turn = len(data) % data.exemplar_count
                     data.add_frame(painted.condition[None], turn, f"{path}, frame {frame.index}")
             if frame.index >= chosen[-1]:

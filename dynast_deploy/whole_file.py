@@ -5,9 +5,14 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dynast_deploy.errors import DynastError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _number = itertools.count()
 _REASONS = {
@@ -52,6 +57,20 @@ class WholeFile:
     def discard(self) -> None:
         """Remove what was written; safe to call again."""
         self.partial.unlink(missing_ok=True)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as a compressed `.npz`, whole or not at all; raises DynastError where it cannot be written."""
+    import numpy as np
+
+    whole = WholeFile(path)
+    try:
+        np.savez_compressed(whole.partial, **arrays)  # type: ignore[arg-type]
+        whole.keep()
+    except OSError as error:
+        raise write_failure(path, error) from error
+    finally:
+        whole.discard()
 
 
 def is_write_failure(error: OSError) -> bool:

@@ -61,25 +61,28 @@ def units(name: str) -> list[Unit]:
     Raises DynastError if ONNX Runtime's headers are needed and to be had nowhere.
     """
     kernels = [
-        *(
-            Unit("cpu/kernels.cpp", (f"-DDYNAST_VARIANT={variant}", *options))
-            for variant, options in variants().items()
-        ),
+        *_of_each_variant("cpu/kernels.cpp"),
+        *_of_each_variant("cpu/maps.cpp"),
         Unit("cpu/select.cpp"),
+        Unit("cpu/select_maps.cpp"),
         Unit("cpu/check.cpp"),
     ]
     source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
     if name == library.CPU:
-        layers = [
-            Unit("cpu/layers.cpp", (f"-DDYNAST_VARIANT={variant}", *options))
-            for variant, options in variants().items()
-        ]
-        return [*kernels, *layers, Unit("cpu/layers_library.cpp"), Unit("cpu/library.cpp", (source,))]
+        entries = ("cpu/layers_library.cpp", "cpu/maps_library.cpp")
+        layers = [*_of_each_variant("cpu/layers.cpp"), *map(Unit, entries)]
+        return [*kernels, *layers, Unit("cpu/library.cpp", (source,))]
     if name == library.GPU:
         return [Unit("cpu/check.cpp"), Unit("cuda/library.cpp", (source,))]
     headers = onnxruntime_headers.find_headers(library.cache_folder())
     cuda = ("-DDYNAST_CUDA",) if name == library.ONNXRUNTIME_GPU else ()
     return [*kernels, Unit("ort/operators.cpp", (source, *cuda, "-isystem", str(headers)))]
+
+
+def _of_each_variant(source: str) -> list[Unit]:
+    return [
+        Unit(source, (f"-DDYNAST_VARIANT={variant}", *options)) for variant, options in variants().items()
+    ]
 
 
 def compile_libraries(

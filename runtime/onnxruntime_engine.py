@@ -23,6 +23,7 @@ from dynast_deploy.export.uint8_io import with_uint8_io
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu
+from dynast_deploy.runtime.cpu_layers import channels_last
 from dynast_deploy.runtime.driver import driver_answers
 from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
@@ -39,13 +40,15 @@ class OnnxRuntimeEngine:
         device: str = "auto",
         threads: int | None = None,
         native_attention: bool = True,
+        native_layers: bool = True,
         profile_prefix: str | None = None,
         cuda_graphs: bool = False,
     ) -> None:
         """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
 
-        Without `native_attention` the function bodies in the file run instead of our operators. With `profile_prefix`
-        the renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine is deleted. With
+        Without `native_attention` the function bodies in the file run instead of our operators, and without
+        `native_layers` ONNX Runtime's own operators all around attention. With `profile_prefix` the renderer writes
+        ONNX Runtime's profile to a file whose name starts so, when the engine is deleted. With
         `cuda_graphs` every number of frames and exemplar gets a CUDA graph, which ONNX Runtime keeps as long as the
         engine.
         """
@@ -60,8 +63,10 @@ class OnnxRuntimeEngine:
         self._threads = threads
         self._encoder, self._renderer = halves(model, info)
         if self._device == "cpu":
-            for_cpu(self._encoder)
-            for_cpu(self._renderer)
+            for half in (self._encoder, self._renderer):
+                if self._library is not None and native_layers:
+                    channels_last(half.graph)
+                for_cpu(half)
             if self._library is not None:
                 dense_in_one_pass(self._renderer.graph)
         self.info = EngineInfo(

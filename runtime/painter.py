@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from dynast_deploy.conditions import face_condition, picture_tensor, pose_condition, style_condition
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.face_parts import PartSource
 from dynast_deploy.keypoints import PoseSource
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.runtime.canvas import Canvas
 from dynast_deploy.runtime.options import Fit
+
+T = TypeVar("T")
+
+SOURCES: Mapping[Task, type[PoseSource] | type[PartSource]] = {Task.POSE: PoseSource, Task.FACE: PartSource}
+"""What the conditions of a task are drawn from, beside the picture itself."""
 
 SMALLEST_SIDE = 16
 """Pixels; a picture smaller than this shows nothing that could be matched."""
@@ -20,28 +28,35 @@ SMALLEST_SIDE = 16
 
 @dataclass(frozen=True)
 class Painted:
-    """condition: uint8 `[S, H, W]`; keypoints: float32 `[18, 3]` in the picture's pixels, None but for poses."""
+    """condition: uint8 `[S, H, W]`; keypoints: float32 `[18, 3]` in the picture's pixels, None but for poses; empty:
+    whether nobody is in it."""
 
     condition: np.ndarray
     keypoints: np.ndarray | None = None
+    empty: bool = False
 
 
 class Painter:
     """Draws conditions for one task and network size; a painter belongs to one video or one row of pictures.
 
-    Poses come from `poses`. A frame in which nobody is seen keeps the pose of the frame before (`held` counts them);
-    before the first person it shows an empty stage (`empty` counts those).
+    Poses and parts of faces come from `source`. A frame in which nobody is seen keeps the pose or face of the frame
+    before (`held` counts them); before the first person it shows an empty stage (`empty` counts those).
     """
 
     def __init__(
-        self, task: Task, network_size: tuple[int, int], fit: Fit = Fit.PAD, poses: PoseSource | None = None
+        self,
+        task: Task,
+        network_size: tuple[int, int],
+        fit: Fit = Fit.PAD,
+        source: PoseSource | PartSource | None = None,
     ) -> None:
-        """`network_size` is (height, width); `poses` is needed by `Task.POSE` alone."""
-        if (poses is None) == (task is Task.POSE):
-            raise ValueError("poses go with the pose task, and with no other")
-        self.task, self.network_size, self.fit, self.poses = task, network_size, fit, poses
+        """`network_size` is (height, width); `source` is of the kind that `SOURCES` says, None for `Task.STYLE`."""
+        if not isinstance(source, SOURCES.get(task, type(None))):
+            raise ValueError(f"the source of {task} conditions is no {type(source).__name__}")
+        self.task, self.network_size, self.fit, self.source = task, network_size, fit, source
         self.held = self.empty = 0
-        self._last_seen: np.ndarray | None = None
+        self._last_pose: np.ndarray | None = None
+        self._last_face: dict[str, np.ndarray] | None = None
 
     def canvas(self, picture_size: tuple[int, int]) -> Canvas:
         """How a picture of (width, height) lies on the network's picture."""
@@ -50,24 +65,12 @@ class Painter:
     def paint(self, picture: np.ndarray, index: int) -> Painted:
         """The condition of picture number `index`, uint8 `[height, width, 3]` RGB."""
         canvas = self.canvas((picture.shape[1], picture.shape[0]))
-        if self.task is Task.STYLE:
-            return Painted(style_condition(canvas.place(picture), self.network_size))
-        if self.task is Task.FACE:
-            from dynast_deploy.keypoints.mediapipe_face import face_masks
-
-            photo = canvas.place(picture)
-            return Painted(face_condition(face_masks(photo), photo, self.network_size))
-        assert self.poses is not None
-        keypoints = self.poses.pose(index, picture)
-        if is_seen(keypoints).any():
-            self._last_seen = keypoints
-        elif self._last_seen is not None:
-            keypoints = self._last_seen
-            self.held += 1
-        else:
-            self.empty += 1
-        placed = canvas.place_keypoints(keypoints)
-        return Painted(pose_condition(placed, canvas.size, self.network_size), keypoints)
+        if isinstance(self.source, PoseSource):
+            return self._paint_pose(self.source.pose(index, picture), canvas)
+        placed = canvas.place(picture)
+        if isinstance(self.source, PartSource):
+            return self._paint_face(self.source.masks(index, picture), placed)
+        return Painted(style_condition(placed, self.network_size))
 
     def exemplar(self, picture: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
         """The exemplar `[1, 3, H, W]` float32 in -1..1 and its condition `[1, S, H, W]` uint8.
@@ -77,13 +80,46 @@ class Painter:
         check_exemplar_size(picture, source)
         height, width = picture.shape[:2]
         painted = self.paint(picture, 0)
-        if self.empty:
+        if painted.empty and self.source is not None:
+            words = self.source.words
             raise DynastError(
-                f"{source}: nobody is seen in the exemplar (poses: {self.poses.origin if self.poses else ''}); "
-                "give its keypoints with --exemplar-poses or choose another picture"
+                f"{source}: {words.nobody} is seen in the exemplar ({words.option}: {self.source.origin}); "
+                f"give its {words.wanted} with --exemplar-{words.option} or choose another picture"
             )
         tensor = picture_tensor(self.canvas((width, height)).place(picture), self.network_size)
         return tensor[None], painted.condition[None]
+
+    def check_frames(self, frames: int) -> None:
+        """Raise a DynastError where a file gives poses or parts for another number of frames than the video has."""
+        if self.source is not None:
+            self.source.check_frames(frames)
+
+    def _paint_pose(self, keypoints: np.ndarray, canvas: Canvas) -> Painted:
+        seen = bool(is_seen(keypoints).any())
+        keypoints, empty = self._or_last(keypoints, seen, self._last_pose)
+        self._last_pose = None if empty else keypoints
+        placed = canvas.place_keypoints(keypoints)
+        return Painted(pose_condition(placed, canvas.size, self.network_size), keypoints, empty)
+
+    def _paint_face(self, masks: dict[str, np.ndarray], photo: np.ndarray) -> Painted:
+        """`photo` has its margin already. Masks may be of another size, and then lie on a canvas of their own."""
+        masks, empty = self._or_last(masks, bool(masks), self._last_face)
+        self._last_face = None if empty else masks
+        placed = {
+            part: self.canvas((mask.shape[1], mask.shape[0])).place(mask.astype(np.uint8))
+            for part, mask in masks.items()
+        }
+        return Painted(face_condition(placed, photo, self.network_size), empty=empty)
+
+    def _or_last(self, found: T, seen: bool, last: T | None) -> tuple[T, bool]:
+        """What was found, or what was seen last instead; and whether there is neither."""
+        if seen:
+            return found, False
+        if last is not None:
+            self.held += 1
+            return last, False
+        self.empty += 1
+        return found, True
 
 
 def check_exemplar_size(picture: np.ndarray, source: str) -> None:

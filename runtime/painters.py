@@ -1,20 +1,26 @@
-"""One command's painters and the pose sources they share."""
+"""One command's painters and the sources of poses or parts that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from dynast_deploy.config import Task
-from dynast_deploy.keypoints import PoseSource, check_frame_count, find_sidecar, resolve_poses
+from dynast_deploy.errors import DynastError
+from dynast_deploy.face_parts import PartSource, find_parts_beside, resolve_parts
+from dynast_deploy.keypoints import PoseSource, find_sidecar, resolve_poses
 from dynast_deploy.runtime.options import ChannelOrder, Fit
-from dynast_deploy.runtime.painter import Painter
+from dynast_deploy.runtime.painter import SOURCES, Painter
 
 
 class Painters:
-    """Makes the painters of one task and closes their pose sources on leaving; a context manager."""
+    """Makes the painters of one task and closes their sources on leaving; a context manager.
+
+    Poses come as `keypoints.resolve_poses` says, parts of faces as `face_parts.resolve_parts`. Where `given` is asked
+    for, it is the file or folder that the user named for what the task draws from: poses or parts.
+    """
 
     def __init__(
         self,
@@ -24,7 +30,7 @@ class Painters:
         pose_model: Path | None = None,
         channel_order: ChannelOrder = ChannelOrder.RGB,
     ) -> None:
-        """`network_size` is (height, width). Poses come as `keypoints.resolve_poses` says."""
+        """`network_size` is (height, width)."""
         self.task, self.network_size, self.fit = task, network_size, fit
         self.pose_model, self.channel_order = pose_model, channel_order
         self._sources = ExitStack()
@@ -37,31 +43,37 @@ class Painters:
     ) -> None:
         self._sources.close()
 
-    def of(self, media: Path, poses: Path | None, option: str = "--poses") -> Painter:
-        """The painter of one video or picture; `option` is what would name its poses on the command line."""
-        return self._painter(self._source(media, poses, option))
+    def of(self, media: Path, given: Path | None) -> Painter:
+        """The painter of one video or picture."""
+        return self._painter(self._source(media, given))
+
+    def of_exemplar(self, picture: Path, given: Path | None) -> Painter:
+        """The painter of an exemplar, which has options of its own."""
+        return self._painter(self._source(picture, given, "--exemplar-"))
 
     def of_pictures(
-        self, pictures: Sequence[Path], poses: Path | None
+        self, pictures: Sequence[Path], given: Path | None
     ) -> Callable[[Path], tuple[Painter, int]]:
         """For each of several pictures its own painter, and the number under which that knows it.
 
-        `poses` holds one pose for each of `pictures`, in their order; without it each picture's sidecar is used, and
-        the same estimator for all pictures that have none.
+        `given` is a folder with masks of each picture by its name, or holds one pose or mask for each of `pictures`, in
+        their order; without it the file beside each picture is used, and the same estimator for all that have none.
         """
-        if self.task is not Task.POSE:
+        if self.task not in SOURCES:
             return lambda _: (self._painter(None), 0)
-        if poses is not None:
-            shared = self._source(pictures[0], poses)
+        if given is not None and self.task is Task.FACE and given.is_dir():
+            return lambda picture: (self.of(picture, given), 0)
+        if given is not None:
+            shared = self._source(pictures[0], given)
             assert shared is not None
-            if shared.poses is not None:
-                check_frame_count(shared.poses, len(pictures), shared.origin)
+            shared.check_frames(len(pictures))
             numbers = {picture: number for number, picture in enumerate(pictures)}
             return lambda picture: (self._painter(shared), numbers[picture])
-        estimators: list[PoseSource | None] = []
+        estimators: list[PoseSource | PartSource | None] = []
+        find_beside = find_sidecar if self.task is Task.POSE else find_parts_beside
 
         def of_picture(picture: Path) -> tuple[Painter, int]:
-            if find_sidecar(picture) is not None:
+            if find_beside(picture) is not None:
                 return self.of(picture, None), 0
             if not estimators:
                 estimators.append(self._source(picture, None))
@@ -69,11 +81,28 @@ class Painters:
 
         return of_picture
 
-    def _source(self, media: Path, poses: Path | None, option: str = "--poses") -> PoseSource | None:
-        if self.task is not Task.POSE:
+    def _source(self, media: Path, given: Path | None, prefix: str = "--") -> PoseSource | PartSource | None:
+        if self.task not in SOURCES:
             return None
-        source = resolve_poses(media, poses, self.pose_model, self.channel_order.value, option)
-        return self._sources.enter_context(source)
+        option = prefix + SOURCES[self.task].words.option
+        if self.task is Task.FACE:
+            return self._sources.enter_context(resolve_parts(media, given, option))
+        return self._sources.enter_context(
+            resolve_poses(media, given, self.pose_model, self.channel_order.value, option)
+        )
 
-    def _painter(self, source: PoseSource | None) -> Painter:
+    def _painter(self, source: PoseSource | PartSource | None) -> Painter:
         return Painter(self.task, self.network_size, self.fit, source)
+
+
+def check_options(task: Task, engine: str, of_poses: Iterable[object], of_parts: Iterable[object]) -> None:
+    """Raise a DynastError where the values of options name poses or parts, and `engine`, of this task, needs none."""
+    if task is not Task.POSE and any(of_poses):
+        raise DynastError(
+            f"{engine} draws from {task} conditions, which have no keypoints; leave pose options out"
+        )
+    if task is not Task.FACE and any(of_parts):
+        raise DynastError(
+            f"{engine} draws from {task} conditions, which have no parts of a face; leave --parts and "
+            "--exemplar-parts out"
+        )

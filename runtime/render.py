@@ -14,7 +14,7 @@ import numpy as np
 
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints import Poses, check_frame_count
+from dynast_deploy.keypoints import Poses
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
 from dynast_deploy.runtime.in_flight import rendered
 from dynast_deploy.runtime.painter import Painter
@@ -99,7 +99,7 @@ def render_video(
     keypoints: list[np.ndarray] = []
     stopped = False
     with ExitStack() as stack:
-        _check_poses_early(painter, reader)
+        _check_count_early(painter, reader)
         writer = stack.enter_context(VideoWriter(output, composer.size(reader.size), reader))
         progress = stack.enter_context(Progress(reader.path.name, reader.frame_count))
 
@@ -122,7 +122,9 @@ def render_video(
                         if work.keypoints is not None:
                             keypoints.append(work.keypoints)
                     progress.advance(len(group))
-            _check_poses_late(painter, reader, progress.done)
+            # Poses or parts left over are a fault, unless the video ended before its stated length.
+            if not reader.missing and not reader.damaged:
+                painter.check_frames(progress.done)
             _check_anybody(painter, progress.done, reader.path)
         except KeyboardInterrupt:
             stopped = True
@@ -152,9 +154,11 @@ def render_pictures(
             painter, number = painter_for(path)
             picture = read_picture(path)
             painted = painter.paint(picture, number)
-            if painter.empty:
+            if painted.empty and painter.source is not None:
+                words = painter.source.words
                 raise DynastError(
-                    f"{path}: nobody is seen in it; leave it out or give its keypoints with --poses"
+                    f"{path}: {words.nobody} is seen in it; leave it out or give its {words.wanted} with "
+                    f"--{words.option}"
                 )
             work = Work(picture, painted.condition, painted.keypoints, path=path)
             yield work, Composer(painter, exemplar_picture)
@@ -179,44 +183,34 @@ def render_pictures(
     return Report(done, stopped, [], Poses(np.stack(keypoints)) if keypoints else None)
 
 
-def _check_poses_early(painter: Painter, reader: VideoReader) -> None:
-    """Refuse poses for another number of frames before work is spent, as far as the file tells its number."""
-    poses = painter.poses.poses if painter.poses else None
-    if poses is None or reader.frame_count is None:
+def _check_count_early(painter: Painter, reader: VideoReader) -> None:
+    """Refuse poses or parts for another number of frames before work is spent, as far as the file tells its number."""
+    given = painter.source.frames if painter.source else None
+    if given is None or reader.frame_count is None:
         return
-    assert painter.poses is not None
-    off = abs(len(poses) - reader.frame_count)
-    if off > (0 if reader.counts_frames else max(2, reader.frame_count // 50)):
-        check_frame_count(poses, reader.frame_count, painter.poses.origin)
-
-
-def _check_poses_late(painter: Painter, reader: VideoReader, frames: int) -> None:
-    """Now that all frames were seen: poses left over are a fault, unless the video ended before its stated length."""
-    poses = painter.poses.poses if painter.poses else None
-    if poses is not None and not reader.missing and not reader.damaged:
-        assert painter.poses is not None
-        check_frame_count(poses, frames, painter.poses.origin)
+    if abs(given - reader.frame_count) > (0 if reader.counts_frames else max(2, reader.frame_count // 50)):
+        painter.check_frames(reader.frame_count)
 
 
 def _check_anybody(painter: Painter, frames: int, video: Path) -> None:
-    if painter.empty == frames:
-        assert painter.poses is not None
+    if painter.source is not None and painter.empty == frames:
+        words = painter.source.words
         raise DynastError(
-            f"{video}: nobody is seen in any of its {frames} frames (poses: {painter.poses.origin}); give keypoints "
-            "with --poses or choose another video"
+            f"{video}: {words.nobody} is seen in any of its {frames} frames ({words.option}: {painter.source.origin}); "
+            f"give {words.wanted} with --{words.option} or choose another video"
         )
 
 
 def _absence(painter: Painter) -> str | None:
     """One line on frames in which nobody was seen."""
-    if not painter.held and not painter.empty:
+    if painter.source is None or not (painter.held or painter.empty):
         return None
-    parts = []
+    words, notes = painter.source.words, []
     if painter.held:
-        parts.append(f"{painter.held} kept the pose before")
+        notes.append(f"{painter.held} kept {words.kept} before")
     if painter.empty:
-        parts.append(f"{painter.empty} at the beginning show an empty stage")
-    return f"nobody was seen in {painter.held + painter.empty} frames: {', '.join(parts)}"
+        notes.append(f"{painter.empty} at the beginning show {words.stage}")
+    return f"{words.nobody} was seen in {painter.held + painter.empty} frames: {', '.join(notes)}"
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -12,13 +12,12 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.command import run
-from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.options import ChannelOrder, Device, Fit
 
 
 def dynast_run(
-    engine: Annotated[Path, typer.Option(help="Engine: model.onnx, or a PyTorch checkpoint.")],
+    engine: Annotated[Path, typer.Option(help="Engine: model.plan, model.onnx, or a PyTorch checkpoint.")],
     exemplar: Annotated[Path, typer.Option(help="Picture whose appearance is painted.")],
     video: Annotated[Path | None, typer.Option(help="Driving video.")] = None,
     images: Annotated[list[Path] | None, typer.Option(help="Driving pictures: a folder or files.")] = None,
@@ -32,6 +31,11 @@ def dynast_run(
         Path | None, typer.Option(help="Pose estimator in ONNX (RTMPose, DWPose, ViTPose, YOLO pose).")
     ] = None,
     pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
+    parts: Annotated[
+        Path | None,
+        typer.Option(help="Parts of a face: masks as .npz, or a folder of CelebAMask-HQ's (pictures)."),
+    ] = None,
+    exemplar_parts: Annotated[Path | None, typer.Option(help="Parts of the exemplar's face.")] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Output.", show_default="beside the input, NAME.dynast.mp4"),
@@ -63,7 +67,7 @@ def dynast_run(
     from dynast_deploy.keypoints import write_poses
     from dynast_deploy.runtime import load_engine
     from dynast_deploy.runtime.painter import check_exemplar_size, task_of
-    from dynast_deploy.runtime.painters import Painters
+    from dynast_deploy.runtime.painters import Painters, check_options
     from dynast_deploy.runtime.pictures import list_pictures, read_picture
     from dynast_deploy.runtime.render import Composer, render_pictures, render_video
     from dynast_deploy.runtime.video_reader import VideoReader
@@ -76,24 +80,22 @@ def dynast_run(
         listed = list_pictures(pictures) if pictures else []
         loaded = load_engine(engine, device.value)
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
-        if task is not Task.POSE and (poses or exemplar_poses or pose_model or save_poses):
-            raise DynastError(
-                f"{engine} draws from {task} conditions, which have no keypoints; leave pose options out"
-            )
+        of_poses, of_parts = (poses, exemplar_poses, pose_model, save_poses), (parts, exemplar_parts)
+        check_options(task, str(engine), of_poses, of_parts)
         network_size = loaded.info.height, loaded.info.width
         painters = stack.enter_context(Painters(task, network_size, fit, pose_model, pose_channels))
-        painter = painters.of(exemplar, exemplar_poses, "--exemplar-poses")
+        painter = painters.of_exemplar(exemplar, exemplar_poses or exemplar_parts)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))
         beside = exemplar_picture if side_by_side else None
         if reader is not None:
             assert video is not None
             assert output is not None
-            painter = painters.of(video, poses)
+            painter = painters.of(video, poses or parts)
             report = render_video(loaded, encoded, painter, Composer(painter, beside), reader, output, batch)
             print(f"{output} ({report.frames} frames)")
         else:
             outputs = picture_outputs(images or [], listed, output)
-            of_picture = painters.of_pictures(listed, poses)
+            of_picture = painters.of_pictures(listed, poses or parts)
             report = render_pictures(loaded, encoded, of_picture, beside, outputs, batch)
             print(f"{report.frames} pictures: {_shown(list(outputs.values())[: report.frames])}")
     if save_poses is not None and report.keypoints is not None:

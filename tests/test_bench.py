@@ -111,7 +111,7 @@ def test_the_command_measures_both_and_writes_the_medians(tmp_path: Path) -> Non
     psnr = re.search(r"PSNR\s+(\d+)\s+dB", done.stdout)
     assert psnr is not None
     assert int(psnr[1]) > 80
-    for stage in ("convolutions", "positional norms", "coarse attention", "sparse attention"):
+    for stage in ("convolutions", "upsampling", "coarse attention", "sparse attention"):
         assert stage in done.stdout
 
 
@@ -161,6 +161,8 @@ def test_peak_memory_counts_what_was_held_and_given_back() -> None:
         ("MatMul", "transformer_4.0/projected_3", "projections"),
         ("Gather", "_inlfunc_InnerScaleAttention_Gather", "sparse attention"),
         ("Mul", "embed_q1.norm_0/modulated", OTHER),
+        ("Convolution", "embed_q1", "convolutions"),
+        ("Fusion", "transformer_4.0/positional_norm/normed", OTHER),
     ],
 )
 def test_operators_belong_to_stages(operator: str, node: str, stage: str) -> None:

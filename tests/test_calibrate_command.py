@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from miniature_data import portraits
 from test_calibration import tiny_arrays
 from tiny_engine import write_tiny_engine
 from typer.testing import CliRunner, Result
@@ -19,7 +20,10 @@ from dynast_deploy.calib.to_eight_bits import calibrated_model
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, load_model
+from dynast_deploy.face_parts import write_parts
 from dynast_deploy.runtime import load_engine
+from dynast_deploy.runtime.pictures import write_picture
+from dynast_deploy.runtime.video_writer import VideoWriter
 
 pytest.importorskip("onnxruntime", reason="ranges are measured by ONNX Runtime")
 
@@ -161,6 +165,25 @@ def test_video_and_pictures_go_through_the_condition_pipeline(
         assert result.exit_code == 0, (result.output, result.exception)
         calibration = json.loads(output.with_suffix(".calibration.json").read_text())
         assert (calibration["frames"], calibration["exemplars"]) == (4, 2)
+
+
+def test_a_face_engine_is_calibrated_on_parts_from_files(tmp_path: Path) -> None:
+    """The frame without a face is left out."""
+    one, other, lent, _ = portraits()
+    with VideoWriter(tmp_path / "talk.mp4", (64, 64), 25) as writer:
+        for shown in (one, one, other):
+            writer.write(shown.picture)
+    write_parts(tmp_path / "talk.npz", [{}, one.masks, other.masks])
+    write_picture(tmp_path / "ref.png", lent.picture)
+    write_parts(tmp_path / "ref.npz", [lent.masks])
+    exemplar = ("--exemplar", tmp_path / "ref.png", "--exemplar-parts", tmp_path / "ref.npz")
+    data = ("--data", tmp_path / "talk.mp4", "--parts", tmp_path / "talk.npz", *exemplar)
+    result = dynast("calibrate", write_tiny_engine(tmp_path, 15), *data, "-o", tmp_path / "a.onnx")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert json.loads((tmp_path / "a.calibration.json").read_text())["frames"] == 2
+    write_parts(tmp_path / "talk.npz", [one.masks] * 4)
+    result = dynast("calibrate", tmp_path / "tiny15.onnx", *data, "-o", tmp_path / "b.onnx")
+    assert "talk.npz holds 4 masks of each part for 3 frames" in error_of(result)
 
 
 @pytest.mark.parametrize(

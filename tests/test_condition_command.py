@@ -14,9 +14,12 @@ from video_clips import write_clip
 
 from dynast_deploy.cli import app
 from dynast_deploy.commands.condition import choose_target, condition
-from dynast_deploy.conditions import draw_condition, pose_condition
+from dynast_deploy.conditions import draw_condition, face_condition, pose_condition
 from dynast_deploy.config import Task
+from dynast_deploy.drawn_faces import Face, View
+from dynast_deploy.drawn_faces import render as draw_face
 from dynast_deploy.errors import DynastError
+from dynast_deploy.face_parts import write_parts
 from dynast_deploy.marionette import Identity, render, sample_pose
 from dynast_deploy.runtime.pictures import read_picture, write_picture
 from dynast_deploy.runtime.video_reader import VideoReader
@@ -48,6 +51,19 @@ def test_condition_draws_what_the_network_sees_of_a_picture(figure_file: Path, t
 def test_condition_of_style_is_the_picture_itself(figure_file: Path, tmp_path: Path) -> None:
     dynast("condition", figure_file, "--task", "style", "--size", "128x128", "-o", tmp_path / "seen.png")
     np.testing.assert_array_equal(read_picture(tmp_path / "seen.png"), read_picture(figure_file))
+
+
+def test_condition_of_a_face_is_drawn_from_its_parts(tmp_path: Path) -> None:
+    portrait = draw_face(Face.of_seed(1), View(), 64)
+    write_picture(tmp_path / "face.png", portrait.picture)
+    write_parts(tmp_path / "masks.npz", [portrait.masks])
+    seen = tmp_path / "seen.png"
+    arguments = ("condition", tmp_path / "face.png", "--task", "face", "--size", "64", "-o", seen)
+    assert dynast(*arguments, "--parts", tmp_path / "masks.npz").exit_code == 0
+    expected = draw_condition(face_condition(portrait.masks, portrait.picture, 64))
+    np.testing.assert_array_equal(read_picture(seen), expected)
+    refused = dynast("condition", tmp_path / "face.png", "--parts", tmp_path / "masks.npz")
+    assert "--task pose draws from pose conditions, which have no parts of a face" in str(refused.exception)
 
 
 def test_condition_takes_task_and_size_from_an_engine(tmp_path: Path) -> None:

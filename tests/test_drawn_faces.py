@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from dynast_deploy.conditions import FACE_PARTS, face_condition
-from dynast_deploy.drawn_faces import Face, Layer, View, correspondence, render, sample_view
+from dynast_deploy.drawn_faces import (
+    FIRST_EVALUATION_SEED,
+    Face,
+    Layer,
+    View,
+    correspondence,
+    examples,
+    render,
+    sample_view,
+)
 from dynast_deploy.drawn_faces.render import A_REACH, Y_REACH, Y_TOP
 
 SIZE = 96
@@ -89,3 +98,26 @@ def test_pose_and_expression_leave_colours_alone() -> None:
     x, y = np.round(at[rows, columns]).astype(int).T
     error = np.abs(target.picture[rows, columns].astype(float) - exemplar.picture[y, x])
     assert error.mean() < 16
+
+
+def test_a_talk_is_smooth_and_ends_where_it_begins() -> None:
+    """Head, mouth and lids move, and by little from frame to frame, also from the last one to the first."""
+    views = examples.talk()
+    numbers = np.array(
+        [(v.yaw, v.pitch, v.roll, v.x, v.y, v.mouth, v.smile, v.brows, *v.lids, *v.gaze) for v in views]
+    )
+    steps = np.abs(np.diff(numbers, axis=0, append=numbers[:1])).max(axis=0)
+    reach = np.ptp(numbers, axis=0)
+    assert (reach > 0).all()
+    assert (steps < 0.4 * reach).all()
+    assert (steps[:5] < 0.08).all()
+    yaw, mouth, lids = (numbers[:, k] for k in (0, 5, 8))
+    assert np.ptp(yaw) > 0.6
+    assert np.ptp(mouth) > 0.5
+    assert lids.min() < 0.05
+    assert np.median(lids) > 0.8
+
+
+def test_the_example_portraits_are_of_people_kept_from_training() -> None:
+    for who, _ in examples.exemplars().values():
+        assert who.seed >= FIRST_EVALUATION_SEED

@@ -9,8 +9,11 @@ import pytest
 
 from dynast_deploy.conditions import picture_tensor, pose_condition, tensor_picture
 from dynast_deploy.config import Task
+from dynast_deploy.drawn_faces.examples import FRAMES as TALK_FRAMES
+from dynast_deploy.face_parts import resolve_parts
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.marionette import FIRST_EVALUATION_SEED, Identity, render, sample_pose
+from dynast_deploy.procedural_style.examples import FRAMES as FILM_FRAMES
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.pictures import read_picture
 from dynast_deploy.runtime.video_reader import VideoReader
@@ -32,6 +35,33 @@ def test_every_picture_and_video_has_its_keypoints() -> None:
     with VideoReader(EXAMPLES / "dance.mp4") as reader:
         assert reader.has_audio
         assert len(read_poses(EXAMPLES / "dance.poses.npz")) == len(list(reader))
+
+
+def test_every_face_has_its_parts() -> None:
+    exemplars = sorted((EXAMPLES / "face").glob("*.png"))
+    assert len(exemplars) == 2
+    for picture in exemplars:
+        with resolve_parts(picture) as parts:
+            assert parts.frames == 1
+            masks = parts.masks(0, read_picture(picture))
+        assert {"skin", "hair", "nose", "l_eye", "r_eye", "u_lip", "l_lip"} <= masks.keys()
+    talk = EXAMPLES / "face" / "talking.mp4"
+    with VideoReader(talk) as reader, resolve_parts(talk) as parts:
+        eyes = [("l_eye" in parts.masks(frame.index, frame.picture)) for frame in reader]
+        assert parts.frames == len(eyes) == TALK_FRAMES
+    assert 0 < eyes.count(False) < TALK_FRAMES // 6, "eyes blink, and are open else"
+
+
+def test_style_has_something_to_paint_and_to_paint_it_like() -> None:
+    assert len([read_picture(path) for path in (EXAMPLES / "style").glob("*.png")]) == 2
+    with VideoReader(EXAMPLES / "style" / "town.mp4") as reader:
+        assert reader.size == (256, 256)
+        assert len(list(reader)) == FILM_FRAMES
+
+
+def test_media_are_small() -> None:
+    media = [path for name in ("face", "style") for path in (EXAMPLES / name).iterdir()]
+    assert sum(path.stat().st_size for path in media) < 1.5e6
 
 
 def test_the_engine_is_small_enough_to_ship() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints import Poses, check_frame_count, find_sidecar, read_poses, write_poses
+from dynast_deploy.keypoints import Poses, find_sidecar, read_poses, write_poses
 from dynast_deploy.keypoints.skeletons import to_openpose18
+from dynast_deploy.keypoints.sources import FilePoses
 
 
 def body(count: int = 18, at: float = 100.0, spread: float = 40.0, seed: int = 0) -> np.ndarray:
@@ -312,11 +313,12 @@ def test_a_sidecar_is_found_by_the_name_of_the_video(tmp_path: Path) -> None:
         assert find_sidecar(video) == tmp_path / f"walk.2{ending}"
 
 
-def test_the_number_of_frames_must_agree() -> None:
-    poses = Poses(body()[None])
-    check_frame_count(poses, 1, "walk.npz")
+def test_the_number_of_frames_must_agree(tmp_path: Path) -> None:
+    write_poses(tmp_path / "walk.npz", Poses(body()[None]))
+    poses = FilePoses(tmp_path / "walk.npz")
+    poses.check_frames(1)
     with pytest.raises(DynastError, match=r"walk\.npz holds 1 poses for 2 frames"):
-        check_frame_count(poses, 2, "walk.npz")
+        poses.check_frames(2)
 
 
 def test_poses_of_another_shape_are_refused() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.example_media import FRAMES_A_SECOND
 from dynast_deploy.marionette import (
     FIRST_EVALUATION_SEED,
     Arm,
@@ -21,7 +22,7 @@ from dynast_deploy.marionette import (
     render,
     sample_pose,
 )
-from dynast_deploy.marionette.examples import FRAMES, FRAMES_A_SECOND, exemplars, write_examples
+from dynast_deploy.marionette.examples import FRAMES, exemplars, write_examples
 
 SEEDS = range(6)
 

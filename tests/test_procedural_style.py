@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynast_deploy.procedural_style import paint_content, paint_style
+from dynast_deploy.procedural_style import examples, paint_content, paint_style
 from dynast_deploy.procedural_style.palettes import recolour, sample_palette
 from dynast_deploy.procedural_style.scenes import CHANCES, SCENES
 from dynast_deploy.procedural_style.techniques import TECHNIQUES
@@ -51,6 +51,16 @@ def test_recolouring_keeps_what_is_lighter_lighter() -> None:
     assert (np.diff(light) >= 0).all()
     assert light[0] == pytest.approx(20, abs=1)
     assert light[-1] == pytest.approx(240, abs=1)
+
+
+def test_the_camera_moves_slowly_and_ends_where_it_begins() -> None:
+    scene = paint_content(3, 128)
+    pictures = [picture.astype(float) for picture in examples.film(scene, 32, frames=40)]
+    steps = [
+        np.abs(one - next_).mean() for one, next_ in zip(pictures, pictures[1:] + pictures[:1], strict=True)
+    ]
+    assert min(steps) > 0
+    assert max(steps) < np.abs(pictures[0] - pictures[20]).mean() / 2
 
 
 def test_every_scene_has_its_chance() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from run_command import dynast_run, files, frames_of, job, only_error
 from tiny_engine import write_tiny_checkpoint, write_tiny_engine
 from video_clips import AUDIO_RATE, jittered_times, sound_packets, sound_samples, write_clip
 
@@ -48,32 +49,6 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def work(media: Path, tmp_path: Path) -> Path:
     """A copy of `media` that a test may change."""
     return Path(shutil.copytree(media, tmp_path / "work"))
-
-
-def dynast_run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """Exit status of the command line, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["dynast-run", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        run.main()
-    return int(ended.value.code or 0)
-
-
-def job(folder: Path, **changes: object) -> list[object]:
-    """The arguments of the plain job in a folder; an option set to None is left out."""
-    options: dict[str, object] = {"engine": folder / "tiny20.onnx", "video": folder / "drive.mp4"}
-    options |= {"exemplar": folder / "ref.png"} | {
-        name.replace("_", "-"): value for name, value in changes.items()
-    }
-    return [part for name, value in options.items() if value is not None for part in (f"--{name}", value)]
-
-
-def frames_of(path: Path) -> list[np.ndarray]:
-    with VideoReader(path) as reader:
-        return [frame.picture for frame in reader]
-
-
-def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
 
 
 def test_the_video_is_rendered_beside_the_input(work: Path, monkeypatch, capsys) -> None:
@@ -365,11 +340,7 @@ def test_a_mistake_gets_one_line_status_2_and_no_output(
     changes = change(work)
     before = files(work)
     assert dynast_run(monkeypatch, *job(work, **changes)) == 2
-    error = capsys.readouterr().err
-    lines = [line for line in error.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    assert message in lines[0]
-    assert "Traceback" not in error
+    assert message in only_error(capsys.readouterr().err)
     assert files(work) == before
 
 

@@ -27,6 +27,14 @@ STAGE_OF_OPERATOR = {
     "ReduceL2": "unit length",
 }
 OTHER = "modulation, sums, activations"
+STAGE_OF_LAYER = {
+    "Convolution": "convolutions",
+    "InstanceNorm": "instance norms",
+    "Upsampling": "upsampling",
+    "Modulation": OTHER,
+    "Fusion": OTHER,
+}
+"""Our layers' operators (`runtime/cpu_layers.py`), norms, borders and activations with them."""
 COARSE_ATTENTION = {
     "scaled",
     "logits",
@@ -55,6 +63,8 @@ class Stage:
 
 def stage_of(operator: str, node: str) -> str:
     """The stage of a node by its operator and name, which starts with the checkpoint's module."""
+    if operator in STAGE_OF_LAYER:
+        return STAGE_OF_LAYER[operator]
     module, *rest = node.split("/")
     if "positional_norm" in rest:
         return "positional norms"

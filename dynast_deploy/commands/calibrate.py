@@ -19,6 +19,8 @@ def calibrate(
     exemplar: options.Exemplars = None,
     poses: options.Poses = None,
     exemplar_poses: options.ExemplarPoses = None,
+    parts: options.Parts = None,
+    exemplar_parts: options.ExemplarParts = None,
     pose_model: options.PoseModel = None,
     pose_channels: options.PoseChannels = ChannelOrder.RGB,
     fit: options.FitOption = Fit.PAD,
@@ -60,7 +62,16 @@ def calibrate(
     from dynast_deploy.calib.sources import Request
 
     request = Request(
-        data, frames, exemplar or (), poses, exemplar_poses or (), pose_model, pose_channels, fit
+        data,
+        frames,
+        exemplar or (),
+        poses=poses,
+        exemplar_poses=exemplar_poses or (),
+        parts=parts,
+        exemplar_parts=exemplar_parts or (),
+        pose_model=pose_model,
+        pose_channels=pose_channels,
+        fit=fit,
     )
     if fp16:
         from dynast_deploy.calib.to_half import write_half

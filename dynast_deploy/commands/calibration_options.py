@@ -23,6 +23,12 @@ Poses = Annotated[Path | None, typer.Option(help="Keypoints of the data.")]
 ExemplarPoses = Annotated[
     list[Path] | None, typer.Option("--exemplar-poses", help="Keypoints, one file for each exemplar.")
 ]
+Parts = Annotated[
+    Path | None, typer.Option(help="Parts of faces in the data: .npz, or a folder of CelebAMask-HQ's masks.")
+]
+ExemplarParts = Annotated[
+    list[Path] | None, typer.Option("--exemplar-parts", help="Parts, one file or folder for each exemplar.")
+]
 PoseModel = Annotated[Path | None, typer.Option(help="Pose estimator in ONNX.")]
 PoseChannels = Annotated[ChannelOrder, typer.Option(help="Its channel order.")]
 FitOption = Annotated[Fit, typer.Option(help="Pictures of another shape than the engine's.")]

@@ -32,6 +32,10 @@ def condition(
         Path | None, typer.Option(help="Pose estimator in ONNX (RTMPose, DWPose, ViTPose, YOLO pose).")
     ] = None,
     pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
+    parts: Annotated[
+        Path | None,
+        typer.Option(help="Parts of a face: masks as .npz, or a folder of CelebAMask-HQ's (a picture)."),
+    ] = None,
     fit: Annotated[
         Fit, typer.Option(help="Pictures of another shape than the network's: keep proportions, or fill it.")
     ] = Fit.PAD,
@@ -46,14 +50,15 @@ def condition(
     ] = None,
 ) -> None:
     """Draw what the network will see of a picture or of every frame of a video."""
-    from dynast_deploy.runtime.painters import Painters
+    from dynast_deploy.runtime.painters import Painters, check_options
     from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
 
     if not media.is_file():
         raise DynastError(f"{media}: no such picture or video")
     task, network_size = choose_target(engine, task, size)
+    check_options(task, str(engine or f"--task {task}"), (poses, pose_model), (parts,))
     with Painters(task, network_size, fit, pose_model, pose_channels) as painters:
-        painter = painters.of(media, poses)
+        painter = painters.of(media, poses or parts)
         if media.suffix.lower() in PICTURE_SUFFIXES:
             output = output or media.with_name(f"{media.stem}.condition.png")
             draw_picture(painter, media, output)
@@ -87,20 +92,22 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
 
 
 def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
-    """Write the condition of one picture. Raises DynastError where nobody is seen in it."""
+    """Write the condition of one picture. Raises DynastError where nobody, or no face, is seen in it."""
     from dynast_deploy.conditions import draw_condition
     from dynast_deploy.runtime.pictures import read_picture, write_picture
 
     painted = painter.paint(read_picture(picture), 0)
-    if painter.empty:
-        raise DynastError(f"{picture}: nobody is seen in it; give its keypoints with --poses")
+    if painted.empty and painter.source is not None:
+        words = painter.source.words
+        raise DynastError(
+            f"{picture}: {words.nobody} is seen in it; give its {words.wanted} with --{words.option}"
+        )
     write_picture(output, draw_condition(painted.condition))
 
 
 def draw_video(painter: Painter, video: Path, output: Path) -> None:
     """Write the condition of every frame, with the video's times and sound."""
     from dynast_deploy.conditions import draw_condition
-    from dynast_deploy.keypoints import check_frame_count
     from dynast_deploy.runtime.progress import Progress
     from dynast_deploy.runtime.video_reader import VideoReader
     from dynast_deploy.runtime.video_writer import VideoWriter
@@ -119,10 +126,11 @@ def draw_video(painter: Painter, video: Path, output: Path) -> None:
         except KeyboardInterrupt:
             writer.finish(cut_sound=True)
             raise
-        poses = painter.poses
-        if poses is not None and poses.poses is not None and not reader.missing and not reader.damaged:
-            check_frame_count(poses.poses, writer.frames, poses.origin)
+        if not reader.missing and not reader.damaged:
+            painter.check_frames(writer.frames)
     if reader.warning:
         print(f"note: {reader.warning}", file=sys.stderr)
-    if unseen := painter.empty + painter.held:
-        print(f"note: nobody was seen in {unseen} of {writer.frames} frames", file=sys.stderr)
+    unseen = painter.empty + painter.held
+    if unseen and painter.source is not None:
+        nobody = painter.source.words.nobody
+        print(f"note: {nobody} was seen in {unseen} of {writer.frames} frames", file=sys.stderr)

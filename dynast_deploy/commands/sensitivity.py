@@ -19,6 +19,8 @@ def sensitivity(
     exemplar: options.Exemplars = None,
     poses: options.Poses = None,
     exemplar_poses: options.ExemplarPoses = None,
+    parts: options.Parts = None,
+    exemplar_parts: options.ExemplarParts = None,
     pose_model: options.PoseModel = None,
     pose_channels: options.PoseChannels = ChannelOrder.RGB,
     fit: options.FitOption = Fit.PAD,
@@ -42,7 +44,16 @@ def sensitivity(
     from dynast_deploy.calib.sources import Request
 
     request = Request(
-        data, frames, exemplar or (), poses, exemplar_poses or (), pose_model, pose_channels, fit
+        data,
+        frames,
+        exemplar or (),
+        poses=poses,
+        exemplar_poses=exemplar_poses or (),
+        parts=parts,
+        exemplar_parts=exemplar_parts or (),
+        pose_model=pose_model,
+        pose_channels=pose_channels,
+        fit=fit,
     )
     number_format = Format.FP8 if fp8 else Format.INT8
     run_sensitivity(model, request, method, number_format, logits, only, top, json, plot)

@@ -24,6 +24,8 @@ def verify(
     exemplar: options.Exemplars = None,
     poses: options.Poses = None,
     exemplar_poses: options.ExemplarPoses = None,
+    parts: options.Parts = None,
+    exemplar_parts: options.ExemplarParts = None,
     pose_model: options.PoseModel = None,
     pose_channels: options.PoseChannels = ChannelOrder.RGB,
     fit: options.FitOption = Fit.PAD,
@@ -49,11 +51,13 @@ def verify(
         data or "",
         frames,
         exemplar or (),
-        poses,
-        exemplar_poses or (),
-        pose_model,
-        pose_channels,
-        fit,
+        poses=poses,
+        exemplar_poses=exemplar_poses or (),
+        parts=parts,
+        exemplar_parts=exemplar_parts or (),
+        pose_model=pose_model,
+        pose_channels=pose_channels,
+        fit=fit,
     )
     document = run_verification(Request(engine, onnx, wanted, checkpoint, target_psnr, stages))
     show(document, as_json)

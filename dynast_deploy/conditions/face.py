@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from PIL import Image
@@ -43,9 +43,7 @@ def face_condition(masks: Mapping[str, np.ndarray], photo: np.ndarray, size: Siz
     """
     height, width = height_width(size)
     picture = Image.fromarray(checked_photo(photo)).resize((width, height), Image.Resampling.BILINEAR)
-    unknown = sorted(set(masks) - set(FACE_PARTS))
-    if unknown:
-        raise DynastError(f"no part of a face: {', '.join(unknown)}; the parts are {', '.join(FACE_PARTS)}")
+    check_part_names(masks)
 
     condition = np.empty((FACE_CHANNELS, height, width), np.uint8)
     part_edges = np.zeros((height, width), bool)
@@ -65,6 +63,15 @@ def face_condition(masks: Mapping[str, np.ndarray], photo: np.ndarray, size: Siz
     np.multiply(part_edges | texture, np.uint8(255), out=condition[0])
     np.multiply(part_edges, np.uint8(255), out=condition[-1])
     return condition
+
+
+def check_part_names(names: Iterable[str], source: str = "") -> None:
+    """Raise a DynastError, which begins with `source`, for a name that is not in `FACE_PARTS`."""
+    unknown = sorted(set(names) - set(FACE_PARTS))
+    if unknown:
+        raise DynastError(
+            f"{source}no part of a face: {', '.join(unknown)}; the parts are {', '.join(FACE_PARTS)}"
+        )
 
 
 def _resized_mask(mask: np.ndarray, part: str, height: int, width: int) -> np.ndarray:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from dynast_deploy.conditions import FACE_PARTS, face_condition, picture_tensor
 from dynast_deploy.data.augment import Augmentation, Cut
 from dynast_deploy.data.damage import Damaged, DataError
 from dynast_deploy.data.listed import Folders, ListedSamples, read_list, sound_picture
 from dynast_deploy.data.sample import Sample
+from dynast_deploy.errors import DynastError
+from dynast_deploy.face_parts.mask_pictures import celebamask_file, check_covers, common_size, read_mask
 
 PHOTOS, MASKS = "CelebA-HQ-img", "CelebAMask-HQ-mask-anno"
 MAPPING, IDENTITIES = "CelebA-HQ-to-CelebA-mapping.txt", "identity_CelebA.txt"
 PAIRS, VALIDATION_PAIRS = "celebahq_ref.txt", "celebahq_ref_test.txt"
-_MASKS_IN_A_FOLDER = 2000
 _VALIDATION_SHARE = 10  # one photograph in so many, where there are no lists
 _MIRRORED = {part: "lr"[part[0] == "l"] + part[1:] for part in FACE_PARTS if part[:2] in ("l_", "r_")}
 _MIRRORED.pop("l_lip")
@@ -77,16 +77,8 @@ class CelebAMask(ListedSamples):
     def _photo(self, number: int, rng: np.random.Generator) -> _Photo:
         picture = sound_picture(self.root / PHOTOS / f"{number}.jpg")
         masks = {part: _mask(_mask_file(self.root, number, part)) for part in self._parts(number)}
-        sizes = {part: mask.shape for part, mask in masks.items()}
-        if len(set(sizes.values())) > 1:
-            stated = ", ".join(f"{part} {w}x{h}" for part, (h, w) in sizes.items())
-            raise DataError(f"{self.root / MASKS}: masks of face {number} differ in size: {stated}")
-        height, width = next(iter(sizes.values()))
-        if height * picture.shape[1] != width * picture.shape[0]:
-            raise DataError(
-                f"{self.root / PHOTOS / f'{number}.jpg'} is {picture.shape[1]}x{picture.shape[0]} and its masks are "
-                f"{width}x{height}: they must cover the same picture"
-            )
+        size = common_size(masks, f"{self.root / MASKS}: masks of face {number}")
+        check_covers(size, picture.shape[1::-1], str(self.root / PHOTOS / f"{number}.jpg"))
         cut = Cut.sample(self.augmentation, self.size, rng)
         if cut.flip:
             picture = np.ascontiguousarray(picture[:, ::-1])
@@ -124,16 +116,15 @@ class _Photo:
 
 
 def _mask_file(root: Path, number: int, part: str) -> Path:
-    return root / MASKS / str(number // _MASKS_IN_A_FOLDER) / f"{number:05d}_{part}.png"
+    return celebamask_file(root / MASKS, number, part)
 
 
 def _mask(path: Path) -> np.ndarray:
     """bool [H, W]."""
     try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("L")) > 127
-    except (OSError, SyntaxError, ValueError) as error:
-        raise Damaged(path, f"no mask that can be read ({error})") from None
+        return read_mask(path)
+    except DynastError as error:
+        raise Damaged(path, str(error).removeprefix(f"{path}: ")) from None
 
 
 def _photo_numbers(root: Path) -> list[int]:

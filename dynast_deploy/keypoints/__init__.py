@@ -5,14 +5,13 @@ keypoint that was not seen.
 """
 
 from dynast_deploy.keypoints.files import find_sidecar, read_poses, write_poses
-from dynast_deploy.keypoints.poses import KEYPOINT_NAMES, Poses, check_frame_count, no_person
+from dynast_deploy.keypoints.poses import KEYPOINT_NAMES, Poses, no_person
 from dynast_deploy.keypoints.sources import PoseSource, resolve_poses
 
 __all__ = [
     "KEYPOINT_NAMES",
     "PoseSource",
     "Poses",
-    "check_frame_count",
     "find_sidecar",
     "no_person",
     "read_poses",

@@ -15,7 +15,7 @@ from dynast_deploy.keypoints.people import follow_person
 from dynast_deploy.keypoints.poses import RELATIVE, Poses, canonical, is_seen
 from dynast_deploy.keypoints.skeletons import to_openpose18
 from dynast_deploy.natural_order import natural_order
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.whole_file import save_arrays
 
 SIDECAR_ENDINGS = (".poses.npz", ".poses.json", ".poses.jsonl", "_keypoints.json", "_keypoints")
 """What follows a video's or picture's name without its own ending; the last is OpenPose's folder."""
@@ -70,14 +70,7 @@ def write_poses(path: str | os.PathLike[str], poses: Poses) -> None:
     arrays = {"keypoints": poses.keypoints}
     if poses.picture_size is not None:
         arrays["picture_size"] = np.array(poses.picture_size)
-    whole = WholeFile(path)
-    try:
-        np.savez_compressed(whole.partial, **arrays)  # type: ignore[arg-type]
-        whole.keep()
-    except OSError as error:
-        raise write_failure(path, error) from error
-    finally:
-        whole.discard()
+    save_arrays(path, arrays)
 
 
 def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.mediapipe_pose import mediapipe_solutions
 
 # Landmarks of the mesh, from the picture's left to its right, for a face that looks at the camera.
@@ -45,17 +44,15 @@ def face_masks(photo: np.ndarray) -> dict[str, np.ndarray]:
         photo: uint8 [H, W, 3], RGB.
 
     Returns:
-        Part name (keys of `OUTLINES`) to bool [H, W]. Parts overlap: the skin covers all of the face.
+        Part name (keys of `OUTLINES`) to bool [H, W]. Parts overlap: the skin covers all of the face. Empty where no
+        face is found.
 
-    Raises DynastError where no face is found, or MediaPipe is not installed.
+    Raises DynastError where MediaPipe is not installed.
     """
     with mediapipe_solutions().face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1) as mesh:
         found = mesh.process(np.ascontiguousarray(photo)).multi_face_landmarks
     if not found:
-        raise DynastError(
-            "no face found in the picture: use one that shows a face from the front, "
-            "or give the masks of its parts"
-        )
+        return {}
     height, width = photo.shape[:2]
     points = np.array([(each.x * width, each.y * height) for each in found[0].landmark])
     return masks_of_mesh(points, (height, width))

@@ -77,13 +77,3 @@ def no_person() -> np.ndarray:
 def is_seen(keypoints: np.ndarray) -> np.ndarray:
     """Bool [..., 18] from canonical keypoints [..., 18, 3]."""
     return keypoints[..., 2] > 0
-
-
-def check_frame_count(poses: Poses, frames: int, path: object) -> None:
-    """Raise a DynastError unless there is one pose for each of the `frames` of a video; `path` names the
-    poses."""
-    if len(poses) != frames:
-        raise DynastError(
-            f"{path} holds {len(poses)} poses for {frames} frames: cut the video or the poses to the same "
-            "frames, or leave --poses out to have the poses estimated"
-        )

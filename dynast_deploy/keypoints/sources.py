@@ -4,59 +4,39 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.files import find_sidecar, read_poses
 from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, mediapipe_is_installed
 from dynast_deploy.keypoints.pose_model import PoseModel
 from dynast_deploy.keypoints.poses import Poses, is_seen
 
-Source = TypeVar("Source", bound="PoseSource")
 
+class PoseSource(FrameSource):
+    """The poses of one picture or video."""
 
-class PoseSource:
-    """The poses of one picture or video, asked for frame by frame, in order; a context manager.
-
-    Attributes:
-        origin: Where they come from, for people to read.
-        poses: All of them, where they lie in a file; None where they are estimated from the frames.
-    """
-
-    origin: str
-    poses: Poses | None = None
+    words = Words("poses", "poses", "keypoints", "nobody", "the pose", "an empty stage")
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""
         raise NotImplementedError
 
-    def close(self) -> None:
-        """Free what the source holds; no pose may be asked for after that."""
-
-    def __enter__(self: Source) -> Source:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
 
 class FilePoses(PoseSource):
     """Poses of a file or folder, scaled where it states another picture size."""
 
-    poses: Poses
+    frames: int
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.poses = read_poses(path)
-        self.origin = str(path)
+        self.origin, self.frames = str(path), len(self.poses)
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
-        if frame_index >= len(self.poses):
-            raise DynastError(
-                f"{self.origin} holds {len(self.poses)} poses and none for frame {frame_index} "
-                "(the first is 0): give one for each frame of the video"
-            )
+        self.check_frame(frame_index)
         here = Poses(self.poses.keypoints[frame_index : frame_index + 1], self.poses.picture_size)
         return here.scaled_to((picture.shape[1], picture.shape[0])).keypoints[0]
 

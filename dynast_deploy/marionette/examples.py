@@ -9,16 +9,13 @@ writes `dance.mp4` (256x256, 30 frames a second, H.264 and AAC), `dance.poses.np
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from dynast_deploy.errors import DynastError
+from dynast_deploy.example_media import FRAMES_A_SECOND, SIZE, Sound, run, save_film, save_picture, write_into
 from dynast_deploy.marionette.animate import BEATS_PER_MINUTE, animate
 from dynast_deploy.marionette.beat import SAMPLE_RATE, beat_track
 from dynast_deploy.marionette.colours import Colour
@@ -27,8 +24,7 @@ from dynast_deploy.marionette.pose import Arm, Leg, Pose
 from dynast_deploy.marionette.render import render
 from dynast_deploy.marionette.traits import Motif
 
-SIZE = 256
-FRAMES, FRAMES_A_SECOND = 120, 30
+FRAMES = 120
 _DANCER, _DANCE = FIRST_EVALUATION_SEED + 38, 6
 
 
@@ -66,22 +62,16 @@ def write_examples(folder: Path) -> list[Path]:
 
     Raises DynastError where the folder cannot be made or written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return [*_write_exemplars(folder), *_write_dance(folder)]
-    except OSError as error:
-        raise DynastError(f"cannot write the examples into {folder}: {error}; name another folder") from error
+    return write_into(folder, _write_exemplars, _write_dance)
 
 
 def _write_exemplars(folder: Path) -> list[Path]:
     written = []
     for name, (who, pose) in exemplars().items():
         figure = render(who, pose, SIZE)
-        picture, poses = folder / f"{name}.png", folder / f"{name}.poses.npz"
-        if not cv2.imwrite(str(picture), figure.picture[..., ::-1]):
-            raise OSError(f"{picture.name} could not be written")
+        poses = folder / f"{name}.poses.npz"
         np.savez_compressed(poses, keypoints=figure.keypoints[None])
-        written += [picture, poses]
+        written += [save_picture(folder / f"{name}.png", figure.picture), poses]
     return written
 
 
@@ -89,49 +79,11 @@ def _write_dance(folder: Path) -> list[Path]:
     who = Identity.of_seed(_DANCER)
     poses_of_dance = animate(np.random.default_rng(_DANCE), FRAMES, FRAMES_A_SECOND)
     figures = [render(who, pose, SIZE) for pose in poses_of_dance]
-    film, poses = folder / "dance.mp4", folder / "dance.poses.npz"
-    sound = beat_track(FRAMES / FRAMES_A_SECOND, BEATS_PER_MINUTE)
-    _write_film(film, [figure.picture for figure in figures], sound)
+    poses = folder / "dance.poses.npz"
     np.savez_compressed(poses, keypoints=np.stack([figure.keypoints for figure in figures]))
-    return [film, poses]
-
-
-def _write_film(path: Path, pictures: list[np.ndarray], sound: np.ndarray) -> None:
-    import av
-
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as film:
-        picture_stream = film.add_stream(
-            "libx264", rate=FRAMES_A_SECOND, options={"crf": "17", "preset": "slow"}
-        )
-        picture_stream.width, picture_stream.height = SIZE, SIZE
-        picture_stream.pix_fmt = "yuv420p"
-        picture_stream.thread_count = 1  # equal files from equal calls, whatever the machine
-        sound_stream = film.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-        for i, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = i, Fraction(1, FRAMES_A_SECOND)
-            film.mux(picture_stream.encode(frame))
-        film.mux(picture_stream.encode())
-        for start in range(0, sound.size, 1024):
-            block = av.AudioFrame.from_ndarray(
-                sound[None, start : start + 1024], format="fltp", layout="mono"
-            )
-            block.sample_rate, block.pts, block.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
-            film.mux(sound_stream.encode(block))
-        film.mux(sound_stream.encode())
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Write the example dance and exemplar pictures.")
-    parser.add_argument("folder", type=Path, metavar="OUT_DIR", help="where to write; made if missing")
-    try:
-        for path in write_examples(parser.parse_args().folder):
-            print(path)
-    except DynastError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    sound = Sound(beat_track(FRAMES / FRAMES_A_SECOND, BEATS_PER_MINUTE), SAMPLE_RATE)
+    return [save_film(folder / "dance.mp4", [figure.picture for figure in figures], sound), poses]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("Write the example dance and exemplar pictures.", write_examples))

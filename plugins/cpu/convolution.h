@@ -8,6 +8,7 @@
 #include "cpu/winograd_back.h"
 #include "cpu/winograd_correlate.h"
 #include "cpu/winograd_forward.h"
+#include "cpu/winograd_panels.h"
 
 DYNAST_BEGIN
 
@@ -15,7 +16,8 @@ DYNAST_BEGIN
 constexpr int kFewest = 8;
 
 inline void convolve(const DynastConvolution& p, const DynastConvolutionForward& call, const Parallel& parallel) {
-  (p.channels_in < kFewest ? direct_forward : winograd_forward)(p, call, parallel);
+  const auto winograd = kernel_is_large(p) ? winograd_by_panels : winograd_forward;
+  (p.channels_in < kFewest ? direct_forward : winograd)(p, call, parallel);
 }
 
 inline void convolve_back(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {

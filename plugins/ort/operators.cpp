@@ -3,6 +3,7 @@
 //
 // Built against API version 21, which every release from 1.21 on has.
 #include "ort/dense_kernel.h"
+#include "ort/map_kernels.h"
 #include "ort/sparse_kernel.h"
 
 namespace dynast {
@@ -44,6 +45,32 @@ void add_operator(Ort::CustomOpDomain& domain) {
   domain.Add(&op);
 }
 
+template <class Layer>
+struct MapOperator : Ort::CustomOpBase<MapOperator<Layer>, MapKernel<Layer>, true> {
+  const char* GetName() const { return Layer::kName; }
+
+  OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
+    return status_of(Layer::kName, [&] {
+      *kernel = new MapKernel<Layer>(Ort::ConstKernelInfo(info));
+      return std::string();
+    });
+  }
+
+  size_t GetInputTypeCount() const { return Layer::kInputs; }
+  ONNXTensorElementDataType GetInputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
+  OrtCustomOpInputOutputCharacteristic GetInputCharacteristic(size_t i) const {
+    return i < Layer::kRequired ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
+  }
+  size_t GetOutputTypeCount() const { return 1; }
+  ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
+};
+
+template <class Layer>
+void add_layer(Ort::CustomOpDomain& domain) {
+  static const MapOperator<Layer> op;
+  domain.Add(&op);
+}
+
 template <Device kDevice>
 void add_operators(Ort::CustomOpDomain& domain) {
   add_operator<SparseKernel<false, false, kDevice>>(domain);
@@ -59,6 +86,11 @@ OrtCustomOpDomain* domain() {
   static OrtCustomOpDomain* const domain = [] {
     Ort::CustomOpDomain created("dynast");
     add_operators<Device::kCpu>(created);
+    add_layer<ConvolutionLayer>(created);
+    add_layer<ModulationLayer>(created);
+    add_layer<FusionLayer>(created);
+    add_layer<InstanceNormLayer>(created);
+    add_layer<UpsamplingLayer>(created);
 #ifdef DYNAST_CUDA
     add_operators<Device::kCuda>(created);
 #endif

@@ -9,6 +9,7 @@
 
 #include "cpu/calls.h"
 #include "exercise_layers.h"
+#include "exercise_maps.h"
 
 extern "C" int dynast_forward(const DynastProblem*, const DynastForward*, int, const char*, int, char*, int);
 extern "C" int dynast_backward(const DynastProblem*, const DynastBackward*, const char*, int, char*, int);
@@ -140,7 +141,9 @@ int main() {
       run_dense<float>(variant);
       run_dense<uint16_t>(variant);
       run_layers(variant, between, tensor<float>);
+      run_maps(variant, between, tensor<float>);
     }
+    run_large_kernel(variant, between, tensor<float>);
     // Tables so large that keys and values are gone through one after the other.
     DynastProblem large = {};
     large = {between(0, 1), 2, 1, 6, 4, 50, 50, 1900, 3, 700, 0, 4, 4, 0, 1.0f};

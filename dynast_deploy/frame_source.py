@@ -1,0 +1,66 @@
+"""What conditions are drawn from, frame by frame: keypoints of a person, or the parts of a face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from dynast_deploy.errors import DynastError
+
+Source = TypeVar("Source", bound="FrameSource")
+
+
+@dataclass(frozen=True)
+class Words:
+    """How messages speak of a kind of source.
+
+    option: that names it, without dashes; counted: what a file holds one of for each frame; wanted: what people are
+    asked for; nobody: who is missing in a frame; kept: what stays then; stage: what shows before anybody was seen.
+    """
+
+    option: str
+    counted: str
+    wanted: str
+    nobody: str
+    kept: str
+    stage: str
+
+
+class FrameSource:
+    """What the conditions of one picture or video are drawn from, asked for in the order of frames; a context manager.
+
+    Attributes:
+        words: How messages speak of it.
+        origin: Where it comes from, for people to read.
+        frames: For how many frames it holds something, where it lies in a file; None where it is estimated.
+    """
+
+    words: ClassVar[Words]
+    origin: str
+    frames: int | None = None
+
+    def check_frames(self, frames: int) -> None:
+        """Raise a DynastError unless there is something for each of the `frames` of a video, and no more."""
+        if self.frames not in (None, frames):
+            option = self.words.option
+            raise DynastError(
+                f"{self.origin} holds {self.frames} {self.words.counted} for {frames} frames: cut the video or the "
+                f"{option} to the same frames, or leave --{option} out to have the {option} estimated"
+            )
+
+    def check_frame(self, index: int) -> None:
+        """Raise a DynastError unless there is something for frame `index`, from 0."""
+        if self.frames is not None and index >= self.frames:
+            raise DynastError(
+                f"{self.origin} holds {self.frames} {self.words.counted} and none for frame {index} "
+                "(the first is 0): give one for each frame of the video"
+            )
+
+    def close(self) -> None:
+        """Free what the source holds; nothing may be asked for after that."""
+
+    def __enter__(self: Source) -> Source:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

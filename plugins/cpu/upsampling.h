@@ -1,0 +1,49 @@
+// Bilinear upsampling to twice the height and width, corners on corners.
+#pragma once
+
+#include "cpu/floats.h"
+#include "cpu/map_calls.h"
+#include "cpu/rows.h"
+
+DYNAST_BEGIN
+
+// Between which two of `size` pixels the i-th of 2 * size lies, and how far it is from the first.
+struct Between {
+  int first, second;
+  float share;
+
+  Between(int i, int size) {
+    const float at = static_cast<float>(i) * static_cast<float>(size - 1) / static_cast<float>(2 * size - 1);
+    first = static_cast<int>(at) < size - 1 ? static_cast<int>(at) : size - 1;
+    second = first + 1 < size ? first + 1 : first;
+    share = at - static_cast<float>(first);
+  }
+};
+
+// to = a + share * (b - a)
+inline void blend(const float* a, const float* b, float share, int64_t count, float* to) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Lanes x = load(a + i);
+    store(to + i, x + share * (load(b + i) - x));
+  }
+  for (; i < count; ++i) to[i] = a[i] + share * (b[i] - a[i]);
+}
+
+inline void upsample(const DynastUpsampling& p, const Parallel& parallel) {
+  const int64_t line = static_cast<int64_t>(p.width) * p.channels;
+  parallel(int64_t{2} * p.batch * p.height, [&](int64_t row) {
+    const Between rows(static_cast<int>(row % (2 * p.height)), p.height);
+    const float* map = p.input + row / (2 * p.height) * p.height * line;
+    Floats between(line);
+    blend(map + rows.first * line, map + rows.second * line, rows.share, line, between.get());
+    float* to = p.output + row * 2 * line;
+    for (int x = 0; x < 2 * p.width; ++x, to += p.channels) {
+      const Between pixels(x, p.width);
+      blend(between.get() + static_cast<int64_t>(pixels.first) * p.channels,
+            between.get() + static_cast<int64_t>(pixels.second) * p.channels, pixels.share, p.channels, to);
+    }
+  });
+}
+
+DYNAST_END
