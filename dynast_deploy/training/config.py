@@ -72,6 +72,7 @@ class OptimiserConfig:
     epsilon: gradients well below it move weights little: with Adam's usual 1e-8, rounding alone can make whole steps.
     gradient_limit: longest gradient of either network, longer ones are shortened to it; 0 for none.
     average: decay of the moving average of the weights; 0 for none.
+    revive: whether a run that starts from a checkpoint first gives new weights to units that never fire (`dormant`).
     """
 
     learning_rate: float = 1e-4
@@ -83,6 +84,7 @@ class OptimiserConfig:
     gradient_limit: float = 5.0
     average: float = 0.998
     precision: Precision = Precision.FP32
+    revive: bool = False
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "generator_rate", "discriminator_rate", "epsilon"):

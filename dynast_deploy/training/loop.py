@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from dynast_deploy.data import SampleStream, stream_batches, training_data
 from dynast_deploy.errors import DynastError
@@ -20,6 +21,7 @@ from dynast_deploy.objective.objective import Objective
 from dynast_deploy.objective.vgg import load_vgg
 from dynast_deploy.training.config import TrainingConfig
 from dynast_deploy.training.diagnosis import guilty_samples
+from dynast_deploy.training.dormant import revive
 from dynast_deploy.training.means import Means
 from dynast_deploy.training.networks import Batch, Networks, missing_kernels
 from dynast_deploy.training.pictures import sample_grid
@@ -62,7 +64,7 @@ def train(config: TrainingConfig, out: Path, start_from: Path | None = None, res
             config.task, config.data.source or None, config.generator.crop_size, config.seed
         )
         schedule = Schedule.of(config.schedule, stream.entries, config.data.batch)
-        networks = _networks(config, group, start_from)
+        networks = _networks(config, group, start_from, stream)
         means = Means(restore_run(networks, out) if resume else {}, group)
         log = None
         if group.main:
@@ -86,12 +88,16 @@ def _make_folder(out: Path, resume: bool) -> None:
         raise DynastError(f"{out}: holds a run already; go on with it by --resume, or name another folder")
 
 
-def _networks(config: TrainingConfig, group: Processes, start_from: Path | None) -> Networks:
+def _networks(
+    config: TrainingConfig, group: Processes, start_from: Path | None, stream: SampleStream
+) -> Networks:
     vgg = load_vgg(config.vgg_weights).to(group.device) if config.vgg_weights else None
     torch.manual_seed(config.seed)
     generator = Generator(config.generator)
     if start_from is not None:
         load_weights(generator, start_from)
+        if config.optimiser.revive:
+            revive(generator, default_collate([stream[i] for i in range(config.data.batch)]))
     return Networks(config, Objective(config.objective, vgg), generator, group)
 
 

@@ -5,25 +5,27 @@
 #pragma once
 
 #include "cpu/direct.h"
+#include "cpu/winograd_back.h"
+#include "cpu/winograd_correlate.h"
 #include "cpu/winograd_forward.h"
 #include "cpu/winograd_panels.h"
 
 DYNAST_BEGIN
 
-// With few channels the transforms cost more than they save.
-inline bool winograd_pays(const DynastConvolution& p) { return p.channels_in >= 8 && p.channels_out >= 8; }
+// Channels to sum over from which on Winograd's form pays: the fewer, the more of the time goes to transforms.
+constexpr int kFewest = 8;
 
 inline void convolve(const DynastConvolution& p, const DynastConvolutionForward& call, const Parallel& parallel) {
   const auto winograd = kernel_is_large(p) ? winograd_by_panels : winograd_forward;
-  (winograd_pays(p) ? winograd : direct_forward)(p, call, parallel);
+  (p.channels_in < kFewest ? direct_forward : winograd)(p, call, parallel);
 }
 
 inline void convolve_back(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
-  direct_back(p, call, parallel);
+  (p.channels_out < kFewest ? direct_back : winograd_back)(p, call, parallel);
 }
 
 inline void correlate(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
-  direct_correlate(p, call, parallel);
+  (p.channels_in < kFewest ? direct_correlate : winograd_correlate)(p, call, parallel);
 }
 
 DYNAST_END

@@ -102,6 +102,25 @@ inline void store_part(Half* to, Lanes lanes, int count) {
   for (int i = 0; i < count; ++i) to[i] = halves[i];
 }
 
+// Loads and stores of whole vectors of `channels` numbers, then of what is left: `body(c, lanes)` for each first number c.
+struct WholeLanes {
+  Lanes load_from(const float* from) const { return load(from); }
+  void store_to(float* to, Lanes lanes) const { store(to, lanes); }
+};
+
+struct FirstLanes {
+  int count;
+  Lanes load_from(const float* from) const { return load_part(from, count); }
+  void store_to(float* to, Lanes lanes) const { store_part(to, lanes, count); }
+};
+
+template <class Body>
+inline void each_lanes(int channels, Body body) {
+  int c = 0;
+  for (; c + kLanes <= channels; c += kLanes) body(c, WholeLanes{});
+  if (c < channels) body(c, FirstLanes{channels - c});
+}
+
 // The sums of four vectors. Four at once share the shuffles, which would else cost more than the products.
 inline void sum4(Lanes a, Lanes b, Lanes c, Lanes d, float* sums) {
 #if defined(__AVX2__)

@@ -35,22 +35,47 @@ struct Tile {
     map = line / tiles.down * tiles.height * tiles.width;
     y = static_cast<int>(line % tiles.down) * kTile;
     x = static_cast<int>(index % tiles.across) * kTile;
+    measure(tiles);
+  }
+
+  void step(const Tiles& tiles) {
+    x += kTile;
+    if (x >= tiles.width) x = 0, y += kTile;
+    if (y >= tiles.height) y = 0, map += static_cast<int64_t>(tiles.height) * tiles.width;
+    measure(tiles);
+  }
+
+ private:
+  void measure(const Tiles& tiles) {
     rows = tiles.height - y < kTile ? tiles.height - y : kTile;
     columns = tiles.width - x < kTile ? tiles.width - x : kTile;
   }
 };
 
-// Numbers from one row of a table of channels to the next. Distances of whole pages would share few places in the
-// cache.
-inline int64_t pitch(int channels) {
-  const int64_t whole = rounded_up(channels, kLanes);
-  return whole % 64 ? whole : whole + kLanes;
+// `body(t, tile)` for `count` tiles from `first` on.
+template <class Body>
+inline void each_tile(const Tiles& tiles, int64_t first, int count, Body body) {
+  Tile tile(tiles, first);
+  for (int t = 0; t < count; ++t, tile.step(tiles)) body(t, tile);
 }
 
-// Numbers from one place's table to the next, likewise: an odd number of cache lines.
-inline int64_t plane(int64_t numbers) { return ((numbers + 15) / 16 | 1) * 16; }
+// A table of `channels` numbers for each place of each tile of a strip. Rows that lie whole pages apart would share few
+// lines of the first cache, so their distances are others.
+struct Strip {
+  int64_t row, distance;  // numbers from tile to tile, and from place to place
 
-// Tiles of a strip, given how many channels are held for each place of each tile.
+  Strip(int64_t tiles, int channels) {
+    const int64_t whole = rounded_up(channels, kLanes);
+    row = whole % 64 ? whole : whole + kLanes;
+    distance = odd_lines(tiles * row);
+  }
+
+  int64_t size() const { return kPlaces * distance; }
+
+  static int64_t odd_lines(int64_t numbers) { return ((numbers + 15) / 16 | 1) * 16; }
+};
+
+// Tiles of a strip that holds `channels` numbers for each place of a tile, if there are `tiles` in all.
 inline int strip_tiles(int64_t channels, int64_t tiles) {
   const int64_t fitting = kStripBytes / (channels * kPlaces * static_cast<int64_t>(sizeof(float)));
   const int64_t whole = fitting / kPixels * kPixels;
@@ -59,13 +84,10 @@ inline int strip_tiles(int64_t channels, int64_t tiles) {
   return static_cast<int>((tiles + strips - 1) / strips);
 }
 
-inline Lanes load_at(const float* from, int left) { return left >= kLanes ? load(from) : load_part(from, left); }
-
-// The inputs of a tile and the pixel around them, at the points: `to[place * distance + c]`. What lies beyond the
+// The inputs of a tile and the pixels around it, at the points: `to[place * distance + c]`. What lies beyond the
 // reflected border enters no output that is kept, so any pixel may stand there.
-inline void transform_input(const Tiles& tiles, const float* maps, int channels, int64_t index, float* to,
+inline void transform_input(const Tiles& tiles, const Tile& tile, const float* maps, int channels, float* to,
                             int64_t distance) {
-  const Tile tile(tiles, index);
   const auto inside = [](int i, int size) {
     const int place = reflected(i, size);
     return place < 0 ? 0 : place;
@@ -76,44 +98,23 @@ inline void transform_input(const Tiles& tiles, const float* maps, int channels,
     rows[i] = maps + (tile.map + static_cast<int64_t>(inside(tile.y + i - 1, tiles.height)) * tiles.width) * channels;
     columns[i] = static_cast<int64_t>(inside(tile.x + i - 1, tiles.width)) * channels;
   }
-  for (int c = 0; c < channels; c += kLanes)
-    transform<InputAtPoints>([&](int i, int j) { return load_at(rows[i] + columns[j] + c, channels - c); },
+  each_lanes(channels, [&](int c, auto lanes) {
+    transform<InputAtPoints>([&](int i, int j) { return lanes.load_from(rows[i] + columns[j] + c); },
                              [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
+  });
 }
 
-// The kernel [Co, Ci, 3, 3] at the points, in panels of `outer` channels: [panel][place][inner][kPanel]. `transposed`
-// makes input channels the outer ones.
-struct KernelPanels {
-  int outer, inner, panels;
-  int64_t distance;  // of places
-
-  KernelPanels(int outer, int inner)
-      : outer(outer), inner(inner), panels((outer + kPanel - 1) / kPanel), distance(plane(int64_t{kPanel} * inner)) {}
-
-  int64_t size() const { return panels * kPlaces * distance; }
-};
-
-inline void transform_kernel(const KernelPanels& layout, const float* kernel, bool transposed, float* to,
-                             const Parallel& parallel) {
-  constexpr int kBlock = 32;
-  const int blocks = (layout.inner + kBlock - 1) / kBlock;
-  parallel(static_cast<int64_t>(layout.panels) * blocks, [&](int64_t task) {
-    const int panel = static_cast<int>(task / blocks), first = panel * kPanel;
-    const int begin = static_cast<int>(task % blocks) * kBlock;
-    const int end = begin + kBlock < layout.inner ? begin + kBlock : layout.inner;
-    const int channels = layout.outer - first < kPanel ? layout.outer - first : kPanel;
-    float taps[9][kPanel] = {};
-    for (int i = begin; i < end; ++i) {
-      for (int o = 0; o < channels; ++o) {
-        const float* of = kernel + 9 * (transposed ? static_cast<int64_t>(i) * layout.outer + first + o
-                                                   : static_cast<int64_t>(first + o) * layout.inner + i);
-        for (int tap = 0; tap < 9; ++tap) taps[tap][o] = of[tap];
-      }
-      float* at = to + panel * kPlaces * layout.distance + static_cast<int64_t>(i) * kPanel;
-      for (int j = 0; j < kPanel; j += kLanes)
-        transform<KernelAtPoints>([&](int y, int x) { return load(taps[y * 3 + x] + j); },
-                                  [&](int y, int x, Lanes u) { store(at + (y * kSide + x) * layout.distance + j, u); });
-    }
+// Gradients of a tile's outputs at the points, 0 beyond the map; `channels` of `stride`.
+inline void transform_gradient(const Tiles& tiles, const Tile& tile, const float* maps, int stride, int channels,
+                               float* to, int64_t distance) {
+  const float* map = maps + (tile.map + static_cast<int64_t>(tile.y) * tiles.width + tile.x) * stride;
+  each_lanes(channels, [&](int c, auto lanes) {
+    transform<OutputAtPoints>(
+        [&](int i, int j) {
+          if (i >= tile.rows || j >= tile.columns) return Lanes{};
+          return lanes.load_from(map + (static_cast<int64_t>(i) * tiles.width + j) * stride + c);
+        },
+        [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
   });
 }
 

@@ -117,15 +117,17 @@ struct KernelFromPoints {
 
 // A transform of both dimensions, of one vector of channels: from `at(row, column)` to `put(row, column, lanes)`.
 template <class Transform, class At, class Put>
-inline void transform(At at, Put put) {
+__attribute__((always_inline)) inline void transform(At at, Put put) {
   constexpr int kIn = Transform::kIn, kOut = Transform::kOut;
   Lanes half[kOut][kIn];
+#pragma GCC unroll 6
   for (int j = 0; j < kIn; ++j) {
     Lanes column[kIn], points[kOut];
     for (int i = 0; i < kIn; ++i) column[i] = at(i, j);
     Transform()(column, points);
     for (int i = 0; i < kOut; ++i) half[i][j] = points[i];
   }
+#pragma GCC unroll 6
   for (int i = 0; i < kOut; ++i) {
     Lanes row[kOut];
     Transform()(half[i], row);

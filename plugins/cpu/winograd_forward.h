@@ -2,16 +2,23 @@
 #pragma once
 
 #include "cpu/floats.h"
-#include "cpu/tiles.h"
+#include "cpu/winograd_kernel.h"
 
 DYNAST_BEGIN
 
-// Shares of the panels that strips are divided into where there are few strips, so that there is work for some threads.
-// Each share transforms the strip's input for itself.
-inline int panel_shares(int64_t strips, int panels) {
-  const int wanted = strips >= 4 ? 1 : static_cast<int>((3 + strips) / strips);
-  const int most = panels / 2 < 1 ? 1 : panels / 2;
-  return wanted < most ? wanted : most;
+// A tile's outputs, from their values at the points: `channels` of `stride` in `maps`.
+inline void store_output(const Tiles& tiles, const Tile& tile, const float* from, int64_t distance, const float* bias,
+                         int stride, int channels, float* maps) {
+  float* map = maps + (tile.map + static_cast<int64_t>(tile.y) * tiles.width + tile.x) * stride;
+  each_lanes(channels, [&](int c, auto lanes) {
+    const Lanes start = bias ? lanes.load_from(bias + c) : Lanes{};
+    transform<OutputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * distance + c); },
+                                [&](int i, int j, Lanes y) {
+                                  if (i >= tile.rows || j >= tile.columns) return;
+                                  lanes.store_to(map + (static_cast<int64_t>(i) * tiles.width + j) * stride + c,
+                                                 y + start);
+                                });
+  });
 }
 
 inline void winograd_forward(const DynastConvolution& p, const DynastConvolutionForward& call,
@@ -20,42 +27,24 @@ inline void winograd_forward(const DynastConvolution& p, const DynastConvolution
   const KernelPanels layout(p.channels_out, p.channels_in);
   Floats kernel(layout.size());
   transform_kernel(layout, call.kernel, false, kernel.get(), parallel);
-  const int strip = strip_tiles(p.channels_in + p.channels_out, tiles.count);
-  const int64_t strips = (tiles.count + strip - 1) / strip;
+  const int most = strip_tiles(p.channels_in + p.channels_out, tiles.count);
+  const int64_t strips = (tiles.count + most - 1) / most;
   const int shares = panel_shares(strips, layout.panels);
   parallel(strips * shares, [&](int64_t task) {
-    const int64_t first_tile = task / shares * strip, share = task % shares;
-    const int count = static_cast<int>(tiles.count - first_tile < strip ? tiles.count - first_tile : strip);
-    const int begin = static_cast<int>(layout.panels * share / shares);
-    const int end = static_cast<int>(layout.panels * (share + 1) / shares);
-    const int first = begin * kPanel;
-    const int channels = end * kPanel < p.channels_out ? (end - begin) * kPanel : p.channels_out - first;
-    const int64_t in_row = pitch(p.channels_in), in_plane = plane(count * in_row);
-    const int64_t out_row = pitch((end - begin) * kPanel), out_plane = plane(count * out_row);
-    Floats scratch(kPlaces * (in_plane + out_plane));
-    float *inputs = scratch.get(), *outputs = inputs + kPlaces * in_plane;
-    for (int t = 0; t < count; ++t)
-      transform_input(tiles, call.input, p.channels_in, first_tile + t, inputs + t * in_row, in_plane);
-    for (int place = 0; place < kPlaces; ++place)
-      for (int panel = begin; panel < end; ++panel)
-        multiply<false>({inputs + place * in_plane, in_row, 1}, count, p.channels_in,
-                        kernel.get() + (panel * kPlaces + place) * layout.distance, kPanel,
-                        outputs + place * out_plane + (panel - begin) * kPanel, out_row);
-    for (int t = 0; t < count; ++t) {
-      const Tile tile(tiles, first_tile + t);
-      float* map = call.output + (tile.map + static_cast<int64_t>(tile.y) * p.width + tile.x) * p.channels_out + first;
-      for (int c = 0; c < channels; c += kLanes) {
-        const int left = channels - c;
-        const Lanes bias = call.bias ? load_at(call.bias + first + c, left) : Lanes{};
-        const float* from = outputs + t * out_row + c;
-        transform<OutputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * out_plane); },
-                                    [&](int i, int j, Lanes y) {
-                                      if (i >= tile.rows || j >= tile.columns) return;
-                                      float* to = map + (static_cast<int64_t>(i) * p.width + j) * p.channels_out + c;
-                                      left >= kLanes ? store(to, y + bias) : store_part(to, y + bias, left);
-                                    });
-      }
-    }
+    const PanelShare share(layout, task % shares, shares);
+    const int64_t first_tile = task / shares * most;
+    const int count = static_cast<int>(tiles.count - first_tile < most ? tiles.count - first_tile : most);
+    const Strip in(count, p.channels_in), out(count, share.whole());
+    Floats scratch(in.size() + out.size());
+    float *inputs = scratch.get(), *outputs = inputs + in.size();
+    each_tile(tiles, first_tile, count, [&](int t, const Tile& tile) {
+      transform_input(tiles, tile, call.input, p.channels_in, inputs + t * in.row, in.distance);
+    });
+    multiply_kernel(layout, kernel.get(), share, count, in, inputs, out, outputs);
+    each_tile(tiles, first_tile, count, [&](int t, const Tile& tile) {
+      store_output(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + share.first : nullptr,
+                   p.channels_out, share.channels, call.output + share.first);
+    });
   });
 }
 

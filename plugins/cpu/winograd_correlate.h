@@ -1,0 +1,93 @@
+// The gradients of a convolution's kernel and bias in Winograd's form: for each place, the product of transformed
+// inputs with transformed gradients of the output, summed over the tiles; at the end the kernel's transform,
+// transposed.
+#pragma once
+
+#include "cpu/floats.h"
+#include "cpu/winograd_kernel.h"
+
+DYNAST_BEGIN
+
+constexpr int64_t kShareTiles = 128, kMostTileShares = 8;  // of sums, by the sizes alone, so that these have one order
+
+// Adds the sums of a tile's gradients to `bias`.
+inline void add_bias(const Tiles& tiles, const Tile& tile, const float* maps, int stride, int channels, float* bias) {
+  const float* map = maps + (tile.map + static_cast<int64_t>(tile.y) * tiles.width + tile.x) * stride;
+  each_lanes(channels, [&](int c, auto lanes) {
+    Lanes total = lanes.load_from(bias + c);
+    for (int y = 0; y < tile.rows; ++y)
+      for (int x = 0; x < tile.columns; ++x)
+        total += lanes.load_from(map + (static_cast<int64_t>(y) * tiles.width + x) * stride + c);
+    lanes.store_to(bias + c, total);
+  });
+}
+
+// The kernel's gradients of one panel, from sums at the points of which there are `shares`, `size` numbers apart.
+inline void store_kernel_gradient(const KernelPanels& layout, int panel, const float* sums, int64_t shares,
+                                  int64_t size, float* gradient) {
+  const int first = panel * kPanel, channels = layout.outer - first < kPanel ? layout.outer - first : kPanel;
+  float taps[9][kPanel];
+  for (int i = 0; i < layout.inner; ++i) {
+    const float* from = sums + layout.at(panel, 0) + static_cast<int64_t>(i) * kPanel;
+    for (int j = 0; j < kPanel; j += kLanes)
+      transform<KernelFromPoints>(
+          [&](int y, int x) {
+            const float* at = from + (y * kSide + x) * layout.distance + j;
+            Lanes total = load(at);
+            for (int64_t share = 1; share < shares; ++share) total += load(at + share * size);
+            return total;
+          },
+          [&](int y, int x, Lanes value) { store(taps[y * 3 + x] + j, value); });
+    for (int o = 0; o < channels; ++o)
+      for (int tap = 0; tap < 9; ++tap)
+        gradient[(static_cast<int64_t>(first + o) * layout.inner + i) * 9 + tap] = taps[tap][o];
+  }
+}
+
+inline void winograd_correlate(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                               const Parallel& parallel) {
+  const Tiles tiles(p);
+  const KernelPanels layout(p.channels_out, p.channels_in);
+  const int64_t fitting = tiles.count / kShareTiles;
+  const int64_t parts = fitting < 1 ? 1 : fitting < kMostTileShares ? fitting : kMostTileShares;
+  const int shares = panel_shares(parts, layout.panels);
+  const int64_t size = layout.size() + p.channels_out;  // of kernel and bias
+  Floats sums(parts * size);
+  parallel(parts * shares, [&](int64_t task) {
+    const PanelShare share(layout, task % shares, shares);
+    const int64_t part = task / shares, begin = tiles.count * part / parts, end = tiles.count * (part + 1) / parts;
+    float *of_kernel = sums.get() + part * size, *of_bias = of_kernel + layout.size() + share.first;
+    memset(of_kernel + layout.at(share.begin, 0), 0,
+           static_cast<size_t>(layout.at(share.end, 0) - layout.at(share.begin, 0)) * sizeof(float));
+    memset(of_bias, 0, static_cast<size_t>(share.channels) * sizeof(float));
+    const int most = strip_tiles(p.channels_in + share.whole(), end - begin);
+    const Strip in(most, p.channels_in), out(most, share.whole());
+    Floats scratch(in.size() + out.size());
+    float *inputs = scratch.get(), *gradients = inputs + in.size();
+    memset(gradients, 0, static_cast<size_t>(out.size()) * sizeof(float));
+    for (int64_t at = begin; at < end; at += most) {
+      const int count = static_cast<int>(end - at < most ? end - at : most);
+      each_tile(tiles, at, count, [&](int t, const Tile& tile) {
+        const float* incoming = call.grad_output + share.first;
+        transform_input(tiles, tile, call.input, p.channels_in, inputs + t * in.row, in.distance);
+        transform_gradient(tiles, tile, incoming, p.channels_out, share.channels, gradients + t * out.row,
+                           out.distance);
+        add_bias(tiles, tile, incoming, p.channels_out, share.channels, of_bias);
+      });
+      for (int place = 0; place < kPlaces; ++place)
+        for (int panel = share.begin; panel < share.end; ++panel)
+          multiply<true>({inputs + place * in.distance, 1, in.row}, p.channels_in, count,
+                         gradients + place * out.distance + (panel - share.begin) * kPanel, out.row,
+                         of_kernel + layout.at(panel, place), kPanel);
+    }
+  });
+  parallel(layout.panels, [&](int64_t panel) {
+    store_kernel_gradient(layout, static_cast<int>(panel), sums.get(), parts, size, call.grad_kernel);
+  });
+  if (!call.grad_bias) return;
+  memset(call.grad_bias, 0, static_cast<size_t>(p.channels_out) * sizeof(float));
+  for (int64_t part = 0; part < parts; ++part)
+    for (int o = 0; o < p.channels_out; ++o) call.grad_bias[o] += sums.get()[part * size + layout.size() + o];
+}
+
+DYNAST_END
