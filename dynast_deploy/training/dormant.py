@@ -52,7 +52,7 @@ def revive(generator: Generator, batch: Mapping[str, Any]) -> int:
 def _renew(conv: nn.Conv2d, dormant: Tensor) -> int:
     """New weights for the output channels that `dormant` (bool `[C]`) marks, as those of a new layer; their number."""
     assert conv.bias is not None
-    fresh = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size)
+    fresh = nn.Conv2d(conv.in_channels, conv.out_channels, conv.weight.shape[-1])
     assert fresh.bias is not None
     conv.weight[dormant] = fresh.weight.to(conv.weight)[dormant]
     conv.bias[dormant] = fresh.bias.abs().to(conv.bias)[dormant]
