@@ -172,6 +172,20 @@ def test_results_and_gradients_do_not_depend_on_the_number_of_threads(
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
+def test_shares_of_the_channels_of_a_small_map_do_not_depend_on_the_number_of_threads(
+    set_threads: Callable[[int], None],
+) -> None:
+    torch.manual_seed(6)
+    tensors = torch.randn(1, 72, 8, 8), torch.randn(90, 72, 3, 3), torch.randn(90)
+    found = []
+    for threads in (1, 3):
+        set_threads(threads)
+        inputs = [tensor.clone().requires_grad_() for tensor in tensors]
+        y = torch_layers.conv3x3(*inputs)
+        found.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
 CONFIG = GeneratorConfig(20, crop_size=32, ngf=8, n_layers=2, pos_dim=4, prune_dim=4, smooth=0.1)
 
 
