@@ -145,9 +145,21 @@ inline void sum4(Lanes a, Lanes b, Lanes c, Lanes d, float* sums) {
 }
 
 inline float sum(Lanes lanes) {
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+  const __m256 halves = _mm256_add_ps(_mm512_castps512_ps256(lanes),
+                                      _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(lanes), 1)));
+#else
+  const __m256 halves = lanes;
+#endif
+  const __m128 fours = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+  const __m128 pairs = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
+  return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
+#else
   float total = 0.0f;
   for (int i = 0; i < kLanes; ++i) total += lanes[i];
   return total;
+#endif
 }
 
 inline float largest(Lanes lanes) {

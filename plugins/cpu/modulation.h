@@ -12,6 +12,26 @@ DYNAST_BEGIN
 constexpr float kNormEpsilon = 1e-8f;
 constexpr int kSlopePartials = 64;  // sums of the slope's gradient that are added up at the end, whatever the threads
 
+// A number of channels that the compiler knows; rows of so few stay in registers.
+template <int kChannels>
+struct Known {
+  constexpr operator int() const { return kChannels; }
+};
+
+template <class Body>
+inline void with_channels(int channels, Body body) {
+  switch (channels) {
+    case 16:
+      return body(Known<16>{});
+    case 32:
+      return body(Known<32>{});
+    case 64:
+      return body(Known<64>{});
+    default:
+      return body(channels);
+  }
+}
+
 // Rows of a token's channels, zeros up to whole vectors.
 inline void load_row(const float* from, int channels, float* row) {
   int c = 0;
@@ -71,12 +91,14 @@ inline void each_token(int64_t length, int64_t part, int64_t parts, Token token)
   for (int64_t at = length * part / parts; at < length * (part + 1) / parts; ++at) token(at);
 }
 
-inline void modulate(const DynastModulation& p, const DynastModulationForward& call, const Parallel& parallel) {
-  const int channels = p.channels, padded = rounded_up(channels, kLanes);
+template <class Channels>
+inline void modulate_tokens(int64_t length, Channels channels, const DynastModulationForward& call,
+                            const Parallel& parallel) {
+  const int padded = rounded_up(channels, kLanes);
   parallel(kSlopePartials, [&](int64_t task) {
     Floats scratch(5 * padded);
     float *x = scratch.get(), *unit = x + padded, *gamma = unit + padded, *beta = gamma + padded, *z = beta + padded;
-    each_token(p.length, task, kSlopePartials, [&](int64_t at) {
+    each_token(length, task, kSlopePartials, [&](int64_t at) {
       load_row(call.input + at * channels, channels, x);
       memcpy(unit, x, static_cast<size_t>(padded) * sizeof(float));
       normalise_row(unit, channels, padded);
@@ -100,15 +122,21 @@ inline void modulate(const DynastModulation& p, const DynastModulationForward& c
   });
 }
 
-inline void modulate_back(const DynastModulation& p, const DynastModulationBackward& call, const Parallel& parallel) {
-  const int channels = p.channels, padded = rounded_up(channels, kLanes);
+inline void modulate(const DynastModulation& p, const DynastModulationForward& call, const Parallel& parallel) {
+  with_channels(p.channels, [&](auto channels) { modulate_tokens(p.length, channels, call, parallel); });
+}
+
+template <class Channels>
+inline void modulate_tokens_back(int64_t length, Channels channels, const DynastModulationBackward& call,
+                                 const Parallel& parallel) {
+  const int padded = rounded_up(channels, kLanes);
   float of_slope[kSlopePartials] = {};
   parallel(kSlopePartials, [&](int64_t task) {
     Floats scratch(6 * padded);
     float *unit = scratch.get(), *gamma = unit + padded, *z = gamma + padded, *gradient = z + padded;
     float *mixed = gradient + padded, *x = mixed + padded;
     Lanes slopes = {};
-    each_token(p.length, task, kSlopePartials, [&](int64_t at) {
+    each_token(length, task, kSlopePartials, [&](int64_t at) {
       load_row(call.input + at * channels, channels, x);
       memcpy(unit, x, static_cast<size_t>(padded) * sizeof(float));
       const float scale = normalise_row(unit, channels, padded);
@@ -155,6 +183,10 @@ inline void modulate_back(const DynastModulation& p, const DynastModulationBackw
   if (!call.grad_slope) return;
   *call.grad_slope = 0.0f;
   for (const float part : of_slope) *call.grad_slope += part;
+}
+
+inline void modulate_back(const DynastModulation& p, const DynastModulationBackward& call, const Parallel& parallel) {
+  with_channels(p.channels, [&](auto channels) { modulate_tokens_back(p.length, channels, call, parallel); });
 }
 
 DYNAST_END
