@@ -13,11 +13,14 @@ from golden import golden, golden_path
 from onnx import TensorProto, helper
 
 from dynast_deploy.checkpoint import load_generator
+from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.export.split import ModelInfo, halves, load_model
 from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.keypoints import read_poses
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_layers import channels_last
 from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from dynast_deploy.runtime.pictures import read_picture
 
 pytestmark = pytest.mark.skipif(onnxruntime_library() is None, reason="native operators are not built")
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "marionette.onnx"
@@ -52,9 +55,11 @@ def test_the_recorded_generator_draws_the_same_picture(
 
 
 def test_the_example_engine_draws_the_same_picture() -> None:
-    rng = np.random.default_rng(0)
-    shapes = {name: (1, channels, 128, 128) for name, channels in zip(RECORDED, (20, 3, 20), strict=True)}
-    assert_same_picture(EXAMPLE, {name: rng.random(shape, np.float32) for name, shape in shapes.items()})
+    exemplar = read_picture(EXAMPLE.with_name("red-stripes.png"))
+    poses = [EXAMPLE.with_name(f"{name}.poses.npz") for name in ("dance", "red-stripes")]
+    conditions = [pose_condition(read_poses(path).keypoints[0], (256, 256), 256)[None] for path in poses]
+    values = (conditions[0], picture_tensor(exemplar, 256)[None], conditions[1])
+    assert_same_picture(EXAMPLE, dict(zip(RECORDED, values, strict=True)))
 
 
 def test_no_layer_of_an_exported_file_is_left_out() -> None:

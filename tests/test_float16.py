@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_engine import tiny_generator, write_tiny_engine
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.float16 import SENSITIVE, to_float16
+from dynast_deploy.export.float16 import SENSITIVE, float32_nodes, to_float16
 from dynast_deploy.export.ranges import rounded_like_a_gpu, value_ranges
 from dynast_deploy.export.split import ModelInfo, halves, load_model
 from dynast_deploy.export.to_onnx import build_model
@@ -59,9 +59,10 @@ def test_held_out_pictures_stay_within_45_db_and_nothing_overflows(half_example:
     for feed in held_out_pairs(2, info.height, info.width):
         expected, image = (each(["image"], feed)[0] for each in run)
         assert psnr(image, expected) >= 45
+    in_float32 = float32_nodes(load_model(EXAMPLE).graph)
     for measured in value_ranges(load_model(half_example), [feed], onnxruntime_library()):
         assert measured.finite, measured
-        assert measured.largest < 65504 / 8, measured
+        assert measured.largest < 65504 / 8 or measured.node in in_float32, measured
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -79,7 +80,8 @@ def test_the_engine_runs_it(half_example: Path, native: bool) -> None:
 
 
 def test_it_is_half_as_large_and_passes_the_full_check_in_both_halves(half_example: Path) -> None:
-    assert half_example.stat().st_size < 0.55 * EXAMPLE.stat().st_size
+    # Position codes depend on constants alone and stay float32.
+    assert half_example.stat().st_size < 0.6 * EXAMPLE.stat().st_size
     model = load_model(half_example)
     info = ModelInfo.read(model, str(half_example))
     assert info.precision == "fp16"
