@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from dynast_deploy.runtime.graph_pattern import stated_channels
+
 
 def for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model` with the changes that the functions below describe; changed in place."""
@@ -27,11 +29,7 @@ def reductions_as_products(graph: onnx.GraphProto) -> None:
     The kernels of reductions walk memory with a stride there. The exporter states the channels of what it reduces in
     `value_info`; where they are not stated nothing changes.
     """
-    channels = {
-        value.name: value.type.tensor_type.shape.dim[1].dim_value
-        for value in graph.value_info
-        if len(value.type.tensor_type.shape.dim) == 4
-    }
+    channels = stated_channels(graph)
     axes = {
         tensor.name
         for tensor in graph.initializer

@@ -35,6 +35,15 @@ def op(types: str, *inputs: Any, called: str = "", alone: bool = False, **having
     return Op(types, inputs, having, called, alone)
 
 
+def stated_channels(graph: onnx.GraphProto) -> dict[str, int]:
+    """Of the maps `[N, C, H, W]` that the graph states the shape of, C by their names."""
+    return {
+        value.name: value.type.tensor_type.shape.dim[1].dim_value
+        for value in graph.value_info
+        if len(value.type.tensor_type.shape.dim) == 4
+    }
+
+
 class Reader:
     """Looks for patterns in a graph, from a tensor backwards."""
 
@@ -43,11 +52,7 @@ class Reader:
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
         self.reads = Counter(name for node in graph.node for name in node.input)
         self.reads.update(value.name for value in graph.output)
-        self.channels = {
-            value.name: value.type.tensor_type.shape.dim[1].dim_value
-            for value in graph.value_info
-            if len(value.type.tensor_type.shape.dim) == 4
-        }
+        self.channels = stated_channels(graph)
 
     def find(self, pattern: Any, name: str) -> dict[str, str] | None:
         """What the pattern's names stand for if the tensor `name` matches it."""

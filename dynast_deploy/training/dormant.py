@@ -7,7 +7,8 @@ Neuron Phenomenon in Deep Reinforcement Learning", ICML 2023.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -28,18 +29,12 @@ def revive(generator: Generator, batch: Mapping[str, Any]) -> int:
     """
     firing: dict[nn.Conv2d, Tensor] = {}
 
-    def watch(conv: nn.Conv2d, activation: nn.ReLU) -> None:
-        def note(_: nn.Module, __: object, output: Tensor) -> None:
-            firing[conv] = (output > 0).float().mean((0, 2, 3))
+    def note(conv: nn.Conv2d, _: nn.Module, __: object, output: Tensor) -> None:
+        firing[conv] = (output > 0).float().mean((0, 2, 3))
 
-        handles.append(activation.register_forward_hook(note))
-
-    handles: list[Any] = []
-    for module in generator.modules():
-        if isinstance(module, nn.Sequential):
-            for conv, activation in pairwise(module):
-                if isinstance(conv, nn.Conv2d) and isinstance(activation, nn.ReLU):
-                    watch(conv, activation)
+    handles = [
+        activation.register_forward_hook(partial(note, conv)) for conv, activation in _relu_layers(generator)
+    ]
     was_training = generator.training
     generator.eval()
     generator(batch["condition"], batch["exemplar"], batch["exemplar_condition"])
@@ -47,6 +42,14 @@ def revive(generator: Generator, batch: Mapping[str, Any]) -> int:
     for handle in handles:
         handle.remove()
     return sum(_renew(conv, share < LEAST_SHARE) for conv, share in firing.items())
+
+
+def _relu_layers(generator: Generator) -> Iterator[tuple[nn.Conv2d, nn.ReLU]]:
+    for module in generator.modules():
+        if isinstance(module, nn.Sequential):
+            for conv, activation in pairwise(module):
+                if isinstance(conv, nn.Conv2d) and isinstance(activation, nn.ReLU):
+                    yield conv, activation
 
 
 def _renew(conv: nn.Conv2d, dormant: Tensor) -> int:

@@ -2,16 +2,12 @@
 #include "cpu/backward.h"
 #include "cpu/dense.h"
 #include "cpu/forward.h"
-
-#define DYNAST_TEXT_OF(name) #name
-#define DYNAST_TEXT(name) DYNAST_TEXT_OF(name)
-#define DYNAST_TABLE_OF(name) kernels_##name
-#define DYNAST_TABLE(name) DYNAST_TABLE_OF(name)
+#include "cpu/variant.h"
 
 namespace dynast {
 
-extern const Kernels DYNAST_TABLE(DYNAST_VARIANT);
-const Kernels DYNAST_TABLE(DYNAST_VARIANT) = {
+extern const Kernels DYNAST_TABLE(kernels, DYNAST_VARIANT);
+const Kernels DYNAST_TABLE(kernels, DYNAST_VARIANT) = {
     DYNAST_TEXT(DYNAST_VARIANT),
     DYNAST_VARIANT::forward<float>,
     DYNAST_VARIANT::forward<DYNAST_VARIANT::Half>,

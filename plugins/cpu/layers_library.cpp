@@ -1,6 +1,5 @@
 // The plain C interface of the training layers, as in library.cpp.
 #include <cstdio>
-#include <cstring>
 
 #include "cpu/layer_calls.h"
 #include "cpu/select.h"
@@ -17,13 +16,11 @@ extern const LayerKernels layers_avx512;
 #endif
 
 const LayerKernels* select_layer_kernels(const char* name) {
-  const Kernels* chosen = select_kernels(name);
-  if (!chosen) return nullptr;
 #ifdef DYNAST_X86
-  for (const LayerKernels* kernels : {&layers_avx2, &layers_avx512})
-    if (std::strcmp(kernels->name, chosen->name) == 0) return kernels;
+  return select_table(name, {&layers_plain, &layers_avx2, &layers_avx512});
+#else
+  return select_table(name, {&layers_plain});
 #endif
-  return &layers_plain;
 }
 
 namespace {

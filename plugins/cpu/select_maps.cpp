@@ -1,6 +1,3 @@
-#include <cstring>
-#include <initializer_list>
-
 #include "cpu/map_calls.h"
 #include "cpu/select.h"
 
@@ -13,13 +10,11 @@ extern const MapKernels maps_avx512;
 #endif
 
 const MapKernels* select_map_kernels(const char* name) {
-  const Kernels* chosen = select_kernels(name);
-  if (!chosen) return nullptr;
 #ifdef DYNAST_X86
-  for (const MapKernels* kernels : {&maps_avx2, &maps_avx512})
-    if (std::strcmp(kernels->name, chosen->name) == 0) return kernels;
+  return select_table(name, {&maps_plain, &maps_avx2, &maps_avx512});
+#else
+  return select_table(name, {&maps_plain});
 #endif
-  return &maps_plain;
 }
 
 }  // namespace dynast
