@@ -20,6 +20,7 @@ from dynast_deploy.plugins import native, torch_ops  # noqa: E402
 
 FOR_ONE_IDENTITY = {
     "reconstruction",
+    "mse",
     "warp",
     "matching",
     "prune",
@@ -173,7 +174,7 @@ def test_the_published_warp_mask_gives_the_published_warps() -> None:
 
 def test_equal_pictures_cost_nothing() -> None:
     picture = torch.rand(2, 3, SIZE, SIZE) * 2 - 1
-    for term in (pictures.reconstruction, pictures.palette, pictures.structure):
+    for term in (pictures.reconstruction, pictures.mse, pictures.palette, pictures.structure):
         assert term(picture, picture).tolist() == [0, 0]
 
 

@@ -27,6 +27,7 @@ class ObjectiveConfig:
     """
 
     reconstruction: float = 0.0
+    mse: float = 0.0
     warp: float = 0.0
     surface: float = 0.0
     matching: float = 0.0

@@ -50,6 +50,7 @@ class Term(NamedTuple):
 
 PICTURE_TERMS = {
     "reconstruction": Term(Pairs.SAME, "target", pictures.reconstruction),
+    "mse": Term(Pairs.SAME, "target", pictures.mse),
     "palette": Term(Pairs.OTHER, "exemplar", pictures.palette),
     "structure": Term(Pairs.ALL, "target", pictures.structure),
 }

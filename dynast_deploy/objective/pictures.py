@@ -28,6 +28,11 @@ def reconstruction(image: Tensor, target: Tensor) -> Tensor:
     return per_sample(difference) + sum(per_sample(difference.diff(dim=dim)) for dim in (2, 3))
 
 
+def mse(image: Tensor, target: Tensor) -> Tensor:
+    """The mean squared difference, which is what PSNR measures."""
+    return (image - target).square().flatten(1).mean(1)
+
+
 def palette(image: Tensor, exemplar: Tensor) -> Tensor:
     """L1 between means and deviations of colours and of their first differences, at `PYRAMID_LEVELS` resolutions.
 

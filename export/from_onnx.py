@@ -1,0 +1,85 @@
+"""`python export/from_onnx.py model.onnx -o ckpt.pth`: the weights of an engine as a checkpoint to train on.
+
+The exporter folds norms into convolutions. Batch norms come back as the statistics of what their convolutions give on
+the shipped data, and the layers between the scales' position codes by least squares; the checkpoint computes what the
+engine does, to rounding.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+if __name__ == "__main__":
+    # Run as a script, Python puts this folder on the path; the package lies one above.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import typer
+
+from dynast_deploy.command import run
+from dynast_deploy.config import GeneratorConfig, Task
+from dynast_deploy.errors import DynastError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from dynast_deploy.generator import Generator
+
+SAMPLES = 32
+"""Whose features give the batch norms their statistics."""
+
+
+def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> tuple[Generator, Task]:
+    """An eval-mode generator with the weights of an exported float32 model, and its task.
+
+    Raises DynastError where `model` has no metadata of this project, or is not float32 throughout.
+    """
+    from torch.utils.data import default_collate
+
+    from dynast_deploy.data import training_data
+    from dynast_deploy.export.split import ModelInfo
+    from dynast_deploy.export.unfolding import Engine, copy_weights, spread_batch_norms
+    from dynast_deploy.generator import Generator
+
+    info = ModelInfo.read(model, source)
+    if info.precision != "fp32":
+        raise DynastError(
+            f"{source}: its precision is {info.precision}; weights are taken from the fp32 file it was made of"
+        )
+    if (info.height, info.width) != (info.config["crop_size"],) * 2:
+        raise DynastError(
+            f"{source}: exported at {info.height}x{info.width}, another size than it was trained at"
+        )
+    generator = Generator(GeneratorConfig.from_dict(info.config, source)).eval()
+    task = Task(info.task) if info.task else generator.config.task
+    if task is None:
+        raise DynastError(f"{source}: of no known task")
+    copy_weights(Engine(model), generator, info.height, info.width)
+    stream = training_data(task, None, generator.config.crop_size, seed=0)
+    spread_batch_norms(generator, default_collate([stream[i] for i in range(samples)]))
+    return generator, task
+
+
+def take_weights(
+    engine: Annotated[Path, typer.Argument(help="A float32 ONNX file that to_onnx.py wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("ckpt.pth"),
+) -> None:
+    """Write the weights of an engine as a checkpoint, and compare both."""
+    from dynast_deploy.checkpoint import save_generator
+    from dynast_deploy.export.self_check import difference
+    from dynast_deploy.export.split import load_model
+
+    generator, task = weights_of(load_model(engine), str(engine))
+    save_generator(generator, output, task=task.value)
+    size = generator.config.crop_size
+    print(output)
+    print(difference(generator, engine, size, size))
+
+
+def main() -> None:
+    run(take_weights)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The way back from `folding.py`: a generator's parameters from the constants of an exported graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from dynast_deploy.config import SCALES
+from dynast_deploy.export.network import submodule
+
+if TYPE_CHECKING:
+    import onnx
+
+    from dynast_deploy.generator import AttentionBlock, Generator
+    from dynast_deploy.layers import SPADE, ResidualBlock, SPADEResnetBlock
+
+
+class Engine:
+    """The constants of an exported graph, found through the nodes that read them."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        self._nodes = {node.name: node for node in model.graph.node}
+        self._readers = {name: node for node in model.graph.node for name in node.input}
+
+    def conv(self, name: str) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the convolution called `name`."""
+        _, weight, bias = self._nodes[name].input
+        return self._tensor(weight), self._tensor(bias)
+
+    def slope(self, name: str) -> float:
+        return self._nodes[name].attribute[0].f
+
+    def projections(self, scope: str) -> list[tuple[Tensor, Tensor]]:
+        """Weight `[out, in + P]` and bias of each matrix product of an attention block, in the order of the graph."""
+        found = []
+        for name, node in self._nodes.items():
+            if name.startswith(f"{scope}/projection"):
+                weight = self._tensor(node.input[1]).T
+                offset = self._readers[node.output[0]].input[1]
+                if offset not in self._arrays:
+                    product, offset = self._maker(offset).input
+                    position = self._maker(product).input[1]
+                    weight = torch.cat([weight, self._tensor(position).T], 1)
+                found.append((weight, self._tensor(offset)))
+        return found
+
+    def position_code(self, scale: int, height: int, width: int) -> Tensor:
+        """`[1, P, h, w]`."""
+        tokens = self._tensor(next(name for name in self._arrays if name.endswith(f"/position_code{scale}")))
+        return tokens.T.reshape(1, -1, height, width)
+
+    def _maker(self, output: str) -> Any:
+        return next(node for node in self._nodes.values() if output in node.output)
+
+    def _tensor(self, name: str) -> Tensor:
+        return torch.from_numpy(self._arrays[name].astype(np.float32))
+
+
+def copy_weights(engine: Engine, generator: Generator, height: int, width: int) -> None:
+    """Give `generator`, of the same configuration, the engine's weights; batch norms become the identity."""
+    for side in ("q", "kv"):
+        for level in (1, 2, 3, 4):
+            scope = f"encoder_{side}.layer{level}"
+            conv, _, residual = submodule(generator, scope)
+            _set_spectral(conv, *engine.conv(f"{scope}/conv"))
+            _set_residual(engine, residual, scope)
+        for scale in SCALES:
+            name = f"embed_{side}{scale}"
+            _set_spade_block(engine, submodule(generator, name), name)
+    for scale in (3, 2):
+        _set_spade_block(engine, submodule(generator, f"embed_{scale}"), f"embed_{scale}")
+    for scale in SCALES:
+        for layer, block in enumerate(generator.blocks(scale)):
+            _set_attention_block(engine, block, f"transformer_{scale}.{layer}")
+        for kind in ("decoder_", "decoder_q", "decoder_kv") if scale > 1 else ():
+            name = f"{kind}{scale}{scale - 1}"
+            _set(submodule(generator, name)[1], *engine.conv(f"{name}/conv"))
+    _set(submodule(generator, "decoder_10.0"), *engine.conv("decoder_10"))
+    _set_position_codes(engine, generator, height, width)
+
+
+def _set(conv: Any, weight: Tensor, bias: Tensor) -> None:
+    conv.weight.data.copy_(weight.reshape(conv.weight.shape))
+    conv.bias.data.copy_(bias)
+
+
+def _set_spectral(conv: Any, weight: Tensor, bias: Tensor) -> None:
+    conv.weight_orig.data.copy_(weight)
+    left, lengths, right = torch.linalg.svd(weight.double().flatten(1), full_matrices=False)
+    # The stored vectors of a trained layer are never quite converged, so the weight's norm is only nearly 1.
+    conv.weight_u.copy_(left[:, 0] / lengths[0])
+    conv.weight_v.copy_(right[0])
+    conv.bias.data.copy_(bias)
+
+
+def _set_residual(engine: Engine, block: ResidualBlock, scope: str) -> None:
+    model: Any = block.model
+    for number, (conv, norm) in enumerate(((model[0], model[1]), (model[3], model[4]))):
+        _set(conv, *engine.conv(f"{scope}/residual/conv_{number}"))
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)
+    block.relu.weight.data.fill_(engine.slope(f"{scope}/residual/LeakyRelu"))
+
+
+def _set_spade(engine: Engine, spade: SPADE, scope: str) -> None:
+    _set(spade.mlp_shared[0], *engine.conv(f"{scope}/mlp_shared"))
+    weight, bias = engine.conv(f"{scope}/gamma")
+    _set(spade.mlp_gamma, weight, bias - 1)
+    _set(spade.mlp_beta, *engine.conv(f"{scope}/beta"))
+
+
+def _set_spade_block(engine: Engine, block: SPADEResnetBlock, name: str) -> None:
+    for number, (spade, conv) in enumerate(((block.norm_0, block.conv_0), (block.norm_1, block.conv_1))):
+        _set_spade(engine, spade, f"{name}.norm_{number}")
+        _set_spectral(conv, *engine.conv(f"{name}.conv_{number}"))
+    block.relu.weight.data.fill_(engine.slope(f"{name}.relu"))
+
+
+def _set_attention_block(engine: Engine, block: AttentionBlock, scope: str) -> None:
+    (keys, keys_bias), values, (queries, queries_bias) = engine.projections(scope)
+    width = block.f.out_channels
+    for conv, weight, bias in (
+        (block.g, keys[:width], keys_bias[:width]),
+        (block.g_prune, keys[width:], keys_bias[width:]),
+        (block.h, *values),
+        (block.f, queries[:width], queries_bias[:width]),
+        (block.f_prune, queries[width:], queries_bias[width:]),
+    ):
+        _set(conv, weight, bias)
+    _set_spade(engine, block.spade, f"{scope}.spade")
+    _set_residual(engine, block.res_block, scope)
+
+
+def _set_position_codes(engine: Engine, generator: Generator, height: int, width: int) -> None:
+    codes = {
+        scale: engine.position_code(scale, height >> (scale - 1), width >> (scale - 1)) for scale in SCALES
+    }
+    generator.pos_embed.data = codes[4]
+    for scale in (4, 3, 2):
+        layers = submodule(generator, f"pos_{scale}{scale - 1}")
+        _fit(
+            layers[1], layers[0](codes[scale]), _before_leaky_relu(codes[scale - 1], layers[2].negative_slope)
+        )
+
+
+def _before_leaky_relu(code: Tensor, slope: float) -> Tensor:
+    return torch.where(code < 0, code / slope, code)
+
+
+def _fit(conv: nn.Conv2d, given: Tensor, wanted: Tensor) -> None:
+    """Weights with which a 3x3 convolution with reflected border makes `wanted` of `given`, by least squares."""
+    patches = F.unfold(F.pad(given.double(), (1, 1, 1, 1), mode="reflect"), 3)[0].T
+    patches = torch.cat([patches, patches.new_ones(len(patches), 1)], 1)
+    solution = torch.linalg.lstsq(patches, wanted.double().flatten(2)[0].T, driver="gelsd").solution
+    _set(conv, solution[:-1].T, solution[-1])
+
+
+def spread_batch_norms(generator: Generator, batch: Mapping[str, Any]) -> None:
+    """Give batch norms that are the identity the statistics of `batch`, and weights that undo them."""
+
+    def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        variance, mean = torch.var_mean(inputs[0], (0, 2, 3))
+        norm.running_mean, norm.running_var = mean, variance
+        norm.weight.data.copy_((variance + norm.eps).sqrt())
+        norm.bias.data.copy_(mean)
+
+    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    handles = [norm.register_forward_pre_hook(note) for norm in norms]
+    with torch.no_grad():
+        generator.eval()(batch["condition"], batch["exemplar"], batch["exemplar_condition"])
+    for handle in handles:
+        handle.remove()
