@@ -46,7 +46,8 @@ def sample_pose(rng: np.random.Generator) -> Pose:
         head_tilt=float(np.clip(0.4 * lean + rng.normal(0, 0.1), -0.3, 0.3)),
         head_turn=float(np.clip(0.7 * turn + rng.normal(0, 0.22), -0.6, 0.6)),
         nod=float(np.clip(rng.normal(0, 0.35), -0.9, 0.9)),
-        swing=float(np.clip(rng.normal(0, 0.25), -0.8, 0.8)),
+        # Keypoints do not tell how cloth and hair move, so they hang nearly still.
+        swing=float(np.clip(rng.normal(0, 0.05), -0.8, 0.8)),
         right_arm=right_arm,
         left_arm=left_arm,
         right_leg=right_leg,
