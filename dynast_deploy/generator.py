@@ -98,13 +98,20 @@ class AttentionBlock(Layer):
         self.spade = SPADE(channels, config.semantic_nc)
         self.res_block = ResidualBlock(channels)
 
-    def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
-        key, value = to_tokens(with_position(kv, pos)), project(self.h, to_tokens(kv))
+    def tokens(self, x: Tensor, pos: Tensor) -> Tensor:
+        """What queries and keys are projected from: `[N, C, H, W]`, `[1, P, H, W]` -> `[N, H*W, C + P]`."""
+        if self.takes(x, pos):
+            return torch_layers.unit_tokens(x, pos)
+        return to_tokens(with_position(x, pos))
+
+    def encode(self, kv: Tensor, key: Tensor) -> BlockExemplar:
+        """Of the exemplar's features `[E, C, H, W]` and their `tokens`, which a scale's blocks share."""
+        value = project(self.h, to_tokens(kv))
         with exact(key):
             return BlockExemplar(project(self.g, key), project(self.g_prune, key), value)
 
     def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
-        query = to_tokens(with_position(x, pos))
+        query = self.tokens(x, pos)
         with exact(query):
             return project(self.f, query), project(self.f_prune, query)
 
@@ -169,7 +176,8 @@ class Generator(Layer):
             if scale < 4:
                 kv = self._step("decoder_kv", scale)(kv) + levels[scale]
             kv = self.get_submodule(f"embed_kv{scale}")(kv, signal)
-            blocks += [block.encode(kv, positions[scale]) for block in self.blocks(scale)]
+            key = self.blocks(scale)[0].tokens(kv, positions[scale])
+            blocks += [block.encode(kv, key) for block in self.blocks(scale)]
         return Exemplar(blocks, width)
 
     def render(self, exemplar: Exemplar, condition: Tensor) -> Tensor:

@@ -52,6 +52,18 @@ class ModulationBackward(ctypes.Structure):
     )
 
 
+class UnitTokens(ctypes.Structure):
+    _fields_ = (("length", _long), *((name, _int) for name in ("batch", "channels", "pos_channels")))
+
+
+class UnitTokensForward(ctypes.Structure):
+    _fields_ = _addresses("input", "pos", "output")
+
+
+class UnitTokensBackward(ctypes.Structure):
+    _fields_ = _addresses("input", "grad_output", "grad_input", "grad_pos")
+
+
 class Activation(ctypes.Structure):
     _fields_ = (
         ("count", _long),

@@ -47,6 +47,16 @@ def prelu(x: Tensor, slope: Tensor, residual: Tensor | None = None) -> Tensor:
     return _PReLU.apply(x, residual, slope)
 
 
+def unit_tokens(x: Tensor, pos: Tensor) -> Tensor:
+    """`to_tokens(with_position(x, pos))` of the generator: x `[N, C, H, W]`, pos `[1, P, H, W]` -> `[N, H*W, C + P]`.
+
+    Raises ValueError if pos is not one code for maps of that size.
+    """
+    if x.shape[2:] != pos.shape[2:] or pos.shape[0] != 1:
+        raise ValueError(f"a position code {list(pos.shape)} for maps {list(x.shape)}")
+    return _UnitTokens.apply(x, pos)
+
+
 def _last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
@@ -116,6 +126,30 @@ class _Modulated(torch.autograd.Function):
         call = native_layers.ModulationBackward(*map(_address, (*inputs, grad, *gradients)))
         _run("dynast_modulate_back", ctx.sizes, call)
         return tuple(gradients)
+
+
+class _UnitTokens(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pos: Tensor) -> Tensor:
+        x, pos = _last(x), _last(pos)
+        batch, channels, height, width = x.shape
+        ctx.sizes = native_layers.UnitTokens(height * width, batch, channels, pos.shape[1])
+        output = x.new_empty(batch, height * width, channels + pos.shape[1])
+        _run(
+            "dynast_unit_tokens", ctx.sizes, native_layers.UnitTokensForward(*map(_address, (x, pos, output)))
+        )
+        ctx.save_for_backward(x, pos)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, pos = ctx.saved_tensors
+        grad = grad.contiguous()
+        of_x, of_pos = torch.empty_like(x), torch.empty_like(pos)
+        call = native_layers.UnitTokensBackward(*map(_address, (x, grad, of_x, of_pos)))
+        _run("dynast_unit_tokens_back", ctx.sizes, call)
+        return of_x, of_pos
 
 
 class _PReLU(torch.autograd.Function):

@@ -14,7 +14,7 @@ from torch import Tensor
 from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
-from dynast_deploy.generator import Generator, to_map
+from dynast_deploy.generator import Generator, to_map, to_tokens, with_position
 from dynast_deploy.layers import positional_norm, use_native
 from dynast_deploy.plugins import build, native, native_layers, torch_layers
 
@@ -125,6 +125,62 @@ def test_modulation_and_fusion(channels: int, size: tuple[int, int]) -> None:
     assert_equal_with_gradients(fused, torch_layers.fused, [x, modulation, attended, confidence])
 
 
+def plain_unit_tokens(x: Tensor, pos: Tensor) -> Tensor:
+    return to_tokens(with_position(x, pos))
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "pos_channels", "size"),
+    [(1, 1, 1, (1, 1)), (3, 5, 3, (3, 7)), (2, 16, 16, (9, 8)), (2, 37, 21, (1, 9)), (1, 64, 8, (11, 13))],
+)
+def test_unit_tokens(batch: int, channels: int, pos_channels: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(7)
+    inputs = [normal(batch, channels, *size), normal(1, pos_channels, *size)]
+    assert_equal_with_gradients(plain_unit_tokens, torch_layers.unit_tokens, inputs)
+
+
+def test_features_of_length_0_have_the_gradient_of_the_plain_form() -> None:
+    torch.manual_seed(8)
+    x = normal(2, 5, 3, 4)
+    x[0, :, 1, 2] = x[1, :, 0, 0] = 0
+    assert_equal_with_gradients(plain_unit_tokens, torch_layers.unit_tokens, [x, normal(1, 3, 3, 4)])
+
+
+def test_gradients_beside_features_of_length_0_are_those_of_the_plain_form() -> None:
+    torch.manual_seed(8)
+    x, pos, weights = torch.randn(2, 5, 3, 4), torch.randn(1, 3, 3, 4), torch.randn(2, 12, 8)
+    x[0, :, 1, 2] = 0
+    of_x = []
+    for form in (plain_unit_tokens, torch_layers.unit_tokens):
+        leaf = x.clone().requires_grad_()
+        of_x += torch.autograd.grad((form(leaf, pos) * weights).sum(), [leaf])
+    torch.testing.assert_close(of_x[1], of_x[0], atol=1e-5, rtol=1e-4)
+
+
+def test_unit_tokens_need_one_position_code_of_the_maps_size() -> None:
+    with pytest.raises(ValueError, match="a position code"):
+        torch_layers.unit_tokens(torch.rand(2, 4, 3, 3), torch.rand(1, 4, 3, 2))
+
+
+@pytest.mark.parametrize("variant", build.variants())
+def test_every_instruction_set_makes_the_same_unit_tokens(variant: str) -> None:
+    if native.variant(variant) is None:
+        pytest.skip(f"this processor does not run {variant}")
+    x, pos, grad = torch.randn(2, 6, 9), torch.randn(6, 5), torch.randn(2, 6, 14)
+    sizes, output = native_layers.UnitTokens(6, 2, 9, 5), torch.empty(2, 6, 14)
+    of_x, of_pos = torch.empty_like(x), torch.empty_like(pos)
+    forward = native_layers.UnitTokensForward(*(t.data_ptr() for t in (x, pos, output)))
+    backward = native_layers.UnitTokensBackward(*(t.data_ptr() for t in (x, grad, of_x, of_pos)))
+    native_layers.run("dynast_unit_tokens", sizes, forward, threads=1, variant=variant)
+    native_layers.run("dynast_unit_tokens_back", sizes, backward, threads=1, variant=variant)
+    leaves = [x.requires_grad_(), pos.requires_grad_()]
+    expected = plain_unit_tokens(x.mT.unsqueeze(3), pos.mT.unsqueeze(0).unsqueeze(3))
+    torch.testing.assert_close(output, expected.detach(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        (of_x, of_pos), torch.autograd.grad(expected, leaves, grad), atol=1e-5, rtol=1e-5
+    )
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (1, 16, 9, 9)])
 def test_prelu_of_one_map_and_of_a_sum(shape: tuple[int, ...]) -> None:
     torch.manual_seed(3)
@@ -168,6 +224,18 @@ def test_results_and_gradients_do_not_depend_on_the_number_of_threads(
         y = torch_layers.conv3x3(torch_layers.modulated(inputs[0], inputs[1], inputs[4]), *inputs[2:4])
         y = torch_layers.prelu(y, inputs[4], inputs[0])
         found.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_unit_tokens_do_not_depend_on_the_number_of_threads(set_threads: Callable[[int], None]) -> None:
+    torch.manual_seed(9)
+    tensors, found = (torch.randn(3, 16, 20, 17), torch.randn(1, 8, 20, 17)), []
+    for threads in (1, 2, 5):
+        set_threads(threads)
+        inputs = [tensor.clone().requires_grad_() for tensor in tensors]
+        y = torch_layers.unit_tokens(*inputs)
+        found.append([y, *torch.autograd.grad(y.exp().sum(), inputs)])
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 

@@ -55,8 +55,8 @@ class PublishedResnetBlock(SPADEResnetBlock):
 
 
 class PublishedBlock(AttentionBlock):
-    def encode(self, kv: Tensor, pos: Tensor) -> BlockExemplar:
-        key = with_position(kv, pos)
+    def encode(self, kv: Tensor, key: Tensor) -> BlockExemplar:
+        """With a map for the key: `with_position` of the features."""
         return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
 
     def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +112,8 @@ class PublishedGenerator(Generator):
                 source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
             for layer, block in enumerate(self.blocks(scale)):
                 matches = attentions[-1].matches if attentions else None
-                inputs = (*block.queries(x, positions[scale]), *block.encode(kv, positions[scale]))
+                key = with_position(kv, positions[scale])
+                inputs = (*block.queries(x, positions[scale]), *block.encode(kv, key))
                 attentions.append(
                     self._attended(scale, layer, inputs, matches, source, warp_mask, x.shape[-1])
                 )

@@ -45,6 +45,24 @@ struct DynastModulationBackward {
   float *grad_input, *grad_modulation, *grad_slope, *grad_attended, *grad_confidence;
 };
 
+// Tokens [N, L, C + P] of maps [N, L, C]: the channels divided by (their Euclidean norm + 1e-10), then the token's
+// position code [L, P], which is the same for every map.
+struct DynastUnitTokens {
+  int64_t length;
+  int32_t batch, channels, pos_channels;
+};
+
+struct DynastUnitTokensForward {
+  const float *input, *pos;
+  float* output;
+};
+
+// Gradients are written, not added; that of `pos` is the sum over the maps. A norm of 0 has the gradient 0.
+struct DynastUnitTokensBackward {
+  const float *input, *grad_output;
+  float *grad_input, *grad_pos;
+};
+
 // y = prelu(a + b) of `count` numbers, or prelu(a) where b is null; the gradient of a is that of b.
 struct DynastActivation {
   int64_t count;
@@ -64,6 +82,8 @@ struct LayerKernels {
   void (*correlate)(const DynastConvolution&, const DynastConvolutionBackward&, const Parallel&);
   void (*modulate)(const DynastModulation&, const DynastModulationForward&, const Parallel&);
   void (*modulate_back)(const DynastModulation&, const DynastModulationBackward&, const Parallel&);
+  void (*unit_tokens)(const DynastUnitTokens&, const DynastUnitTokensForward&, const Parallel&);
+  void (*unit_tokens_back)(const DynastUnitTokens&, const DynastUnitTokensBackward&, const Parallel&);
   void (*activate)(const DynastActivation&, const Parallel&);
   void (*activate_back)(const DynastActivation&, const Parallel&);
 };

@@ -2,6 +2,7 @@
 #include "cpu/activation.h"
 #include "cpu/convolution.h"
 #include "cpu/modulation.h"
+#include "cpu/unit_tokens.h"
 #include "cpu/variant.h"
 
 namespace dynast {
@@ -10,6 +11,7 @@ extern const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT);
 const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT) = {
     DYNAST_TEXT(DYNAST_VARIANT),       DYNAST_VARIANT::convolve,      DYNAST_VARIANT::convolve_back,
     DYNAST_VARIANT::correlate,         DYNAST_VARIANT::modulate,      DYNAST_VARIANT::modulate_back,
+    DYNAST_VARIANT::unit_tokens,       DYNAST_VARIANT::unit_tokens_back,
     DYNAST_VARIANT::activate,          DYNAST_VARIANT::activate_back,
 };
 

@@ -47,6 +47,11 @@ const LayerKernels* checked(const DynastModulation& p, const char* variant, char
                  size);
 }
 
+const LayerKernels* checked(const DynastUnitTokens& p, const char* variant, char* message, int size) {
+  return checked(p.length > 0 && p.batch > 0 && p.channels > 0 && p.pos_channels > 0,
+                 "tokens need pixels, channels and a position code", variant, message, size);
+}
+
 }  // namespace
 }  // namespace dynast
 
@@ -83,6 +88,22 @@ DYNAST_EXPORT int dynast_modulate_back(const DynastModulation* problem, const Dy
   const LayerKernels* kernels = checked(*problem, variant, message, size);
   if (!kernels) return 1;
   kernels->modulate_back(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_unit_tokens(const DynastUnitTokens* problem, const DynastUnitTokensForward* call,
+                                  const char* variant, int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  if (!kernels) return 1;
+  kernels->unit_tokens(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+DYNAST_EXPORT int dynast_unit_tokens_back(const DynastUnitTokens* problem, const DynastUnitTokensBackward* call,
+                                  const char* variant, int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  if (!kernels) return 1;
+  kernels->unit_tokens_back(*problem, *call, Parallel{run_on_threads, &threads});
   return 0;
 }
 
