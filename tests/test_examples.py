@@ -81,7 +81,7 @@ def picture_of(engine: Engine, exemplar: tuple[np.ndarray, np.ndarray], conditio
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_pose_engine_paints_people_it_has_never_seen(seed: int) -> None:
-    """In their colours and the new pose: 4 dB of PSNR over the exemplar as it is, on the figure's pixels."""
+    """In their colours and the new pose: 6 dB of PSNR over the exemplar as it is, on the figure's pixels."""
     engine = load_engine(EXAMPLES / "marionette.onnx")
     assert engine.info.task is Task.POSE
     size = engine.info.height
@@ -92,7 +92,7 @@ def test_the_pose_engine_paints_people_it_has_never_seen(seed: int) -> None:
     conditions = [pose_condition(figure.keypoints, (size, size), size) for figure in (exemplar, target)]
     image = picture_of(engine, (exemplar.picture, conditions[0]), conditions[1])
     figure = target.surface[..., 0] > 0
-    assert psnr(image, target.picture, figure) > psnr(exemplar.picture, target.picture, figure) + 4
+    assert psnr(image, target.picture, figure) > psnr(exemplar.picture, target.picture, figure) + 6
 
 
 @pytest.mark.parametrize("seed", range(3))
