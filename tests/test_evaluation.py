@@ -92,7 +92,7 @@ def test_an_engine_gives_the_checkpoints_pictures_and_matches(models: Path, tmp_
     engine = load_model(models / "tiny20.onnx", Task.POSE, "cpu", ablate=False)
     sample = training_data(Task.POSE, None, 32, 0, held_out=True)[5]
     ours, theirs = checkpoint.paint(sample), engine.paint(sample)
-    np.testing.assert_allclose(ours.image, theirs.image, atol=1e-4)
+    np.testing.assert_allclose(ours.image, theirs.image, atol=3e-4)  # 1.01e-4 with AVX-512
     assert ours.matches is not None
     assert theirs.matches is not None
     # The first coarse block keeps its matches to itself.
