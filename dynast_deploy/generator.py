@@ -98,20 +98,14 @@ class AttentionBlock(Layer):
         self.spade = SPADE(channels, config.semantic_nc)
         self.res_block = ResidualBlock(channels)
 
-    def tokens(self, x: Tensor, pos: Tensor) -> Tensor:
-        """What queries and keys are projected from: `[N, C, H, W]`, `[1, P, H, W]` -> `[N, H*W, C + P]`."""
-        if self.takes(x, pos):
-            return torch_layers.unit_tokens(x, pos)
-        return to_tokens(with_position(x, pos))
-
     def encode(self, kv: Tensor, key: Tensor) -> BlockExemplar:
-        """Of the exemplar's features `[E, C, H, W]` and their `tokens`, which a scale's blocks share."""
+        """Of the exemplar's features `[E, C, H, W]` and their `Generator.tokens`, which a scale's blocks share."""
         value = project(self.h, to_tokens(kv))
         with exact(key):
             return BlockExemplar(project(self.g, key), project(self.g_prune, key), value)
 
-    def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
-        query = self.tokens(x, pos)
+    def queries(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Query and prune query of the frame's `Generator.tokens`."""
         with exact(query):
             return project(self.f, query), project(self.f_prune, query)
 
@@ -176,7 +170,7 @@ class Generator(Layer):
             if scale < 4:
                 kv = self._step("decoder_kv", scale)(kv) + levels[scale]
             kv = self.get_submodule(f"embed_kv{scale}")(kv, signal)
-            key = self.blocks(scale)[0].tokens(kv, positions[scale])
+            key = self.tokens(kv, positions[scale])
             blocks += [block.encode(kv, key) for block in self.blocks(scale)]
         return Exemplar(blocks, width)
 
@@ -216,7 +210,7 @@ class Generator(Layer):
             if warp_picture is not None:
                 source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
             for layer, block in enumerate(self.blocks(scale)):
-                asked = block.queries(x, positions[scale])
+                asked = block.queries(self.tokens(x, positions[scale]))
                 if queries is not None:
                     queries.append(asked)
                 found = self._attend(
@@ -302,6 +296,12 @@ class Generator(Layer):
         for scale in (3, 2, 1):
             pos = codes[scale] = self._step("pos_", scale)(pos)
         return codes
+
+    def tokens(self, x: Tensor, pos: Tensor) -> Tensor:
+        """What queries and keys are projected from: `[N, C, H, W]`, `[1, P, H, W]` -> `[N, H*W, C + P]`."""
+        if self.takes(x, pos):
+            return torch_layers.unit_tokens(x, pos)
+        return to_tokens(with_position(x, pos))
 
     def blocks(self, scale: int) -> Sequence[AttentionBlock]:
         return getattr(self, f"transformer_{scale}")

@@ -55,7 +55,7 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     task = Task(info.task) if info.task else generator.config.task
     if task is None:
         raise DynastError(f"{source}: of no known task")
-    copy_weights(Engine(model), generator, info.height, info.width)
+    copy_weights(Engine(model), generator)
     stream = training_data(task, None, generator.config.crop_size, seed=0)
     spread_batch_norms(generator, default_collate([stream[i] for i in range(samples)]))
     return generator, task

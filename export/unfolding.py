@@ -28,6 +28,7 @@ class Engine:
         self._arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self._nodes = {node.name: node for node in model.graph.node}
         self._readers = {name: node for node in model.graph.node for name in node.input}
+        self._makers = {name: node for node in model.graph.node for name in node.output}
 
     def conv(self, name: str) -> tuple[Tensor, Tensor]:
         """Weight and bias of the convolution called `name`."""
@@ -45,25 +46,22 @@ class Engine:
                 weight = self._tensor(node.input[1]).T
                 offset = self._readers[node.output[0]].input[1]
                 if offset not in self._arrays:
-                    product, offset = self._maker(offset).input
-                    position = self._maker(product).input[1]
+                    product, offset = self._makers[offset].input
+                    position = self._makers[product].input[1]
                     weight = torch.cat([weight, self._tensor(position).T], 1)
                 found.append((weight, self._tensor(offset)))
         return found
 
-    def position_code(self, scale: int, height: int, width: int) -> Tensor:
-        """`[1, P, h, w]`."""
+    def position_code(self, scale: int, side: int) -> Tensor:
+        """`[1, P, side, side]`."""
         tokens = self._tensor(next(name for name in self._arrays if name.endswith(f"/position_code{scale}")))
-        return tokens.T.reshape(1, -1, height, width)
-
-    def _maker(self, output: str) -> Any:
-        return next(node for node in self._nodes.values() if output in node.output)
+        return tokens.T.reshape(1, -1, side, side)
 
     def _tensor(self, name: str) -> Tensor:
         return torch.from_numpy(self._arrays[name].astype(np.float32))
 
 
-def copy_weights(engine: Engine, generator: Generator, height: int, width: int) -> None:
+def copy_weights(engine: Engine, generator: Generator) -> None:
     """Give `generator`, of the same configuration, the engine's weights; batch norms become the identity."""
     for side in ("q", "kv"):
         for level in (1, 2, 3, 4):
@@ -83,7 +81,7 @@ def copy_weights(engine: Engine, generator: Generator, height: int, width: int) 
             name = f"{kind}{scale}{scale - 1}"
             _set(submodule(generator, name)[1], *engine.conv(f"{name}/conv"))
     _set(submodule(generator, "decoder_10.0"), *engine.conv("decoder_10"))
-    _set_position_codes(engine, generator, height, width)
+    _set_position_codes(engine, generator)
 
 
 def _set(conv: Any, weight: Tensor, bias: Tensor) -> None:
@@ -138,20 +136,14 @@ def _set_attention_block(engine: Engine, block: AttentionBlock, scope: str) -> N
     _set_residual(engine, block.res_block, scope)
 
 
-def _set_position_codes(engine: Engine, generator: Generator, height: int, width: int) -> None:
+def _set_position_codes(engine: Engine, generator: Generator) -> None:
     codes = {
-        scale: engine.position_code(scale, height >> (scale - 1), width >> (scale - 1)) for scale in SCALES
+        scale: engine.position_code(scale, generator.config.crop_size >> (scale - 1)) for scale in SCALES
     }
     generator.pos_embed.data = codes[4]
     for scale in (4, 3, 2):
-        layers = submodule(generator, f"pos_{scale}{scale - 1}")
-        _fit(
-            layers[1], layers[0](codes[scale]), _before_leaky_relu(codes[scale - 1], layers[2].negative_slope)
-        )
-
-
-def _before_leaky_relu(code: Tensor, slope: float) -> Tensor:
-    return torch.where(code < 0, code / slope, code)
+        upsample, conv, leaky_relu = submodule(generator, f"pos_{scale}{scale - 1}")
+        _fit(conv, upsample(codes[scale]), F.leaky_relu(codes[scale - 1], 1 / leaky_relu.negative_slope))
 
 
 def _fit(conv: nn.Conv2d, given: Tensor, wanted: Tensor) -> None:

@@ -59,8 +59,8 @@ class PublishedBlock(AttentionBlock):
         """With a map for the key: `with_position` of the features."""
         return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
 
-    def queries(self, x: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
-        query = with_position(x, pos)
+    def queries(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the same map of the frame's features."""
         return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
@@ -112,8 +112,8 @@ class PublishedGenerator(Generator):
                 source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
             for layer, block in enumerate(self.blocks(scale)):
                 matches = attentions[-1].matches if attentions else None
-                key = with_position(kv, positions[scale])
-                inputs = (*block.queries(x, positions[scale]), *block.encode(kv, key))
+                query, key = (with_position(features, positions[scale]) for features in (x, kv))
+                inputs = (*block.queries(query), *block.encode(kv, key))
                 attentions.append(
                     self._attended(scale, layer, inputs, matches, source, warp_mask, x.shape[-1])
                 )

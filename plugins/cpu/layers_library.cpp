@@ -52,6 +52,16 @@ const LayerKernels* checked(const DynastUnitTokens& p, const char* variant, char
                  "tokens need pixels, channels and a position code", variant, message, size);
 }
 
+// One kernel of the table on a problem that is checked first; 0, or 1 with a message.
+template <class Problem, class Call>
+int compute(void (*LayerKernels::*kernel)(const Problem&, const Call&, const Parallel&), const Problem* problem,
+            const Call* call, const char* variant, int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  if (!kernels) return 1;
+  (kernels->*kernel)(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
 }  // namespace
 }  // namespace dynast
 
@@ -59,10 +69,7 @@ using namespace dynast;
 
 DYNAST_EXPORT int dynast_convolve(const DynastConvolution* problem, const DynastConvolutionForward* call,
                                   const char* variant, int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*problem, variant, message, size);
-  if (!kernels) return 1;
-  kernels->convolve(*problem, *call, Parallel{run_on_threads, &threads});
-  return 0;
+  return compute(&LayerKernels::convolve, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_convolve_back(const DynastConvolution* problem, const DynastConvolutionBackward* call,
@@ -77,34 +84,22 @@ DYNAST_EXPORT int dynast_convolve_back(const DynastConvolution* problem, const D
 
 DYNAST_EXPORT int dynast_modulate(const DynastModulation* problem, const DynastModulationForward* call,
                                   const char* variant, int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*problem, variant, message, size);
-  if (!kernels) return 1;
-  kernels->modulate(*problem, *call, Parallel{run_on_threads, &threads});
-  return 0;
+  return compute(&LayerKernels::modulate, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_modulate_back(const DynastModulation* problem, const DynastModulationBackward* call,
                                        const char* variant, int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*problem, variant, message, size);
-  if (!kernels) return 1;
-  kernels->modulate_back(*problem, *call, Parallel{run_on_threads, &threads});
-  return 0;
+  return compute(&LayerKernels::modulate_back, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_unit_tokens(const DynastUnitTokens* problem, const DynastUnitTokensForward* call,
-                                  const char* variant, int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*problem, variant, message, size);
-  if (!kernels) return 1;
-  kernels->unit_tokens(*problem, *call, Parallel{run_on_threads, &threads});
-  return 0;
+                                     const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::unit_tokens, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_unit_tokens_back(const DynastUnitTokens* problem, const DynastUnitTokensBackward* call,
-                                  const char* variant, int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*problem, variant, message, size);
-  if (!kernels) return 1;
-  kernels->unit_tokens_back(*problem, *call, Parallel{run_on_threads, &threads});
-  return 0;
+                                          const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::unit_tokens_back, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_activate(const DynastActivation* call, const char* variant, int threads, char* message,
