@@ -65,11 +65,6 @@ def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     return tokens.mT.unflatten(2, (height, width))
 
 
-def project(conv: nn.Conv2d, tokens: Tensor) -> Tensor:
-    """A 1x1 convolution of tokens `[N, L, C]`."""
-    return F.linear(tokens, conv.weight.flatten(1), conv.bias)
-
-
 def with_position(x: Tensor, pos: Tensor) -> Tensor:
     """Unit-length features beside the position code."""
     x = at_least_float32(x)
@@ -100,14 +95,21 @@ class AttentionBlock(Layer):
 
     def encode(self, kv: Tensor, key: Tensor) -> BlockExemplar:
         """Of the exemplar's features `[E, C, H, W]` and their `Generator.tokens`, which a scale's blocks share."""
-        value = project(self.h, to_tokens(kv))
+        (value,) = self._projected(to_tokens(kv), self.h)
         with exact(key):
-            return BlockExemplar(project(self.g, key), project(self.g_prune, key), value)
+            return BlockExemplar(*self._projected(key, self.g, self.g_prune), value)
 
     def queries(self, query: Tensor) -> tuple[Tensor, Tensor]:
         """Query and prune query of the frame's `Generator.tokens`."""
         with exact(query):
-            return project(self.f, query), project(self.f_prune, query)
+            query, query_prune = self._projected(query, self.f, self.f_prune)
+        return query, query_prune
+
+    def _projected(self, tokens: Tensor, *convs: nn.Conv2d) -> tuple[Tensor, ...]:
+        """1x1 convolutions of tokens `[N, L, C]`."""
+        if self.takes(tokens):
+            return torch_layers.projections(tokens, *((conv.weight, conv.bias) for conv in convs))
+        return tuple(F.linear(tokens, conv.weight.flatten(1), conv.bias) for conv in convs)
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
         """Where the match is doubtful, the modulated features take the place of attended ones."""

@@ -134,7 +134,7 @@ class SPADEResnetBlock(Layer):
         return self.relu(modulated(x, modulation))
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Layer):
     """Two batch-normalised convolutions beside the identity; one PReLU serves both places."""
 
     def __init__(self, channels: int) -> None:
@@ -149,7 +149,14 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.relu(x, self.model(x))
+        conv_0, norm_0, _, conv_1, norm_1 = self.model
+        return self._activated(norm_1, conv_1(self._activated(norm_0, conv_0(x))), x)
+
+    def _activated(self, norm: nn.Module, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """x normalised, with the residual added, through the PReLU."""
+        if type(norm) is nn.BatchNorm2d and norm.training and self.takes(x):
+            return torch_layers.batch_norm(x, norm, self.relu.weight, residual)
+        return self.relu(norm(x)) if residual is None else self.relu(residual, norm(x))
 
 
 class FeatureGenerator(nn.Module):

@@ -64,6 +64,71 @@ class UnitTokensBackward(ctypes.Structure):
     _fields_ = _addresses("input", "grad_output", "grad_input", "grad_pos")
 
 
+class Projections(ctypes.Structure):
+    _fields_ = (("length", _long), *((name, _int) for name in ("channels_in", "channels_a", "channels_b")))
+
+
+class ProjectionsForward(ctypes.Structure):
+    _fields_ = _addresses("input", "kernel_a", "kernel_b", "bias_a", "bias_b", "output_a", "output_b")
+
+
+class ProjectionsBackward(ctypes.Structure):
+    _fields_ = _addresses(
+        "input",
+        "kernel_a",
+        "kernel_b",
+        "grad_output_a",
+        "grad_output_b",
+        "grad_input",
+        "grad_kernel_a",
+        "grad_kernel_b",
+        "grad_bias_a",
+        "grad_bias_b",
+    )
+
+
+class BatchNorm(ctypes.Structure):
+    _fields_ = (
+        ("length", _long),
+        ("channels", _int),
+        ("epsilon", ctypes.c_float),
+        ("momentum", ctypes.c_float),
+    )
+
+
+class BatchNormForward(ctypes.Structure):
+    _fields_ = _addresses(
+        "input",
+        "residual",
+        "weight",
+        "bias",
+        "slope",
+        "running_mean",
+        "running_variance",
+        "output",
+        "mean",
+        "scale",
+    )
+
+
+class BatchNormBackward(ctypes.Structure):
+    _fields_ = _addresses(
+        "input",
+        "residual",
+        "weight",
+        "bias",
+        "slope",
+        "mean",
+        "scale",
+        "grad_output",
+        "grad_input",
+        "grad_residual",
+        "grad_weight",
+        "grad_bias",
+        "grad_slope",
+    )
+
+
 class Activation(ctypes.Structure):
     _fields_ = (
         ("count", _long),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from dynast_deploy.plugins import native, native_layers
@@ -55,6 +55,30 @@ def unit_tokens(x: Tensor, pos: Tensor) -> Tensor:
     if x.shape[2:] != pos.shape[2:] or pos.shape[0] != 1:
         raise ValueError(f"a position code {list(pos.shape)} for maps {list(x.shape)}")
     return _UnitTokens.apply(x, pos)
+
+
+def projections(tokens: Tensor, *layers: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """`F.linear(tokens, weight, bias)` of one or two layers, each (weight `[O, K, 1, 1]`, bias `[O]`), for tokens
+    `[N, L, K]`."""
+    first, second = (*layers, (None, None))[:2]
+    return _Projections.apply(tokens, *first, *second)[: len(layers)]
+
+
+def batch_norm(x: Tensor, norm: nn.BatchNorm2d, slope: Tensor, residual: Tensor | None = None) -> Tensor:
+    """`F.prelu(norm(x) + residual, slope)` of a norm in training, which remembers its statistics; `[N, C, H, W]`."""
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked += 1
+    return _BatchNorm.apply(
+        x,
+        residual,
+        norm.weight,
+        norm.bias,
+        slope,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.momentum,
+    )
 
 
 def _last(x: Tensor) -> Tensor:
@@ -150,6 +174,71 @@ class _UnitTokens(torch.autograd.Function):
         call = native_layers.UnitTokensBackward(*map(_address, (x, grad, of_x, of_pos)))
         _run("dynast_unit_tokens_back", ctx.sizes, call)
         return of_x, of_pos
+
+
+class _Projections(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, kernel_a: Tensor, bias_a: Tensor, kernel_b: Tensor | None, bias_b: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        x = x.contiguous()
+        kernels = [None if kernel is None else kernel.contiguous() for kernel in (kernel_a, kernel_b)]
+        widths = [0 if kernel is None else kernel.shape[0] for kernel in kernels]
+        outputs = [x.new_empty(*x.shape[:-1], width) if width else None for width in widths]
+        ctx.sizes = native_layers.Projections(x.numel() // x.shape[-1], x.shape[-1], *widths)
+        call = native_layers.ProjectionsForward(*map(_address, (x, *kernels, bias_a, bias_b, *outputs)))
+        _run("dynast_project", ctx.sizes, call)
+        ctx.save_for_backward(x, *kernels)
+        return outputs[0], outputs[1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, *kernels = ctx.saved_tensors
+        incoming = [None if grad is None else grad.contiguous() for grad in gradients]
+        of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        wanted = any(ctx.needs_input_grad[1:])
+        of_kernels = [
+            torch.empty_like(kernel) if wanted and kernel is not None else None for kernel in kernels
+        ]
+        of_biases = [None if of is None else of.new_empty(of.shape[0]) for of in of_kernels]
+        addresses = map(_address, (x, *kernels, *incoming, of_x, *of_kernels, *of_biases))
+        _run("dynast_project_back", ctx.sizes, native_layers.ProjectionsBackward(*addresses))
+        return of_x, of_kernels[0], of_biases[0], of_kernels[1], of_biases[1]
+
+
+class _BatchNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        residual: Tensor | None,
+        weight: Tensor,
+        bias: Tensor,
+        slope: Tensor,
+        running_mean: Tensor | None,
+        running_variance: Tensor | None,
+        epsilon: float,
+        momentum: float,
+    ) -> Tensor:
+        x, residual = _last(x), None if residual is None else _last(residual)
+        channels = x.shape[1]
+        ctx.sizes = native_layers.BatchNorm(x.numel() // channels, channels, epsilon, momentum)
+        output, mean, scale = torch.empty_like(x), x.new_empty(channels), x.new_empty(channels)
+        inputs = (x, residual, weight, bias, slope)
+        addresses = map(_address, (*inputs, running_mean, running_variance, output, mean, scale))
+        _run("dynast_batch_norm", ctx.sizes, native_layers.BatchNormForward(*addresses))
+        ctx.save_for_backward(*inputs, mean, scale)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        saved, grad = ctx.saved_tensors, _last(grad)
+        of_inputs = [None if each is None else torch.empty_like(each) for each in saved[:5]]
+        call = native_layers.BatchNormBackward(*map(_address, (*saved, grad, *of_inputs)))
+        _run("dynast_batch_norm_back", ctx.sizes, call)
+        return *of_inputs, None, None, None, None
 
 
 class _PReLU(torch.autograd.Function):

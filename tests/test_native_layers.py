@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -181,6 +182,69 @@ def test_every_instruction_set_makes_the_same_unit_tokens(variant: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("shape", "widths"),
+    [
+        ((1, 1, 1), (1,)),
+        ((2, 7, 5), (3, 2)),
+        ((1, 300, 36), (36, 16)),
+        ((3, 50, 33), (70,)),
+        ((2, 1500, 8), (8, 40)),
+    ],
+)
+def test_projections(shape: tuple[int, int, int], widths: tuple[int, ...]) -> None:
+    torch.manual_seed(9)
+    inputs = [normal(*shape)]
+    for width in widths:
+        inputs += [normal(width, shape[2], 1, 1), normal(width)]
+
+    def plain(tokens: Tensor, *layers: Tensor) -> Tensor:
+        pairs = zip(layers[::2], layers[1::2], strict=True)
+        return torch.cat([F.linear(tokens, weight.flatten(1), bias) for weight, bias in pairs], -1)
+
+    def fast(tokens: Tensor, *layers: Tensor) -> Tensor:
+        return torch.cat(torch_layers.projections(tokens, *zip(layers[::2], layers[1::2], strict=True)), -1)
+
+    assert_equal_with_gradients(plain, fast, inputs)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 2, 3), (2, 5, 7, 3), (1, 16, 31, 9), (3, 37, 8, 8)])
+@pytest.mark.parametrize("has_residual", [False, True])
+def test_batch_norm_with_what_follows_it(shape: tuple[int, ...], has_residual: bool) -> None:
+    torch.manual_seed(10)
+    channels = shape[1]
+    # A mean far from zero beside the deviation, which a sum of squares would lose.
+    x = normal(*shape) + 30 * normal(1, channels, 1, 1)
+    inputs = [x, normal(channels), normal(channels), torch.tensor([0.2])]
+    norms = []
+
+    def normed(*arguments: Tensor, fast: bool) -> Tensor:
+        x, weight, bias, slope, *residual = arguments
+        norm = torch.nn.BatchNorm2d(channels).to(x.dtype)
+        norms.append(norm)
+        del norm.weight, norm.bias
+        norm.weight, norm.bias = weight, bias
+        if fast:
+            return torch_layers.batch_norm(x, norm, slope, *residual)
+        return F.prelu(norm(x) + (residual[0] if residual else 0), slope)
+
+    assert_equal_with_gradients(
+        lambda *arguments: normed(*arguments, fast=False),
+        lambda *arguments: normed(*arguments, fast=True),
+        [*inputs, normal(*shape)] if has_residual else inputs,
+    )
+    expected, actual = norms
+    assert actual.num_batches_tracked == 1
+    for name in ("running_mean", "running_var"):
+        wanted = getattr(expected, name)
+        assert (getattr(actual, name) - wanted).abs().max() < 1e-5 * max(1, wanted.abs().max()), name
+
+
+def test_one_pixel_has_no_batch_to_be_normed_over() -> None:
+    with pytest.raises(DynastError, match="two and more pixels"):
+        torch_layers.batch_norm(torch.rand(1, 4, 1, 1), torch.nn.BatchNorm2d(4), torch.rand(1))
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 7, 3), (1, 16, 9, 9)])
 def test_prelu_of_one_map_and_of_a_sum(shape: tuple[int, ...]) -> None:
     torch.manual_seed(3)
@@ -238,6 +302,41 @@ def test_unit_tokens_do_not_depend_on_the_number_of_threads(set_threads: Callabl
         found.append([y, *torch.autograd.grad(y.exp().sum(), inputs)])
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_projections_and_norms_do_not_depend_on_the_number_of_threads(
+    set_threads: Callable[[int], None],
+) -> None:
+    torch.manual_seed(11)
+    x, kernel, bias = torch.randn(2, 24, 60, 50), torch.randn(40, 24, 1, 1), torch.randn(40)
+    found = []
+    for threads in (1, 2, 5):
+        set_threads(threads)
+        norm = torch.nn.BatchNorm2d(24)
+        inputs = [tensor.clone().requires_grad_() for tensor in (x, kernel, bias, torch.tensor([0.2]))]
+        y = torch_layers.batch_norm(inputs[0], norm, inputs[3], inputs[0])
+        (y,) = torch_layers.projections(to_tokens(y), inputs[1:3])
+        found.append([y, norm.running_mean, *torch.autograd.grad(y.square().sum(), inputs)])
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("variant", build.variants())
+def test_every_instruction_set_projects_and_normalises_alike(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if native.variant(variant) is None:
+        pytest.skip(f"this processor does not run {variant}")
+    monkeypatch.setattr(native_layers, "run", functools.partial(native_layers.run, variant=variant))
+    torch.manual_seed(12)
+    x, slope = torch.randn(2, 21, 9, 5), torch.tensor([0.2])
+    inputs = [tensor.requires_grad_() for tensor in (x, torch.randn(19, 21, 1, 1), torch.randn(19))]
+    norm = torch.nn.BatchNorm2d(21)
+    fast = torch_layers.projections(to_tokens(torch_layers.batch_norm(x, norm, slope)), inputs[1:])[0]
+    plain = F.linear(to_tokens(F.prelu(norm(x), slope)), inputs[1].flatten(1), inputs[2])
+    torch.testing.assert_close(fast, plain, atol=1e-4, rtol=1e-4)
+    found, expected = (torch.autograd.grad(y.cos().sum(), inputs) for y in (fast, plain))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_shares_of_the_channels_of_a_small_map_do_not_depend_on_the_number_of_threads(

@@ -63,6 +63,44 @@ struct DynastUnitTokensBackward {
   float *grad_input, *grad_pos;
 };
 
+// Tokens [L, K] projected by two layers, y = x W^T + b each. The second may have no channels.
+struct DynastProjections {
+  int64_t length;
+  int32_t channels_in, channels_out[2];
+};
+
+struct DynastProjectionsForward {
+  const float *input, *kernel[2], *bias[2];  // kernel [O, K], bias [O]
+  float* output[2];                          // [L, O]
+};
+
+// Gradients are written, not added; grad_input may be null, and all of kernels and biases.
+struct DynastProjectionsBackward {
+  const float *input, *kernel[2], *grad_output[2];
+  float *grad_input, *grad_kernel[2], *grad_bias[2];
+};
+
+// Pixels [L, C], each channel normalised over all of them: u = (x - mean) / sqrt(variance + epsilon). The output is
+// prelu(weight * u + bias + residual), or that without a residual. What `running_mean` and `running_variance` keep,
+// unless they are null, moves by the share `momentum` towards mean and unbiased variance.
+struct DynastBatchNorm {
+  int64_t length;
+  int32_t channels;
+  float epsilon, momentum;
+};
+
+struct DynastBatchNormForward {
+  const float *input, *residual, *weight, *bias, *slope;  // [L, C], [L, C] or null, [C], [C], [1]
+  float *running_mean, *running_variance;                 // [C]
+  float *output, *mean, *scale;                           // [L, C]; [C], of the input, and 1 / sqrt(...)
+};
+
+// Gradients are written, not added; grad_residual is null where there is none.
+struct DynastBatchNormBackward {
+  const float *input, *residual, *weight, *bias, *slope, *mean, *scale, *grad_output;
+  float *grad_input, *grad_residual, *grad_weight, *grad_bias, *grad_slope;
+};
+
 // y = prelu(a + b) of `count` numbers, or prelu(a) where b is null; the gradient of a is that of b.
 struct DynastActivation {
   int64_t count;
@@ -84,6 +122,10 @@ struct LayerKernels {
   void (*modulate_back)(const DynastModulation&, const DynastModulationBackward&, const Parallel&);
   void (*unit_tokens)(const DynastUnitTokens&, const DynastUnitTokensForward&, const Parallel&);
   void (*unit_tokens_back)(const DynastUnitTokens&, const DynastUnitTokensBackward&, const Parallel&);
+  void (*project)(const DynastProjections&, const DynastProjectionsForward&, const Parallel&);
+  void (*project_back)(const DynastProjections&, const DynastProjectionsBackward&, const Parallel&);
+  void (*batch_norm)(const DynastBatchNorm&, const DynastBatchNormForward&, const Parallel&);
+  void (*batch_norm_back)(const DynastBatchNorm&, const DynastBatchNormBackward&, const Parallel&);
   void (*activate)(const DynastActivation&, const Parallel&);
   void (*activate_back)(const DynastActivation&, const Parallel&);
 };

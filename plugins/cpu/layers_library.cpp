@@ -52,6 +52,16 @@ const LayerKernels* checked(const DynastUnitTokens& p, const char* variant, char
                  "tokens need pixels, channels and a position code", variant, message, size);
 }
 
+const LayerKernels* checked(const DynastProjections& p, const char* variant, char* message, int size) {
+  return checked(p.length > 0 && p.channels_in > 0 && p.channels_out[0] > 0 && p.channels_out[1] >= 0,
+                 "a projection needs tokens with channels, and at least one layer", variant, message, size);
+}
+
+const LayerKernels* checked(const DynastBatchNorm& p, const char* variant, char* message, int size) {
+  return checked(p.length > 1 && p.channels > 0, "a norm over a batch needs two and more pixels, with channels",
+                 variant, message, size);
+}
+
 // One kernel of the table on a problem that is checked first; 0, or 1 with a message.
 template <class Problem, class Call>
 int compute(void (*LayerKernels::*kernel)(const Problem&, const Call&, const Parallel&), const Problem* problem,
@@ -100,6 +110,26 @@ DYNAST_EXPORT int dynast_unit_tokens(const DynastUnitTokens* problem, const Dyna
 DYNAST_EXPORT int dynast_unit_tokens_back(const DynastUnitTokens* problem, const DynastUnitTokensBackward* call,
                                           const char* variant, int threads, char* message, int size) {
   return compute(&LayerKernels::unit_tokens_back, problem, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_project(const DynastProjections* problem, const DynastProjectionsForward* call,
+                                 const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::project, problem, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_project_back(const DynastProjections* problem, const DynastProjectionsBackward* call,
+                                      const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::project_back, problem, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_batch_norm(const DynastBatchNorm* problem, const DynastBatchNormForward* call,
+                                    const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::batch_norm, problem, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_batch_norm_back(const DynastBatchNorm* problem, const DynastBatchNormBackward* call,
+                                         const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::batch_norm_back, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_activate(const DynastActivation* call, const char* variant, int threads, char* message,

@@ -1,0 +1,133 @@
+// Batch norm in training with what follows it in the network, a residual sum and a PReLU, and its gradients.
+#pragma once
+
+#include <math.h>
+
+#include "cpu/activation.h"
+#include "cpu/floats.h"
+#include "cpu/layer_calls.h"
+
+DYNAST_BEGIN
+
+constexpr int kBatchShares = 32;  // of the pixels, each with sums of its own, whatever the threads
+constexpr int kSumPixels = 64;    // pixels whose channels stay in the cache while vector after vector is summed
+
+// totals[s * C + c] = the sum over all pixels of total s of channel c, of `kSums`. `term(at, c, part, sums)` adds a
+// pixel's numbers to `sums[kSums]`; `at` is the place of its channel c.
+template <int kSums, class Term>
+inline void sum_channels(const DynastBatchNorm& p, const Parallel& parallel, double* totals, Term term) {
+  const int64_t row = int64_t{kSums} * p.channels;
+  Floats shares(kBatchShares * row);
+  parallel(kBatchShares, [&](int64_t share) {
+    float* sums = shares.get() + share * row;
+    memset(sums, 0, static_cast<size_t>(row) * sizeof(float));
+    const int64_t end = p.length * (share + 1) / kBatchShares;
+    for (int64_t begin = p.length * share / kBatchShares; begin < end; begin += kSumPixels) {
+      const int64_t last = begin + kSumPixels < end ? begin + kSumPixels : end;
+      each_lanes(p.channels, [&](int c, auto part) {
+        Lanes of_block[kSums];
+        for (int s = 0; s < kSums; ++s) of_block[s] = part.load_from(sums + s * p.channels + c);
+        for (int64_t pixel = begin; pixel < last; ++pixel) term(pixel * p.channels + c, c, part, of_block);
+        for (int s = 0; s < kSums; ++s) part.store_to(sums + s * p.channels + c, of_block[s]);
+      });
+    }
+  });
+  for (int64_t i = 0; i < row; ++i) {
+    totals[i] = 0.0;
+    for (int share = 0; share < kBatchShares; ++share) totals[i] += shares.get()[share * row + i];
+  }
+}
+
+// `body(at, c, part)` for every vector of channels of every pixel.
+template <class Body>
+inline void each_pixel(const DynastBatchNorm& p, const Parallel& parallel, Body body) {
+  parallel(kBatchShares, [&](int64_t share) {
+    for (int64_t pixel = p.length * share / kBatchShares; pixel < p.length * (share + 1) / kBatchShares; ++pixel)
+      each_lanes(p.channels, [&](int c, auto part) { body(pixel * p.channels + c, c, part); });
+  });
+}
+
+// Doubles for the totals, which are few.
+class Totals {
+ public:
+  explicit Totals(int64_t count) : numbers_(new double[static_cast<size_t>(count)]) {}
+  ~Totals() { delete[] numbers_; }
+  Totals(const Totals&) = delete;
+  Totals& operator=(const Totals&) = delete;
+
+  double* get() const { return numbers_; }
+
+ private:
+  double* numbers_;
+};
+
+inline void batch_norm(const DynastBatchNorm& p, const DynastBatchNormForward& call, const Parallel& parallel) {
+  const Totals totals(p.channels);
+  const double count = static_cast<double>(p.length);
+  sum_channels<1>(p, parallel, totals.get(), [&](int64_t at, int, auto part, Lanes* sums) {
+    sums[0] += part.load_from(call.input + at);
+  });
+  for (int c = 0; c < p.channels; ++c) call.mean[c] = static_cast<float>(totals.get()[c] / count);
+  sum_channels<1>(p, parallel, totals.get(), [&](int64_t at, int c, auto part, Lanes* sums) {
+    const Lanes centred = part.load_from(call.input + at) - part.load_from(call.mean + c);
+    sums[0] += centred * centred;
+  });
+  const float kept = p.momentum;
+  for (int c = 0; c < p.channels; ++c) {
+    const double variance = totals.get()[c] / count;
+    call.scale[c] = static_cast<float>(1.0 / sqrt(variance + static_cast<double>(p.epsilon)));
+    if (!call.running_mean) continue;
+    const float unbiased = static_cast<float>(totals.get()[c] / (count - 1.0));
+    call.running_mean[c] += kept * (call.mean[c] - call.running_mean[c]);
+    call.running_variance[c] += kept * (unbiased - call.running_variance[c]);
+  }
+  const float slope = *call.slope;
+  each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
+    const Lanes scale = part.load_from(call.scale + c) * part.load_from(call.weight + c);
+    const Lanes centred = part.load_from(call.input + at) - part.load_from(call.mean + c);
+    Lanes z = centred * scale + part.load_from(call.bias + c);
+    if (call.residual) z += part.load_from(call.residual + at);
+    part.store_to(call.output + at, rectified(z, slope));
+  });
+}
+
+inline void batch_norm_back(const DynastBatchNorm& p, const DynastBatchNormBackward& call, const Parallel& parallel) {
+  const float slope = *call.slope;
+  // A pixel's normalised input, and the gradient of the sum before the PReLU; `slopes` is what the slope's gets.
+  const auto gradients = [&](int64_t at, int c, auto part, Lanes& normed, Lanes& slopes) {
+    normed = (part.load_from(call.input + at) - part.load_from(call.mean + c)) * part.load_from(call.scale + c);
+    Lanes z = normed * part.load_from(call.weight + c) + part.load_from(call.bias + c);
+    if (call.residual) z += part.load_from(call.residual + at);
+    const Lanes g = part.load_from(call.grad_output + at);
+    slopes = z > 0.0f ? fill(0.0f) : g * z;
+    return z > 0.0f ? g : slope * g;
+  };
+  const int channels = p.channels;
+  const Totals totals(int64_t{3} * channels);  // of the gradient, of its product with the normed input, of the slope
+  sum_channels<3>(p, parallel, totals.get(), [&](int64_t at, int c, auto part, Lanes* sums) {
+    Lanes normed, slopes;
+    const Lanes g = gradients(at, c, part, normed, slopes);
+    sums[0] += g;
+    sums[1] += g * normed;
+    sums[2] += slopes;
+  });
+  Floats means(int64_t{2} * channels);
+  double of_slope = 0.0;
+  for (int c = 0; c < channels; ++c) {
+    call.grad_bias[c] = static_cast<float>(totals.get()[c]);
+    call.grad_weight[c] = static_cast<float>(totals.get()[channels + c]);
+    of_slope += totals.get()[2 * channels + c];
+    means.get()[c] = static_cast<float>(totals.get()[c] / static_cast<double>(p.length));
+    means.get()[channels + c] = static_cast<float>(totals.get()[channels + c] / static_cast<double>(p.length));
+  }
+  *call.grad_slope = static_cast<float>(of_slope);
+  each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
+    Lanes normed, slopes;
+    const Lanes g = gradients(at, c, part, normed, slopes);
+    const Lanes centred = g - part.load_from(means.get() + c) - normed * part.load_from(means.get() + channels + c);
+    part.store_to(call.grad_input + at, centred * part.load_from(call.scale + c) * part.load_from(call.weight + c));
+    if (call.grad_residual) part.store_to(call.grad_residual + at, g);
+  });
+}
+
+DYNAST_END
