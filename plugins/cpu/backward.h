@@ -13,6 +13,11 @@ DYNAST_BEGIN
 constexpr int64_t kQueriesPerTask = 64;
 constexpr int64_t kKeysPerTask = 256;
 
+// `numbers` where the mask keeps the candidates from `first` on, and 0 elsewhere.
+inline Lanes kept_only(const Scores& scores, int first, Lanes numbers) {
+  return load(scores.prune_logits + first) > 0.0f ? numbers : Lanes{};
+}
+
 // First half, one group: gradients of query and prune query, and the candidates' numbers.
 inline void differentiate(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch,
                           const Group& group) {
@@ -20,7 +25,7 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
   const float* key = call.key + tokens * p.channels;
   const float* key_prune = call.key_prune + tokens * p.prune_channels;
   const float* value = call.value + tokens * p.value_channels;
-  const int count = group.count;
+  const int count = group.count, end = rounded_up(count, kLanes);
   for (int member = 0; member < group.size; ++member) {
     const int64_t query = group.queries[member];
     Scores scores;
@@ -30,10 +35,12 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
     alignas(64) float rewards[kSlots], kept_rewards[kSlots], of_logits[kSlots], of_prunes[kSlots];
     mask_slopes(scores.prune_logits, count, of_prunes);
     dot_rows(call.grad_attended + query * p.value_channels, value, p.value_channels, group.candidates, count, rewards);
-    for (int i = 0; i < count; ++i) {
-      rewards[i] += call.grad_confidence[query];
-      kept_rewards[i] = is_kept(scores.prune_logits[i]) ? rewards[i] : 0.0f;
-      of_prunes[i] *= scores.weights[i] * rewards[i];
+    // What lies beyond the candidates has prune logits and weights of 0.
+    for (int i = count; i < end; ++i) rewards[i] = 0.0f;
+    for (int i = 0; i < end; i += kLanes) {
+      const Lanes reward = load(rewards + i) + call.grad_confidence[query];
+      store(kept_rewards + i, kept_only(scores, i, reward));
+      store(of_prunes + i, load(of_prunes + i) * load(scores.weights + i) * reward);
     }
     softmax_gradient(scores.weights, kept_rewards, count, of_logits);
 
@@ -44,25 +51,27 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
                group.candidates, count, warp_rewards);
       warp_softmax(p, scores, count, warp_weights);
       softmax_gradient(warp_weights, warp_rewards, count, of_warp_logits);
-      for (int i = 0; i < count; ++i)
-        if (!warp_replaces(p, is_kept(scores.prune_logits[i]))) of_logits[i] += of_warp_logits[i];
+      for (int i = 0; i < end; i += kLanes) {
+        const Lanes all = load(of_warp_logits + i), kept = kept_only(scores, i, all);
+        store(of_logits + i, load(of_logits + i) + (warp_replaces(p, true) ? all - kept : kept));
+      }
     }
 
     const float scale = 1.0f / p.temperature;
+    alignas(64) float kept_weights[kSlots];
+    for (int i = 0; i < end; i += kLanes) {
+      store(of_logits + i, load(of_logits + i) * scale);
+      store(kept_weights + i, kept_only(scores, i, load(scores.weights + i)));
+    }
     WeightedRows<kSlots> keys, prunes;
     for (int i = 0; i < count; ++i) {
-      of_logits[i] *= scale;
       keys.add(group.candidates[i], of_logits[i]);
       prunes.add(group.candidates[i], of_prunes[i]);
-      const int64_t at = query * count + i;
-      const float kept_weight = is_kept(scores.prune_logits[i]) ? scores.weights[i] : 0.0f;
-      const float warp_weight = scratch.warp_weights ? warp_weights[i] : 0.0f;
-      const bool matters = of_logits[i] != 0.0f || of_prunes[i] != 0.0f || kept_weight != 0.0f || warp_weight != 0.0f;
-      scratch.keys[at] = matters ? group.candidates[i] : -1;
-      scratch.logit_gradients[at] = of_logits[i];
-      scratch.prune_gradients[at] = of_prunes[i];
-      scratch.kept_weights[at] = kept_weight;
-      if (scratch.warp_weights) scratch.warp_weights[at] = warp_weight;
+      const CandidateShare share = {of_logits[i], of_prunes[i], kept_weights[i], p.warp_channels ? warp_weights[i] : 0.0f};
+      const bool matters = (share.logit_gradient != 0.0f) | (share.prune_gradient != 0.0f) |
+                           (share.kept_weight != 0.0f) | (share.warp_weight != 0.0f);
+      scratch.keys[query * count + i] = matters ? group.candidates[i] : -1;
+      scratch.shares[query * count + i] = share;
     }
     if (call.grad_query)
       weighted_sum(key, p.channels, keys.rows, keys.weights, keys.count, false, call.grad_query + query * p.channels);
@@ -99,25 +108,26 @@ inline void collect(const DynastProblem& p, const DynastBackward& call, const Sc
   const uint32_t* starts = scratch.starts + token + exemplar;
   uint32_t i = starts[0];
   do {  // at least once, since a key that nobody looked at has gradient 0
-    uint32_t candidates[kBatch];
+    CandidateShare shares[kBatch];
     int32_t queries[kBatch];
     const bool add = i != starts[0];
     int size = 0;
     for (; i < starts[1] && size < kBatch; ++i, ++size) {
-      candidates[size] = scratch.order[first + i];
-      queries[size] = static_cast<int32_t>(candidates[size] / count);
+      const uint32_t candidate = scratch.order[first + i];
+      shares[size] = scratch.shares[first + candidate];
+      queries[size] = static_cast<int32_t>(candidate / count);
     }
-    const auto sum = [&](const float* table, int channels, const float* numbers, float* gradient) {
+    const auto sum = [&](const float* table, int channels, float CandidateShare::*weight, float* gradient) {
       if (!gradient) return;
       WeightedRows<kBatch> rows;
-      for (int j = 0; j < size; ++j) rows.add(queries[j], numbers[first + candidates[j]]);
+      for (int j = 0; j < size; ++j) rows.add(queries[j], shares[j].*weight);
       weighted_sum(table + first_query * channels, channels, rows.rows, rows.weights, rows.count, add,
                    gradient + token * channels);
     };
-    sum(call.query, p.channels, scratch.logit_gradients, call.grad_key);
-    sum(call.query_prune, p.prune_channels, scratch.prune_gradients, call.grad_key_prune);
-    sum(call.grad_attended, p.value_channels, scratch.kept_weights, call.grad_value);
-    if (p.warp_channels) sum(call.grad_warped, p.warp_channels, scratch.warp_weights, call.grad_warp_source);
+    sum(call.query, p.channels, &CandidateShare::logit_gradient, call.grad_key);
+    sum(call.query_prune, p.prune_channels, &CandidateShare::prune_gradient, call.grad_key_prune);
+    sum(call.grad_attended, p.value_channels, &CandidateShare::kept_weight, call.grad_value);
+    if (p.warp_channels) sum(call.grad_warped, p.warp_channels, &CandidateShare::warp_weight, call.grad_warp_source);
   } while (i < starts[1]);
 }
 

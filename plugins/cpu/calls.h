@@ -50,12 +50,18 @@ struct Parallel {
   }
 };
 
-// Numbers that the backward pass keeps for each candidate between its two halves, allocated by the caller.
+// What the backward pass keeps of each candidate between its two halves; together, since the second half comes to
+// candidates in another order.
+struct CandidateShare {
+  float logit_gradient, prune_gradient, kept_weight, warp_weight;
+};
+
+// Allocated by the caller.
 struct Scratch {
-  int32_t* keys;  // [N * Lq * M], -1 where all of the candidate's other numbers are 0
-  float *logit_gradients, *prune_gradients, *kept_weights, *warp_weights;  // [N * Lq * M] each
-  uint32_t* order;                                                         // [N * Lq * M]
-  uint32_t* starts;                                                        // [E * (Lk + 1)]
+  int32_t* keys;           // [N * Lq * M], -1 where all of the candidate's share is 0
+  CandidateShare* shares;  // [N * Lq * M]
+  uint32_t* order;         // [N * Lq * M]
+  uint32_t* starts;        // [E * (Lk + 1)]
 };
 
 // The kernels of one instruction set.

@@ -31,16 +31,19 @@ constexpr float kNegligible = 0x1p-32f;
 
 // What the masks keep of the candidates, and what is not negligible of that.
 inline float keep(const Scores& scores, const Group& group, Kept& kept) {
-  float confidence = 0.0f, largest_kept = 0.0f;
-  float weights[kSlots];
-  for (int i = 0; i < group.count; ++i) {
-    weights[i] = is_kept(scores.prune_logits[i]) ? scores.weights[i] : 0.0f;
-    confidence += weights[i];
-    largest_kept = weights[i] > largest_kept ? weights[i] : largest_kept;
+  const int end = rounded_up(group.count, kLanes);
+  alignas(64) float weights[kSlots];
+  Lanes confidence = {}, largest_kept = {};
+  for (int i = 0; i < end; i += kLanes) {
+    // Weights beyond the candidates are 0, whatever the prune logits there.
+    const Lanes kept_weight = load(scores.prune_logits + i) > 0.0f ? load(scores.weights + i) : Lanes{};
+    confidence += kept_weight;
+    largest_kept = kept_weight > largest_kept ? kept_weight : largest_kept;
+    store(weights + i, kept_weight);
   }
-  const float least = largest_kept * kNegligible;
+  const float least = largest(largest_kept) * kNegligible;
   for (int i = 0; i < group.count; ++i) kept.add(group.candidates[i], weights[i] >= least ? weights[i] : 0.0f);
-  return confidence;
+  return sum(confidence);
 }
 
 // Everything about one of a group's queries but its sum of values: confidence, matches, warp.

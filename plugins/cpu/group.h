@@ -114,14 +114,28 @@ inline void mask_slopes(float* prune_logits, int count, float* slopes) {
   }
 }
 
-// Gradients of logits under a softmax: `rewards` are the gradients of the `count` weights, see `logit_gradient`.
-inline void softmax_gradient(const float* weights, const float* rewards, int count, float* gradients) {
-  int heaviest = 0;
-  for (int i = 1; i < count; ++i) heaviest = weights[i] > weights[heaviest] ? i : heaviest;
-  const float anchor = rewards[heaviest];
-  float expected = 0.0f;
-  for (int i = 0; i < count; ++i) expected += weights[i] * (rewards[i] - anchor);
-  for (int i = 0; i < count; ++i) gradients[i] = logit_gradient(weights[i], rewards[i] - anchor, expected);
+// Gradients of logits under a softmax: `rewards` are the gradients of the `count` weights, see `logit_gradient`. The
+// rooms are read and written up to a whole vector, where weights are 0.
+inline void softmax_gradient(const float* weights, float* rewards, int count, float* gradients) {
+  const int end = rounded_up(count, kLanes);
+  for (int i = count; i < end; ++i) rewards[i] = 0.0f;
+  Lanes most = load(weights);
+  for (int i = kLanes; i < end; i += kLanes) {
+    const Lanes w = load(weights + i);
+    most = w > most ? w : most;
+  }
+  const Lanes heaviest = fill(largest(most));
+  Lanes theirs = fill(-INFINITY);  // rewards; of several as heavy the largest
+  for (int i = 0; i < end; i += kLanes) {
+    const Lanes r = load(weights + i) == heaviest ? load(rewards + i) : fill(-INFINITY);
+    theirs = r > theirs ? r : theirs;
+  }
+  const Lanes anchor = fill(largest(theirs));
+  Lanes total = {};
+  for (int i = 0; i < end; i += kLanes) total += load(weights + i) * (load(rewards + i) - anchor);
+  const Lanes expected = fill(sum(total));
+  for (int i = 0; i < end; i += kLanes)
+    store(gradients + i, logit_gradient(load(weights + i), load(rewards + i) - anchor, expected));
 }
 
 // Softmax of the warp, see `warp_replaces`.

@@ -104,14 +104,26 @@ inline void store_part(Half* to, Lanes lanes, int count) {
 
 // Loads and stores of whole vectors of `channels` numbers, then of what is left: `body(c, lanes)` for each first number c.
 struct WholeLanes {
-  Lanes load_from(const float* from) const { return load(from); }
-  void store_to(float* to, Lanes lanes) const { store(to, lanes); }
+  template <class T>
+  Lanes load_from(const T* from) const {
+    return load(from);
+  }
+  template <class T>
+  void store_to(T* to, Lanes lanes) const {
+    store(to, lanes);
+  }
 };
 
 struct FirstLanes {
   int count;
-  Lanes load_from(const float* from) const { return load_part(from, count); }
-  void store_to(float* to, Lanes lanes) const { store_part(to, lanes, count); }
+  template <class T>
+  Lanes load_from(const T* from) const {
+    return load_part(from, count);
+  }
+  template <class T>
+  void store_to(T* to, Lanes lanes) const {
+    store_part(to, lanes, count);
+  }
 };
 
 template <class Body>
@@ -163,9 +175,21 @@ inline float sum(Lanes lanes) {
 }
 
 inline float largest(Lanes lanes) {
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+  const __m256 halves = _mm256_max_ps(_mm512_castps512_ps256(lanes),
+                                      _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(lanes), 1)));
+#else
+  const __m256 halves = lanes;
+#endif
+  const __m128 fours = _mm_max_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+  const __m128 pairs = _mm_max_ps(fours, _mm_movehl_ps(fours, fours));
+  return _mm_cvtss_f32(_mm_max_ss(pairs, _mm_movehdup_ps(pairs)));
+#else
   float most = lanes[0];
   for (int i = 1; i < kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
   return most;
+#endif
 }
 
 // exp(x) for x <= 0 to about one unit in the last place; from -87 down it is 0. Cody-Waite reduction, then the

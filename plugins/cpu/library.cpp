@@ -68,20 +68,13 @@ DYNAST_EXPORT int dynast_backward(const DynastProblem* problem, const DynastBack
     std::snprintf(message, size, "%llu candidates are too many for one backward pass", (unsigned long long)candidates);
     return 1;
   }
-  const bool warp = p.warp_channels > 0 && call->grad_warp_source != nullptr;
   try {
     // Not vectors, which would write zeros first.
     const std::unique_ptr<int32_t[]> keys(new int32_t[candidates]);
     const std::unique_ptr<uint32_t[]> order(new uint32_t[candidates]);
     const std::unique_ptr<uint32_t[]> starts(new uint32_t[uint64_t(p.exemplars) * (key_length(p) + 1)]);
-    const std::unique_ptr<float[]> numbers(new float[candidates * (warp ? 4 : 3)]);
-    const Scratch scratch = {keys.get(),
-                             numbers.get(),
-                             numbers.get() + candidates,
-                             numbers.get() + 2 * candidates,
-                             warp ? numbers.get() + 3 * candidates : nullptr,
-                             order.get(),
-                             starts.get()};
+    const std::unique_ptr<CandidateShare[]> shares(new CandidateShare[candidates]);
+    const Scratch scratch = {keys.get(), shares.get(), order.get(), starts.get()};
     kernels->backward(p, *call, scratch, Parallel{run_on_threads, &threads});
   } catch (const std::bad_alloc&) {
     std::snprintf(message, size, "no memory for the %llu candidates of a backward pass",

@@ -1,6 +1,8 @@
 // The two operations on rows that take the time: dot products of one row with many, and weighted sums of many.
 #pragma once
 
+#include <type_traits>
+
 #include "cpu/lanes.h"
 
 DYNAST_BEGIN
@@ -56,36 +58,42 @@ struct WeightedRows {
   }
 };
 
+// kBlock vectors of a weighted sum, in kChains sums each: one would wait for every addition before the next.
+template <int kBlock, int kChains, class T, class Total, class Part>
+inline void weighted_block(const T* table, int channels, const int32_t* rows, const float* weights, int count, bool add,
+                           Total* total, Part part) {
+  Lanes sums[kChains][kBlock] = {};
+  const auto take = [&](int chain, int i) {
+    const T* row = table + static_cast<int64_t>(rows[i]) * channels;
+    const Lanes weight = fill(weights[i]);
+    for (int j = 0; j < kBlock; ++j) sums[chain][j] += weight * part.load_from(row + j * kLanes);
+  };
+  int i = 0;
+  for (; i + kChains <= count; i += kChains)
+    for (int chain = 0; chain < kChains; ++chain) take(chain, i + chain);
+  for (; i < count; ++i) take(0, i);
+  for (int j = 0; j < kBlock; ++j) {
+    Lanes sum = sums[0][j];
+    for (int chain = 1; chain < kChains; ++chain) sum += sums[chain][j];
+    part.store_to(total + j * kLanes, add ? part.load_from(total + j * kLanes) + sum : sum);
+  }
+}
+
 // total[c] = sum of weights[i] * table[rows[i]][c], or that added to what `total` holds.
 template <class T, class Total>
 inline void weighted_sum(const T* table, int channels, const int32_t* rows, const float* weights, int count, bool add,
                          Total* total) {
-  constexpr int kBlock = 4;
+  const auto sum = [&](auto block, auto chains, int c, auto part) {
+    weighted_block<block, chains>(table + c, channels, rows, weights, count, add, total + c, part);
+  };
+  constexpr std::integral_constant<int, 4> kFour{};
+  constexpr std::integral_constant<int, 2> kTwo{};
+  constexpr std::integral_constant<int, 1> kOne{};
   int c = 0;
-  for (; c + kBlock * kLanes <= channels; c += kBlock * kLanes) {
-    Lanes sums[kBlock] = {};
-    if (add)
-      for (int j = 0; j < kBlock; ++j) sums[j] = load(total + c + j * kLanes);
-    for (int i = 0; i < count; ++i) {
-      const T* row = table + static_cast<int64_t>(rows[i]) * channels + c;
-      const Lanes weight = fill(weights[i]);
-      for (int j = 0; j < kBlock; ++j) sums[j] += weight * load(row + j * kLanes);
-    }
-    for (int j = 0; j < kBlock; ++j) store(total + c + j * kLanes, sums[j]);
-  }
-  for (; c + kLanes <= channels; c += kLanes) {
-    Lanes sums = add ? load(total + c) : Lanes{};
-    for (int i = 0; i < count; ++i)
-      sums += fill(weights[i]) * load(table + static_cast<int64_t>(rows[i]) * channels + c);
-    store(total + c, sums);
-  }
-  if (c < channels) {
-    const int rest = channels - c;
-    Lanes sums = add ? load_part(total + c, rest) : Lanes{};
-    for (int i = 0; i < count; ++i)
-      sums += fill(weights[i]) * load_part(table + static_cast<int64_t>(rows[i]) * channels + c, rest);
-    store_part(total + c, sums, rest);
-  }
+  for (; c + 4 * kLanes <= channels; c += 4 * kLanes) sum(kFour, kOne, c, WholeLanes{});
+  for (; c + 2 * kLanes <= channels; c += 2 * kLanes) sum(kTwo, kTwo, c, WholeLanes{});
+  for (; c + kLanes <= channels; c += kLanes) sum(kOne, kFour, c, WholeLanes{});
+  if (c < channels) sum(kOne, kFour, c, FirstLanes{channels - c});
 }
 
 DYNAST_END

@@ -42,7 +42,8 @@ struct Ranking {
 // A logit's gradient under a softmax. A `reward` is the gradient of a weight; it counts relative to the reward of
 // the heaviest candidate: the difference cancels in exact arithmetic, but where one candidate has nearly all the
 // weight it is all that is left of the precision. `expected` is the sum of weight * relative reward.
-DYNAST_INLINE float logit_gradient(float weight, float relative_reward, float expected) {
+template <class T>
+DYNAST_INLINE T logit_gradient(T weight, T relative_reward, T expected) {
   return weight * (relative_reward - expected);
 }
 
