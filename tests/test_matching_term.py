@@ -13,6 +13,7 @@ from torch import Tensor  # noqa: E402
 from dynast_deploy.config import GeneratorConfig  # noqa: E402
 from dynast_deploy.generator import BlockExemplar, Exemplar  # noqa: E402
 from dynast_deploy.objective.matching import known_matches, matching_terms, sample_truth  # noqa: E402
+from dynast_deploy.objective.surroundings import REACH  # noqa: E402
 from dynast_deploy.objective.warping import coordinate_grid  # noqa: E402
 
 SIZE, CHANNELS = 64, 48
@@ -77,7 +78,7 @@ def test_queries_that_moved_are_sampled_more_often() -> None:
     batch["correspondence"][:, 0, :, : SIZE // 2] += 0.25
     truth = sample_truth(known_matches(batch), 1, [0])
     moved = ((truth.tokens % SIZE) < SIZE // 2).float().mean()
-    assert 0.7 < moved < 0.9
+    assert 0.8 < moved < 0.95
 
 
 def test_hidden_matches_and_the_backdrop_are_known_from_surfaces() -> None:
@@ -87,12 +88,29 @@ def test_hidden_matches_and_the_backdrop_are_known_from_surfaces() -> None:
     surface = torch.zeros(2, 9, SIZE, SIZE)
     surface[:, -1, :, : SIZE // 2] = 1
     matches = known_matches({**batch, "target_surface": surface, "exemplar_surface": surface.flip(3)})
+    # Near the figure nothing is known: its outline's matches are hidden, or lie inside the exemplar's figure.
+    reach = SIZE // 2 + int(REACH * SIZE)
+    assert (matches[:, 3, :, SIZE // 2 : reach] == 0).all()
+    matches = torch.cat([matches[..., : SIZE // 2], matches[..., reach:]], 3)
     assert (matches[:, 3] == 1).all()
     figure, backdrop = matches[..., : SIZE // 2], matches[..., SIZE // 2 :]
     assert (figure[:, 2, : SIZE // 2] == 0).all()  # hidden: no match is given
     assert (backdrop[:, 2] == 0).all()  # where the exemplar's figure stands before it
     grid = coordinate_grid(batch["exemplar"])
-    torch.testing.assert_close(backdrop[:, :2], grid[..., SIZE // 2 :])
+    torch.testing.assert_close(backdrop[:, :2], grid[..., reach:])
+
+
+def test_backdrop_near_the_figure_is_known_to_go_with_it() -> None:
+    batch = shifted(8)
+    surface = torch.zeros(2, 9, SIZE, SIZE)
+    surface[:, -1, 16:48, 24:32] = 1
+    matches = known_matches({**batch, "target_surface": surface, "exemplar_surface": surface.roll(8, 3)})
+    beside = matches[:, :, 20:44, 33:36]
+    assert (beside[:, 2:] == 1).all()
+    expected = (
+        coordinate_grid(batch["exemplar"])[:, :, 20:44, 33:36] + torch.tensor([8 / SIZE, 0.0])[:, None, None]
+    )
+    torch.testing.assert_close(beside[:, :2], expected.expand(2, -1, -1, -1), atol=1.0 / SIZE, rtol=0)
 
 
 def test_the_prune_term_wants_true_keys_kept_and_hidden_ones_dropped() -> None:

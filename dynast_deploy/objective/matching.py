@@ -12,15 +12,17 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.generator import Exemplar
+from dynast_deploy.objective.surroundings import surroundings
 from dynast_deploy.objective.warping import coordinate_grid
 
-QUERIES = 256
+QUERIES = 768
 """Queries sampled from each picture, for each block."""
 
 ELSEWHERE = 192
@@ -33,7 +35,7 @@ NEAR = 1.0
 """Keys closer than this to the true place may be kept by the mask."""
 
 
-MOVED = 4.0
+MOVED = 8.0
 """How much likelier a query is sampled whose match lies elsewhere in the picture than it does itself."""
 
 
@@ -55,7 +57,8 @@ def known_matches(batch: Mapping[str, Any]) -> Tensor:
     1), and whether the truth is known (0 or 1).
 
     `correspondence` alone knows of visible matches. Where the batch has surface codes too, pixels of the figure without
-    a visible match are known to have none, and the backdrop of a pair is known to stay where it is.
+    a visible match are known to have none, the backdrop near the figure moves with it (`surroundings`), as far as that
+    is known, and the rest of the backdrop stays where it is.
     """
     correspondence = batch["correspondence"]
     places, visible = correspondence[:, :2], correspondence[:, 2:]
@@ -65,8 +68,25 @@ def known_matches(batch: Mapping[str, Any]) -> Tensor:
         places = torch.where(backdrop, coordinate_grid(batch["exemplar"]), places)
         behind = batch["exemplar_surface"][:, -1:] != 0
         visible = torch.where(backdrop, (~behind).to(visible.dtype), visible)
-        known = torch.ones_like(visible)
+        moved = [
+            _surroundings(*sample)
+            for sample in zip(~backdrop[:, 0].cpu(), behind[:, 0].cpu(), correspondence.cpu(), strict=True)
+        ]
+        near, found, beside = (torch.stack(part).to(places.device) for part in zip(*moved, strict=True))
+        places = torch.where(found, beside, places)
+        visible = torch.where(near, found.to(visible.dtype), visible)
+        known = 1 - (near & ~found).to(visible.dtype)
     return torch.cat([places, visible, known], 1)
+
+
+def _surroundings(target: Tensor, exemplar: Tensor, correspondence: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one sample, on the CPU, as `surroundings` gives them: near and found, bool `[1, H, W]`, and the matches in
+    shares of the picture, `[2, H, W]`. target and exemplar are figures, bool `[H, W]`."""
+    size = np.array(target.shape[::-1], np.float32)[:, None, None]
+    shares, visible = correspondence[:2].numpy(), correspondence[2].numpy() > 0
+    beside = surroundings(target.numpy(), exemplar.numpy(), shares * size - 0.5, visible)
+    near, found = (torch.from_numpy(mask)[None] for mask in (beside.near, beside.found))
+    return near, found, torch.from_numpy((beside.matches + 0.5) / size)
 
 
 def sample_truth(matches: Tensor, scale: int, seeds: list[int]) -> Truth:
