@@ -42,8 +42,8 @@ class Conv3x3(nn.Conv2d, Layer):
 
     def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """With another kernel in the place of this layer's."""
-        if self.stride == (1, 1) and bias is not None and self.takes(x, weight):
-            return torch_layers.conv3x3(x, weight, bias)
+        if bias is not None and self.takes(x, weight):
+            return torch_layers.conv3x3(x, weight, bias, self.stride[0])
         return self._conv_forward(x, weight, bias)
 
 

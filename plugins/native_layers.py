@@ -17,7 +17,9 @@ def _addresses(*names: str) -> tuple[tuple[str, type], ...]:
 class Convolution(ctypes.Structure):
     """A 3x3 convolution's sizes; this and the structures below are those of `cpu/layer_calls.h`."""
 
-    _fields_ = tuple((name, _int) for name in ("batch", "height", "width", "channels_in", "channels_out"))
+    _fields_ = tuple(
+        (name, _int) for name in ("batch", "height", "width", "channels_in", "channels_out", "stride")
+    )
 
 
 class ConvolutionForward(ctypes.Structure):

@@ -21,9 +21,9 @@ def usable(*tensors: Tensor) -> bool:
     return fits and not torch.is_autocast_enabled("cpu") and native.available()
 
 
-def conv3x3(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)`, the result in channels-last memory."""
-    return _Conv3x3.apply(x, weight, bias)
+def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    """`F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias, stride)` in channels-last memory, stride 1 or 2."""
+    return _Conv3x3.apply(x, weight, bias, stride)
 
 
 def modulated(x: Tensor, modulation: Tensor, slope: Tensor) -> Tensor:
@@ -95,13 +95,12 @@ def _run(name: str, *structures: Any) -> None:
 
 class _Conv3x3(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
         x, weight = _last(x), weight.contiguous()
         batch, channels, height, width = x.shape
-        output = torch.empty(
-            (batch, weight.shape[0], height, width), dtype=x.dtype, memory_format=torch.channels_last
-        )
-        ctx.sizes = native_layers.Convolution(batch, height, width, channels, weight.shape[0])
+        size = batch, weight.shape[0], -(-height // stride), -(-width // stride)
+        output = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
+        ctx.sizes = native_layers.Convolution(batch, height, width, channels, weight.shape[0], stride)
         call = native_layers.ConvolutionForward(*map(_address, (x, weight, bias, output)))
         _run("dynast_convolve", ctx.sizes, call)
         ctx.save_for_backward(x, weight)
@@ -113,12 +112,12 @@ class _Conv3x3(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         grad = _last(grad)
         of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        wanted = any(ctx.needs_input_grad[1:])
+        wanted = any(ctx.needs_input_grad[1:3])
         of_weight = torch.empty_like(weight) if wanted else None
         of_bias = weight.new_empty(weight.shape[0]) if wanted else None
         call = native_layers.ConvolutionBackward(*map(_address, (x, weight, grad, of_x, of_weight, of_bias)))
         _run("dynast_convolve_back", ctx.sizes, call)
-        return of_x, of_weight, of_bias
+        return of_x, of_weight, of_bias, None
 
 
 class _Modulated(torch.autograd.Function):

@@ -59,8 +59,8 @@ def assert_equal_with_gradients(
         assert (actual - expected).abs().max() < (1e-4 if place else 1e-5) * scale, place
 
 
-def convolved(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)
+def convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias, stride)
 
 
 @settings(max_examples=40, deadline=None)
@@ -100,6 +100,26 @@ def test_convolution_of_many_channels(batch: int, channels: tuple[int, int], siz
     torch.manual_seed(5)
     x, weight = normal(batch, channels[0], *size), normal(channels[1], channels[0], 3, 3)
     assert_equal_with_gradients(convolved, torch_layers.conv3x3, [x, weight, normal(channels[1])])
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "size"),
+    [
+        (1, (1, 1), (2, 2)),
+        (2, (3, 7), (5, 9)),
+        (1, (16, 33), (8, 30)),
+        (3, (9, 5), (4, 7)),
+        (1, (360, 320), (4, 6)),
+    ],
+)
+def test_convolution_of_stride_2(batch: int, channels: tuple[int, int], size: tuple[int, int]) -> None:
+    torch.manual_seed(13)
+    x, weight = normal(batch, channels[0], *size), normal(channels[1], channels[0], 3, 3, scale=0.1)
+    assert_equal_with_gradients(
+        functools.partial(convolved, stride=2),
+        functools.partial(torch_layers.conv3x3, stride=2),
+        [x, weight, normal(channels[1])],
+    )
 
 
 def plain_modulated(x: Tensor, modulation: Tensor) -> Tensor:
@@ -269,7 +289,7 @@ def test_every_instruction_set_convolves_alike(variant: str) -> None:
     x, weight, bias = torch.rand(1, 9, 6, 7), torch.rand(5, 9, 3, 3), torch.rand(5)
     tokens, output = x.permute(0, 2, 3, 1).contiguous(), torch.empty(1, 6, 7, 5)
     call = native_layers.ConvolutionForward(*(t.data_ptr() for t in (tokens, weight, bias, output)))
-    sizes = native_layers.Convolution(1, 6, 7, 9, 5)
+    sizes = native_layers.Convolution(1, 6, 7, 9, 5, 1)
     native_layers.run("dynast_convolve", sizes, call, threads=1, variant=variant)
     expected = F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)
     torch.testing.assert_close(output.permute(0, 3, 1, 2), expected, atol=1e-5, rtol=1e-5)

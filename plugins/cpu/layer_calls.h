@@ -7,9 +7,10 @@
 
 extern "C" {
 
-// Maps [N, H, W, C]; height and width are at least 2.
+// Maps [N, H, W, C]; height and width are at least 2. With a stride of 2 every second row and column of the output
+// is left out, from the second on.
 struct DynastConvolution {
-  int32_t batch, height, width, channels_in, channels_out;
+  int32_t batch, height, width, channels_in, channels_out, stride;
 };
 
 struct DynastConvolutionForward {

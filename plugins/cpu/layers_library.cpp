@@ -37,9 +37,9 @@ const LayerKernels* checked(bool fits, const char* complaint, const char* varian
 }
 
 const LayerKernels* checked(const DynastConvolution& p, const char* variant, char* message, int size) {
-  const bool positive = p.batch > 0 && p.channels_in > 0 && p.channels_out > 0;
+  const bool positive = p.batch > 0 && p.channels_in > 0 && p.channels_out > 0 && (p.stride == 1 || p.stride == 2);
   return checked(positive && p.height > 1 && p.width > 1,
-                 "a reflected border needs maps of 2x2 and more, with channels", variant, message, size);
+                 "a reflected border needs maps of 2x2 and more, with channels, and a stride of 1 or 2", variant, message, size);
 }
 
 const LayerKernels* checked(const DynastModulation& p, const char* variant, char* message, int size) {

@@ -52,6 +52,26 @@ struct Tile {
   }
 };
 
+// A tile's outputs where all but every kStride-th row and column are left out: `at(i, j)` is the pixel of row i and column
+// j of the tile in the smaller maps, if there is one.
+template <int kStride>
+class Outputs {
+ public:
+  Outputs(const Tiles& tiles, const Tile& tile) : rows_(tile.rows), columns_(tile.columns), width_(reduced(tiles.width)) {
+    const int64_t map = tile.map / (static_cast<int64_t>(tiles.height) * tiles.width);
+    first_ = (map * reduced(tiles.height) + tile.y / kStride) * width_ + tile.x / kStride;
+  }
+
+  bool has(int i, int j) const { return i < rows_ && j < columns_ && i % kStride == 0 && j % kStride == 0; }
+  int64_t at(int i, int j) const { return first_ + static_cast<int64_t>(i / kStride) * width_ + j / kStride; }
+
+ private:
+  static int reduced(int size) { return (size + kStride - 1) / kStride; }
+
+  int rows_, columns_, width_;
+  int64_t first_;
+};
+
 // `body(t, tile)` for `count` tiles from `first` on.
 template <class Body>
 inline void each_tile(const Tiles& tiles, int64_t first, int count, Body body) {
@@ -104,15 +124,16 @@ inline void transform_input(const Tiles& tiles, const Tile& tile, const float* m
   });
 }
 
-// Gradients of a tile's outputs at the points, 0 beyond the map; `channels` of `stride`.
-inline void transform_gradient(const Tiles& tiles, const Tile& tile, const float* maps, int stride, int channels,
+// Gradients of a tile's outputs at the points, 0 where there are none; `channels` of `row`.
+template <int kStride>
+inline void transform_gradient(const Tiles& tiles, const Tile& tile, const float* maps, int row, int channels,
                                float* to, int64_t distance) {
-  const float* map = maps + (tile.map + static_cast<int64_t>(tile.y) * tiles.width + tile.x) * stride;
+  const Outputs<kStride> outputs(tiles, tile);
   each_lanes(channels, [&](int c, auto lanes) {
     transform<OutputAtPoints>(
         [&](int i, int j) {
-          if (i >= tile.rows || j >= tile.columns) return Lanes{};
-          return lanes.load_from(map + (static_cast<int64_t>(i) * tiles.width + j) * stride + c);
+          if (!outputs.has(i, j)) return Lanes{};
+          return lanes.load_from(maps + outputs.at(i, j) * row + c);
         },
         [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
   });

@@ -90,6 +90,7 @@ class InputGradient {
   Floats aside_;
 };
 
+template <int kStride>
 inline void winograd_back(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
   const KernelPanels layout(p.channels_in, p.channels_out);
   Floats kernel(layout.size());
@@ -110,7 +111,7 @@ inline void winograd_back(const DynastConvolution& p, const DynastConvolutionBac
     for (int64_t at = begin; at < end; at += most) {
       const int count = static_cast<int>(end - at < most ? end - at : most);
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {
-        transform_gradient(tiles, tile, call.grad_output, p.channels_out, p.channels_out, gradients + t * in.row,
+        transform_gradient<kStride>(tiles, tile, call.grad_output, p.channels_out, p.channels_out, gradients + t * in.row,
                            in.distance);
       });
       multiply_kernel(layout, kernel.get(), share, count, in, gradients, out, products);

@@ -10,14 +10,14 @@ DYNAST_BEGIN
 
 constexpr int64_t kShareTiles = 128, kMostTileShares = 8;  // of sums, by the sizes alone, so that these have one order
 
-// Adds the sums of a tile's gradients to `bias`.
-inline void add_bias(const Tiles& tiles, const Tile& tile, const float* maps, int stride, int channels, float* bias) {
-  const float* map = maps + (tile.map + static_cast<int64_t>(tile.y) * tiles.width + tile.x) * stride;
+// Adds the sums of a tile's gradients to `bias`; `channels` of `row` in `maps`.
+template <int kStride>
+inline void add_bias(const Tiles& tiles, const Tile& tile, const float* maps, int row, int channels, float* bias) {
+  const Outputs<kStride> outputs(tiles, tile);
   each_lanes(channels, [&](int c, auto lanes) {
     Lanes total = lanes.load_from(bias + c);
-    for (int y = 0; y < tile.rows; ++y)
-      for (int x = 0; x < tile.columns; ++x)
-        total += lanes.load_from(map + (static_cast<int64_t>(y) * tiles.width + x) * stride + c);
+    for (int i = 0; i < tile.rows; i += kStride)
+      for (int j = 0; j < tile.columns; j += kStride) total += lanes.load_from(maps + outputs.at(i, j) * row + c);
     lanes.store_to(bias + c, total);
   });
 }
@@ -44,6 +44,7 @@ inline void store_kernel_gradient(const KernelPanels& layout, int panel, const f
   }
 }
 
+template <int kStride>
 inline void winograd_correlate(const DynastConvolution& p, const DynastConvolutionBackward& call,
                                const Parallel& parallel) {
   const Tiles tiles(p);
@@ -70,9 +71,9 @@ inline void winograd_correlate(const DynastConvolution& p, const DynastConvoluti
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {
         const float* incoming = call.grad_output + share.first;
         transform_input(tiles, tile, call.input, p.channels_in, inputs + t * in.row, in.distance);
-        transform_gradient(tiles, tile, incoming, p.channels_out, share.channels, gradients + t * out.row,
+        transform_gradient<kStride>(tiles, tile, incoming, p.channels_out, share.channels, gradients + t * out.row,
                            out.distance);
-        add_bias(tiles, tile, incoming, p.channels_out, share.channels, of_bias);
+        add_bias<kStride>(tiles, tile, incoming, p.channels_out, share.channels, of_bias);
       });
       for (int place = 0; place < kPlaces; ++place)
         for (int panel = share.begin; panel < share.end; ++panel)

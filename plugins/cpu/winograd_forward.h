@@ -6,21 +6,21 @@
 
 DYNAST_BEGIN
 
-// A tile's outputs, from their values at the points: `channels` of `stride` in `maps`.
+// A tile's outputs, from their values at the points: `channels` of `row` in `maps`.
+template <int kStride>
 inline void store_output(const Tiles& tiles, const Tile& tile, const float* from, int64_t distance, const float* bias,
-                         int stride, int channels, float* maps) {
-  float* map = maps + (tile.map + static_cast<int64_t>(tile.y) * tiles.width + tile.x) * stride;
+                         int row, int channels, float* maps) {
+  const Outputs<kStride> outputs(tiles, tile);
   each_lanes(channels, [&](int c, auto lanes) {
     const Lanes start = bias ? lanes.load_from(bias + c) : Lanes{};
     transform<OutputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * distance + c); },
                                 [&](int i, int j, Lanes y) {
-                                  if (i >= tile.rows || j >= tile.columns) return;
-                                  lanes.store_to(map + (static_cast<int64_t>(i) * tiles.width + j) * stride + c,
-                                                 y + start);
+                                  if (outputs.has(i, j)) lanes.store_to(maps + outputs.at(i, j) * row + c, y + start);
                                 });
   });
 }
 
+template <int kStride>
 inline void winograd_forward(const DynastConvolution& p, const DynastConvolutionForward& call,
                              const Parallel& parallel) {
   const Tiles tiles(p);
@@ -42,7 +42,7 @@ inline void winograd_forward(const DynastConvolution& p, const DynastConvolution
     });
     multiply_kernel(layout, kernel.get(), share, count, in, inputs, out, outputs);
     each_tile(tiles, first_tile, count, [&](int t, const Tile& tile) {
-      store_output(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + share.first : nullptr,
+      store_output<kStride>(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + share.first : nullptr,
                    p.channels_out, share.channels, call.output + share.first);
     });
   });

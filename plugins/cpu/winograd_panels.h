@@ -16,6 +16,7 @@ inline bool kernel_is_large(const DynastConvolution& p) {
   return int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float)) >= kLargeKernel;
 }
 
+template <int kStride>
 inline void winograd_by_panels(const DynastConvolution& p, const DynastConvolutionForward& call,
                                const Parallel& parallel) {
   const Tiles tiles(p);
@@ -40,7 +41,7 @@ inline void winograd_by_panels(const DynastConvolution& p, const DynastConvoluti
     transform_kernel(layout, call.kernel + int64_t{9} * first * p.channels_in, false, kernel, Parallel{here, nullptr});
     multiply_kernel(layout, kernel, all, count, in, inputs.get(), out, outputs);
     each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
-      store_output(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + first : nullptr,
+      store_output<kStride>(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + first : nullptr,
                    p.channels_out, channels, call.output + first);
     });
   });
