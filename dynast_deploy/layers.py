@@ -56,6 +56,15 @@ class PReLU(nn.PReLU, Layer):
         return super().forward(x if residual is None else x + residual)
 
 
+class InstanceNorm(nn.InstanceNorm2d, Layer):
+    """Every channel of every map normalised over its pixels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.takes(x) and x.shape[2] * x.shape[3] > 1:
+            return torch_layers.instance_norm(x, self.eps)
+        return super().forward(x)
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     """Half precision widened, in which the small numbers that keep divisions finite are 0."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
@@ -168,7 +177,7 @@ class FeatureGenerator(nn.Module):
         for level, (before, after) in enumerate(pairwise(widths), 1):
             stride = 1 if level == 1 else 2
             layer = nn.Sequential(
-                spectral_norm(Conv3x3(before, after, stride)), nn.InstanceNorm2d(after), ResidualBlock(after)
+                spectral_norm(Conv3x3(before, after, stride)), InstanceNorm(after), ResidualBlock(after)
             )
             self.add_module(f"layer{level}", layer)
 

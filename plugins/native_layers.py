@@ -89,16 +89,17 @@ class ProjectionsBackward(ctypes.Structure):
     )
 
 
-class BatchNorm(ctypes.Structure):
+class Norm(ctypes.Structure):
     _fields_ = (
         ("length", _long),
+        ("parts", _int),
         ("channels", _int),
         ("epsilon", ctypes.c_float),
         ("momentum", ctypes.c_float),
     )
 
 
-class BatchNormForward(ctypes.Structure):
+class NormForward(ctypes.Structure):
     _fields_ = _addresses(
         "input",
         "residual",
@@ -113,7 +114,7 @@ class BatchNormForward(ctypes.Structure):
     )
 
 
-class BatchNormBackward(ctypes.Structure):
+class NormBackward(ctypes.Structure):
     _fields_ = _addresses(
         "input",
         "residual",

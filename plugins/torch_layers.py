@@ -68,17 +68,13 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm2d, slope: Tensor, residual: Tensor 
     """`F.prelu(norm(x) + residual, slope)` of a norm in training, which remembers its statistics; `[N, C, H, W]`."""
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked += 1
-    return _BatchNorm.apply(
-        x,
-        residual,
-        norm.weight,
-        norm.bias,
-        slope,
-        norm.running_mean,
-        norm.running_var,
-        norm.eps,
-        norm.momentum,
-    )
+    running = norm.running_mean, norm.running_var
+    return _Norm.apply(x, residual, norm.weight, norm.bias, slope, 1, norm.eps, *running, norm.momentum)
+
+
+def instance_norm(x: Tensor, epsilon: float) -> Tensor:
+    """`F.instance_norm(x, eps=epsilon)` of `[N, C, H, W]`."""
+    return _Norm.apply(x, None, None, None, None, x.shape[0], epsilon, None, None, 0.0)
 
 
 def _last(x: Tensor) -> Tensor:
@@ -206,27 +202,28 @@ class _Projections(torch.autograd.Function):
         return of_x, of_kernels[0], of_biases[0], of_kernels[1], of_biases[1]
 
 
-class _BatchNorm(torch.autograd.Function):
+class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
         residual: Tensor | None,
-        weight: Tensor,
-        bias: Tensor,
-        slope: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        slope: Tensor | None,
+        parts: int,
+        epsilon: float,
         running_mean: Tensor | None,
         running_variance: Tensor | None,
-        epsilon: float,
         momentum: float,
     ) -> Tensor:
         x, residual = _last(x), None if residual is None else _last(residual)
         channels = x.shape[1]
-        ctx.sizes = native_layers.BatchNorm(x.numel() // channels, channels, epsilon, momentum)
-        output, mean, scale = torch.empty_like(x), x.new_empty(channels), x.new_empty(channels)
+        ctx.sizes = native_layers.Norm(x.numel() // channels // parts, parts, channels, epsilon, momentum)
+        output, mean, scale = torch.empty_like(x), x.new_empty(parts, channels), x.new_empty(parts, channels)
         inputs = (x, residual, weight, bias, slope)
         addresses = map(_address, (*inputs, running_mean, running_variance, output, mean, scale))
-        _run("dynast_batch_norm", ctx.sizes, native_layers.BatchNormForward(*addresses))
+        _run("dynast_norm", ctx.sizes, native_layers.NormForward(*addresses))
         ctx.save_for_backward(*inputs, mean, scale)
         return output
 
@@ -235,9 +232,9 @@ class _BatchNorm(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         saved, grad = ctx.saved_tensors, _last(grad)
         of_inputs = [None if each is None else torch.empty_like(each) for each in saved[:5]]
-        call = native_layers.BatchNormBackward(*map(_address, (*saved, grad, *of_inputs)))
-        _run("dynast_batch_norm_back", ctx.sizes, call)
-        return *of_inputs, None, None, None, None
+        call = native_layers.NormBackward(*map(_address, (*saved, grad, *of_inputs)))
+        _run("dynast_norm_back", ctx.sizes, call)
+        return *of_inputs, None, None, None, None, None
 
 
 class _PReLU(torch.autograd.Function):

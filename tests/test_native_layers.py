@@ -260,8 +260,17 @@ def test_batch_norm_with_what_follows_it(shape: tuple[int, ...], has_residual: b
         assert (getattr(actual, name) - wanted).abs().max() < 1e-5 * max(1, wanted.abs().max()), name
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 2, 3), (3, 5, 7, 3), (1, 37, 16, 16)])
+def test_instance_norm(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(14)
+    x = normal(*shape) + 3 * normal(shape[0], shape[1], 1, 1)
+    assert_equal_with_gradients(
+        functools.partial(F.instance_norm, eps=1e-5), lambda x: torch_layers.instance_norm(x, 1e-5), [x]
+    )
+
+
 def test_one_pixel_has_no_batch_to_be_normed_over() -> None:
-    with pytest.raises(DynastError, match="two and more pixels"):
+    with pytest.raises(DynastError, match="two and more of them"):
         torch_layers.batch_norm(torch.rand(1, 4, 1, 1), torch.nn.BatchNorm2d(4), torch.rand(1))
 
 

@@ -81,23 +81,24 @@ struct DynastProjectionsBackward {
   float *grad_input, *grad_kernel[2], *grad_bias[2];
 };
 
-// Pixels [L, C], each channel normalised over all of them: u = (x - mean) / sqrt(variance + epsilon). The output is
-// prelu(weight * u + bias + residual), or that without a residual. What `running_mean` and `running_variance` keep,
-// unless they are null, moves by the share `momentum` towards mean and unbiased variance.
-struct DynastBatchNorm {
+// Pixels [P, L, C] in P parts, each channel normalised over a part: u = (x - mean) / sqrt(variance + epsilon). One part
+// is a batch norm, the maps of a batch as parts an instance norm. The output is prelu(weight * u + bias + residual);
+// null are a residual of 0, a weight of 1 together with a bias of 0, and a slope of 1. What `running_mean` and
+// `running_variance` keep, unless they are null, moves by the share `momentum` towards mean and unbiased variance.
+struct DynastNorm {
   int64_t length;
-  int32_t channels;
+  int32_t parts, channels;
   float epsilon, momentum;
 };
 
-struct DynastBatchNormForward {
-  const float *input, *residual, *weight, *bias, *slope;  // [L, C], [L, C] or null, [C], [C], [1]
+struct DynastNormForward {
+  const float *input, *residual, *weight, *bias, *slope;  // [P, L, C], [P, L, C], [C], [C], [1]
   float *running_mean, *running_variance;                 // [C]
-  float *output, *mean, *scale;                           // [L, C]; [C], of the input, and 1 / sqrt(...)
+  float *output, *mean, *scale;                           // [P, L, C]; [P, C], of the input, and 1 / sqrt(...)
 };
 
-// Gradients are written, not added; grad_residual is null where there is none.
-struct DynastBatchNormBackward {
+// Gradients are written, not added, those of several parts would be several; null where the input is.
+struct DynastNormBackward {
   const float *input, *residual, *weight, *bias, *slope, *mean, *scale, *grad_output;
   float *grad_input, *grad_residual, *grad_weight, *grad_bias, *grad_slope;
 };
@@ -125,8 +126,8 @@ struct LayerKernels {
   void (*unit_tokens_back)(const DynastUnitTokens&, const DynastUnitTokensBackward&, const Parallel&);
   void (*project)(const DynastProjections&, const DynastProjectionsForward&, const Parallel&);
   void (*project_back)(const DynastProjections&, const DynastProjectionsBackward&, const Parallel&);
-  void (*batch_norm)(const DynastBatchNorm&, const DynastBatchNormForward&, const Parallel&);
-  void (*batch_norm_back)(const DynastBatchNorm&, const DynastBatchNormBackward&, const Parallel&);
+  void (*norm)(const DynastNorm&, const DynastNormForward&, const Parallel&);
+  void (*norm_back)(const DynastNorm&, const DynastNormBackward&, const Parallel&);
   void (*activate)(const DynastActivation&, const Parallel&);
   void (*activate_back)(const DynastActivation&, const Parallel&);
 };

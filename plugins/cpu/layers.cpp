@@ -1,8 +1,8 @@
 // The training layers' kernels of one instruction set; compiled as kernels.cpp is.
 #include "cpu/activation.h"
-#include "cpu/batch_norm.h"
 #include "cpu/convolution.h"
 #include "cpu/modulation.h"
+#include "cpu/norm.h"
 #include "cpu/projection.h"
 #include "cpu/unit_tokens.h"
 #include "cpu/variant.h"
@@ -15,7 +15,7 @@ const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT) = {
     DYNAST_VARIANT::correlate,         DYNAST_VARIANT::modulate,      DYNAST_VARIANT::modulate_back,
     DYNAST_VARIANT::unit_tokens,       DYNAST_VARIANT::unit_tokens_back,
     DYNAST_VARIANT::project,           DYNAST_VARIANT::project_back,
-    DYNAST_VARIANT::batch_norm,        DYNAST_VARIANT::batch_norm_back,
+    DYNAST_VARIANT::norm,              DYNAST_VARIANT::norm_back,
     DYNAST_VARIANT::activate,          DYNAST_VARIANT::activate_back,
 };
 

@@ -57,9 +57,9 @@ const LayerKernels* checked(const DynastProjections& p, const char* variant, cha
                  "a projection needs tokens with channels, and at least one layer", variant, message, size);
 }
 
-const LayerKernels* checked(const DynastBatchNorm& p, const char* variant, char* message, int size) {
-  return checked(p.length > 1 && p.channels > 0, "a norm over a batch needs two and more pixels, with channels",
-                 variant, message, size);
+const LayerKernels* checked(const DynastNorm& p, const char* variant, char* message, int size) {
+  return checked(p.length > 1 && p.parts > 0 && p.channels > 0,
+                 "a norm over pixels needs two and more of them, with channels", variant, message, size);
 }
 
 // One kernel of the table on a problem that is checked first; 0, or 1 with a message.
@@ -122,14 +122,14 @@ DYNAST_EXPORT int dynast_project_back(const DynastProjections* problem, const Dy
   return compute(&LayerKernels::project_back, problem, call, variant, threads, message, size);
 }
 
-DYNAST_EXPORT int dynast_batch_norm(const DynastBatchNorm* problem, const DynastBatchNormForward* call,
+DYNAST_EXPORT int dynast_norm(const DynastNorm* problem, const DynastNormForward* call,
                                     const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::batch_norm, problem, call, variant, threads, message, size);
+  return compute(&LayerKernels::norm, problem, call, variant, threads, message, size);
 }
 
-DYNAST_EXPORT int dynast_batch_norm_back(const DynastBatchNorm* problem, const DynastBatchNormBackward* call,
+DYNAST_EXPORT int dynast_norm_back(const DynastNorm* problem, const DynastNormBackward* call,
                                          const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::batch_norm_back, problem, call, variant, threads, message, size);
+  return compute(&LayerKernels::norm_back, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_activate(const DynastActivation* call, const char* variant, int threads, char* message,

@@ -1,4 +1,5 @@
-// Batch norm in training with what follows it in the network, a residual sum and a PReLU, and its gradients.
+// Norm of each channel over pixels in training with what follows it in the network, a residual sum and a PReLU, and its
+// gradients.
 #pragma once
 
 #include <math.h>
@@ -9,20 +10,20 @@
 
 DYNAST_BEGIN
 
-constexpr int kBatchShares = 32;  // of the pixels, each with sums of its own, whatever the threads
+constexpr int kPixelShares = 32;  // of the pixels, each with sums of its own, whatever the threads
 constexpr int kSumPixels = 64;    // pixels whose channels stay in the cache while vector after vector is summed
 
 // totals[s * C + c] = the sum over all pixels of total s of channel c, of `kSums`. `term(at, c, part, sums)` adds a
 // pixel's numbers to `sums[kSums]`; `at` is the place of its channel c.
 template <int kSums, class Term>
-inline void sum_channels(const DynastBatchNorm& p, const Parallel& parallel, double* totals, Term term) {
+inline void sum_channels(const DynastNorm& p, const Parallel& parallel, double* totals, Term term) {
   const int64_t row = int64_t{kSums} * p.channels;
-  Floats shares(kBatchShares * row);
-  parallel(kBatchShares, [&](int64_t share) {
+  Floats shares(kPixelShares * row);
+  parallel(kPixelShares, [&](int64_t share) {
     float* sums = shares.get() + share * row;
     memset(sums, 0, static_cast<size_t>(row) * sizeof(float));
-    const int64_t end = p.length * (share + 1) / kBatchShares;
-    for (int64_t begin = p.length * share / kBatchShares; begin < end; begin += kSumPixels) {
+    const int64_t end = p.length * (share + 1) / kPixelShares;
+    for (int64_t begin = p.length * share / kPixelShares; begin < end; begin += kSumPixels) {
       const int64_t last = begin + kSumPixels < end ? begin + kSumPixels : end;
       each_lanes(p.channels, [&](int c, auto part) {
         Lanes of_block[kSums];
@@ -34,15 +35,15 @@ inline void sum_channels(const DynastBatchNorm& p, const Parallel& parallel, dou
   });
   for (int64_t i = 0; i < row; ++i) {
     totals[i] = 0.0;
-    for (int share = 0; share < kBatchShares; ++share) totals[i] += shares.get()[share * row + i];
+    for (int share = 0; share < kPixelShares; ++share) totals[i] += shares.get()[share * row + i];
   }
 }
 
 // `body(at, c, part)` for every vector of channels of every pixel.
 template <class Body>
-inline void each_pixel(const DynastBatchNorm& p, const Parallel& parallel, Body body) {
-  parallel(kBatchShares, [&](int64_t share) {
-    for (int64_t pixel = p.length * share / kBatchShares; pixel < p.length * (share + 1) / kBatchShares; ++pixel)
+inline void each_pixel(const DynastNorm& p, const Parallel& parallel, Body body) {
+  parallel(kPixelShares, [&](int64_t share) {
+    for (int64_t pixel = p.length * share / kPixelShares; pixel < p.length * (share + 1) / kPixelShares; ++pixel)
       each_lanes(p.channels, [&](int c, auto part) { body(pixel * p.channels + c, c, part); });
   });
 }
@@ -61,7 +62,17 @@ class Totals {
   double* numbers_;
 };
 
-inline void batch_norm(const DynastBatchNorm& p, const DynastBatchNormForward& call, const Parallel& parallel) {
+template <class Part>
+inline Lanes weights(const float* weight, int c, Part part) {
+  return weight ? part.load_from(weight + c) : fill(1.0f);
+}
+
+template <class Part>
+inline Lanes biases(const float* bias, int c, Part part) {
+  return bias ? part.load_from(bias + c) : Lanes{};
+}
+
+inline void norm_of_part(const DynastNorm& p, const DynastNormForward& call, const Parallel& parallel) {
   const Totals totals(p.channels);
   const double count = static_cast<double>(p.length);
   sum_channels<1>(p, parallel, totals.get(), [&](int64_t at, int, auto part, Lanes* sums) {
@@ -81,22 +92,35 @@ inline void batch_norm(const DynastBatchNorm& p, const DynastBatchNormForward& c
     call.running_mean[c] += kept * (call.mean[c] - call.running_mean[c]);
     call.running_variance[c] += kept * (unbiased - call.running_variance[c]);
   }
-  const float slope = *call.slope;
+  const float slope = call.slope ? *call.slope : 1.0f;
   each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
-    const Lanes scale = part.load_from(call.scale + c) * part.load_from(call.weight + c);
+    const Lanes scale = part.load_from(call.scale + c) * weights(call.weight, c, part);
     const Lanes centred = part.load_from(call.input + at) - part.load_from(call.mean + c);
-    Lanes z = centred * scale + part.load_from(call.bias + c);
+    Lanes z = centred * scale + biases(call.bias, c, part);
     if (call.residual) z += part.load_from(call.residual + at);
     part.store_to(call.output + at, rectified(z, slope));
   });
 }
 
-inline void batch_norm_back(const DynastBatchNorm& p, const DynastBatchNormBackward& call, const Parallel& parallel) {
-  const float slope = *call.slope;
+inline void norm(const DynastNorm& p, const DynastNormForward& call, const Parallel& parallel) {
+  for (int64_t n = 0; n < p.parts; ++n) {
+    const int64_t pixels = n * p.length * p.channels, channels = n * p.channels;
+    DynastNormForward of_part = call;
+    of_part.input += pixels;
+    of_part.output += pixels;
+    if (call.residual) of_part.residual += pixels;
+    of_part.mean += channels;
+    of_part.scale += channels;
+    norm_of_part(p, of_part, parallel);
+  }
+}
+
+inline void norm_back_of_part(const DynastNorm& p, const DynastNormBackward& call, const Parallel& parallel) {
+  const float slope = call.slope ? *call.slope : 1.0f;
   // A pixel's normalised input, and the gradient of the sum before the PReLU; `slopes` is what the slope's gets.
   const auto gradients = [&](int64_t at, int c, auto part, Lanes& normed, Lanes& slopes) {
     normed = (part.load_from(call.input + at) - part.load_from(call.mean + c)) * part.load_from(call.scale + c);
-    Lanes z = normed * part.load_from(call.weight + c) + part.load_from(call.bias + c);
+    Lanes z = normed * weights(call.weight, c, part) + biases(call.bias, c, part);
     if (call.residual) z += part.load_from(call.residual + at);
     const Lanes g = part.load_from(call.grad_output + at);
     slopes = z > 0.0f ? fill(0.0f) : g * z;
@@ -114,20 +138,35 @@ inline void batch_norm_back(const DynastBatchNorm& p, const DynastBatchNormBackw
   Floats means(int64_t{2} * channels);
   double of_slope = 0.0;
   for (int c = 0; c < channels; ++c) {
-    call.grad_bias[c] = static_cast<float>(totals.get()[c]);
-    call.grad_weight[c] = static_cast<float>(totals.get()[channels + c]);
+    if (call.grad_bias) call.grad_bias[c] = static_cast<float>(totals.get()[c]);
+    if (call.grad_weight) call.grad_weight[c] = static_cast<float>(totals.get()[channels + c]);
     of_slope += totals.get()[2 * channels + c];
     means.get()[c] = static_cast<float>(totals.get()[c] / static_cast<double>(p.length));
     means.get()[channels + c] = static_cast<float>(totals.get()[channels + c] / static_cast<double>(p.length));
   }
-  *call.grad_slope = static_cast<float>(of_slope);
+  if (call.grad_slope) *call.grad_slope = static_cast<float>(of_slope);
   each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
     Lanes normed, slopes;
     const Lanes g = gradients(at, c, part, normed, slopes);
     const Lanes centred = g - part.load_from(means.get() + c) - normed * part.load_from(means.get() + channels + c);
-    part.store_to(call.grad_input + at, centred * part.load_from(call.scale + c) * part.load_from(call.weight + c));
+    part.store_to(call.grad_input + at, centred * part.load_from(call.scale + c) * weights(call.weight, c, part));
     if (call.grad_residual) part.store_to(call.grad_residual + at, g);
   });
+}
+
+inline void norm_back(const DynastNorm& p, const DynastNormBackward& call, const Parallel& parallel) {
+  for (int64_t n = 0; n < p.parts; ++n) {
+    const int64_t pixels = n * p.length * p.channels, channels = n * p.channels;
+    DynastNormBackward of_part = call;
+    of_part.input += pixels;
+    of_part.grad_output += pixels;
+    of_part.grad_input += pixels;
+    if (call.residual) of_part.residual += pixels;
+    if (call.grad_residual) of_part.grad_residual += pixels;
+    of_part.mean += channels;
+    of_part.scale += channels;
+    norm_back_of_part(p, of_part, parallel);
+  }
 }
 
 DYNAST_END
