@@ -97,7 +97,8 @@ class AttentionBlock(Layer):
         """Of the exemplar's features `[E, C, H, W]` and their `Generator.tokens`, which a scale's blocks share."""
         (value,) = self._projected(to_tokens(kv), self.h)
         with exact(key):
-            return BlockExemplar(*self._projected(key, self.g, self.g_prune), value)
+            key, key_prune = self._projected(key, self.g, self.g_prune)
+        return BlockExemplar(key, key_prune, value)
 
     def queries(self, query: Tensor) -> tuple[Tensor, Tensor]:
         """Query and prune query of the frame's `Generator.tokens`."""
@@ -108,7 +109,8 @@ class AttentionBlock(Layer):
     def _projected(self, tokens: Tensor, *convs: nn.Conv2d) -> tuple[Tensor, ...]:
         """1x1 convolutions of tokens `[N, L, C]`."""
         if self.takes(tokens):
-            return torch_layers.projections(tokens, *((conv.weight, conv.bias) for conv in convs))
+            layers = [(conv.weight, conv.bias) for conv in convs if conv.bias is not None]
+            return torch_layers.projections(tokens, *layers)
         return tuple(F.linear(tokens, conv.weight.flatten(1), conv.bias) for conv in convs)
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:

@@ -175,7 +175,7 @@ class _Projections(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, kernel_a: Tensor, bias_a: Tensor, kernel_b: Tensor | None, bias_b: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor | None, ...]:
         x = x.contiguous()
         kernels = [None if kernel is None else kernel.contiguous() for kernel in (kernel_a, kernel_b)]
         widths = [0 if kernel is None else kernel.shape[0] for kernel in kernels]
@@ -184,7 +184,7 @@ class _Projections(torch.autograd.Function):
         call = native_layers.ProjectionsForward(*map(_address, (x, *kernels, bias_a, bias_b, *outputs)))
         _run("dynast_project", ctx.sizes, call)
         ctx.save_for_backward(x, *kernels)
-        return outputs[0], outputs[1]
+        return tuple(outputs)
 
     @staticmethod
     @once_differentiable

@@ -67,7 +67,8 @@ inline void differentiate(const DynastProblem& p, const DynastBackward& call, co
     for (int i = 0; i < count; ++i) {
       keys.add(group.candidates[i], of_logits[i]);
       prunes.add(group.candidates[i], of_prunes[i]);
-      const CandidateShare share = {of_logits[i], of_prunes[i], kept_weights[i], p.warp_channels ? warp_weights[i] : 0.0f};
+      const CandidateShare share = {of_logits[i], of_prunes[i], kept_weights[i],
+                                    p.warp_channels ? warp_weights[i] : 0.0f};
       const bool matters = (share.logit_gradient != 0.0f) | (share.prune_gradient != 0.0f) |
                            (share.kept_weight != 0.0f) | (share.warp_weight != 0.0f);
       scratch.keys[query * count + i] = matters ? group.candidates[i] : -1;
@@ -117,7 +118,7 @@ inline void collect(const DynastProblem& p, const DynastBackward& call, const Sc
       shares[size] = scratch.shares[first + candidate];
       queries[size] = static_cast<int32_t>(candidate / count);
     }
-    const auto sum = [&](const float* table, int channels, float CandidateShare::*weight, float* gradient) {
+    const auto sum = [&](const float* table, int channels, float CandidateShare::* weight, float* gradient) {
       if (!gradient) return;
       WeightedRows<kBatch> rows;
       for (int j = 0; j < size; ++j) rows.add(queries[j], shares[j].*weight);

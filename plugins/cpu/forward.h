@@ -26,7 +26,8 @@ inline const T* of_exemplar(const DynastProblem& p, const void* table, int chann
 
 using Kept = WeightedRows<kSlots>;
 
-// A weight this much smaller than the largest kept one is lost in float32's rounding of the sum, of as many as there are.
+// A weight this much smaller than the largest kept one is lost in float32's rounding of the sum, of as many as there
+// are.
 constexpr float kNegligible = 0x1p-32f;
 
 // What the masks keep of the candidates, and what is not negligible of that.
@@ -142,7 +143,8 @@ inline void forward_in_passes(const DynastProblem& p, const DynastForward& call,
         const int64_t place = (index - begin) * size + member;
         if (place + 1 < (last - begin) * size) {
           const Remembered next = memory.of(place + 1);
-          prefetch_rows(of_exemplar<T>(p, call.value, p.value_channels, frame), p.value_channels, next.rows, *next.count);
+          prefetch_rows(of_exemplar<T>(p, call.value, p.value_channels, frame), p.value_channels, next.rows,
+                        *next.count);
         }
         const Remembered from = memory.of(place);
         sum_values<T>(p, call, frame, queries[member], from.rows, from.weights, *from.count);

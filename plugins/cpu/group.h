@@ -36,8 +36,7 @@ inline int group_queries(const DynastProblem& p, int64_t index, int64_t* queries
     return frame;
   }
   const int y = place / width, x = place - y * width;
-  for (int i = 0; i < 4; ++i)
-    queries[i] = first + static_cast<int64_t>(2 * y + i / 2) * p.query_width + 2 * x + i % 2;
+  for (int i = 0; i < 4; ++i) queries[i] = first + static_cast<int64_t>(2 * y + i / 2) * p.query_width + 2 * x + i % 2;
   return frame;
 }
 

@@ -102,7 +102,8 @@ inline void store_part(Half* to, Lanes lanes, int count) {
   for (int i = 0; i < count; ++i) to[i] = halves[i];
 }
 
-// Loads and stores of whole vectors of `channels` numbers, then of what is left: `body(c, lanes)` for each first number c.
+// Loads and stores of whole vectors of `channels` numbers, then of what is left: `body(c, lanes)` for each first number
+// c.
 struct WholeLanes {
   template <class T>
   Lanes load_from(const T* from) const {

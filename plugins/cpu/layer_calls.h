@@ -26,18 +26,18 @@ struct DynastConvolutionBackward {
 
 // Tokens [L, C], each normalised over its channels: u = (x - mean) / sqrt(variance + 1e-8).
 //
-// Modulated: z = (1 + gamma) * u + beta, where a token's row of `modulation` is gamma, then beta. Without `attended` the
-// output is prelu(z). With it, the output is the normalised sum attended + (1 - confidence) * z + x.
+// Modulated: z = (1 + gamma) * u + beta, where a token's row of `modulation` is gamma, then beta. Without `attended`
+// the output is prelu(z). With it, the output is the normalised sum attended + (1 - confidence) * z + x.
 struct DynastModulation {
   int64_t length;
   int32_t channels;
 };
 
 struct DynastModulationForward {
-  const float *input, *modulation;      // [L, C], [L, 2 C]
-  const float* slope;                   // [1], of the PReLU
-  const float *attended, *confidence;   // [L, C], [L], or both null
-  float* output;                        // [L, C]
+  const float *input, *modulation;     // [L, C], [L, 2 C]
+  const float* slope;                  // [1], of the PReLU
+  const float *attended, *confidence;  // [L, C], [L], or both null
+  float* output;                       // [L, C]
 };
 
 // Gradients are written, not added.

@@ -39,7 +39,8 @@ const LayerKernels* checked(bool fits, const char* complaint, const char* varian
 const LayerKernels* checked(const DynastConvolution& p, const char* variant, char* message, int size) {
   const bool positive = p.batch > 0 && p.channels_in > 0 && p.channels_out > 0 && (p.stride == 1 || p.stride == 2);
   return checked(positive && p.height > 1 && p.width > 1,
-                 "a reflected border needs maps of 2x2 and more, with channels, and a stride of 1 or 2", variant, message, size);
+                 "a reflected border needs maps of 2x2 and more, with channels, and a stride of 1 or 2", variant,
+                 message, size);
 }
 
 const LayerKernels* checked(const DynastModulation& p, const char* variant, char* message, int size) {
@@ -122,13 +123,13 @@ DYNAST_EXPORT int dynast_project_back(const DynastProjections* problem, const Dy
   return compute(&LayerKernels::project_back, problem, call, variant, threads, message, size);
 }
 
-DYNAST_EXPORT int dynast_norm(const DynastNorm* problem, const DynastNormForward* call,
-                                    const char* variant, int threads, char* message, int size) {
+DYNAST_EXPORT int dynast_norm(const DynastNorm* problem, const DynastNormForward* call, const char* variant,
+                              int threads, char* message, int size) {
   return compute(&LayerKernels::norm, problem, call, variant, threads, message, size);
 }
 
-DYNAST_EXPORT int dynast_norm_back(const DynastNorm* problem, const DynastNormBackward* call,
-                                         const char* variant, int threads, char* message, int size) {
+DYNAST_EXPORT int dynast_norm_back(const DynastNorm* problem, const DynastNormBackward* call, const char* variant,
+                                   int threads, char* message, int size) {
   return compute(&LayerKernels::norm_back, problem, call, variant, threads, message, size);
 }
 

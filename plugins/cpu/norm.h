@@ -75,9 +75,8 @@ inline Lanes biases(const float* bias, int c, Part part) {
 inline void norm_of_part(const DynastNorm& p, const DynastNormForward& call, const Parallel& parallel) {
   const Totals totals(p.channels);
   const double count = static_cast<double>(p.length);
-  sum_channels<1>(p, parallel, totals.get(), [&](int64_t at, int, auto part, Lanes* sums) {
-    sums[0] += part.load_from(call.input + at);
-  });
+  sum_channels<1>(p, parallel, totals.get(),
+                  [&](int64_t at, int, auto part, Lanes* sums) { sums[0] += part.load_from(call.input + at); });
   for (int c = 0; c < p.channels; ++c) call.mean[c] = static_cast<float>(totals.get()[c] / count);
   sum_channels<1>(p, parallel, totals.get(), [&](int64_t at, int c, auto part, Lanes* sums) {
     const Lanes centred = part.load_from(call.input + at) - part.load_from(call.mean + c);

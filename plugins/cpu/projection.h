@@ -56,7 +56,8 @@ inline void project(const DynastProjections& p, const DynastProjectionsForward& 
       each_lanes(channels, [&](int c, auto part) {
         const Lanes bias = part.load_from(call.bias[layer] + first + c);
         for (int i = 0; i < count; ++i)
-          part.store_to(to + static_cast<int64_t>(i) * p.channels_out[layer] + c, load(product + i * kPanel + c) + bias);
+          part.store_to(to + static_cast<int64_t>(i) * p.channels_out[layer] + c,
+                        load(product + i * kPanel + c) + bias);
       });
     });
   });
@@ -74,8 +75,9 @@ inline void project_back_input(const DynastProjections& p, const DynastProjectio
   Floats packed(panels * size);  // [panel][output][kPanel]
   for (int panel = 0; panel < panels; ++panel)
     for (int o = 0; o < outputs; ++o) {
-      const float* row = o < p.channels_out[0] ? call.kernel[0] + static_cast<int64_t>(o) * p.channels_in
-                                               : call.kernel[1] + static_cast<int64_t>(o - p.channels_out[0]) * p.channels_in;
+      const float* row = o < p.channels_out[0]
+                             ? call.kernel[0] + static_cast<int64_t>(o) * p.channels_in
+                             : call.kernel[1] + static_cast<int64_t>(o - p.channels_out[0]) * p.channels_in;
       float* to = packed.get() + panel * size + static_cast<int64_t>(o) * kPanel;
       memset(to, 0, kPanel * sizeof(float));
       memcpy(to, row + panel * kPanel, static_cast<size_t>(channels_of(panel)) * sizeof(float));
@@ -135,8 +137,8 @@ inline void project_back_kernel(const DynastProjections& p, const DynastProjecti
         for (int layer = 0, before = 0; layer < 2; before += p.channels_out[layer++]) {
           const float* gradients = call.grad_output[layer] + at * p.channels_out[layer];
           if (first == 0) add_rows(gradients, count, p.channels_out[layer], of_biases + before);
-          multiply<add.value>({gradients, 1, p.channels_out[layer]}, p.channels_out[layer], count, scratch.get(), kPanel,
-                              of_kernels + int64_t{kPanel} * before, kPanel);
+          multiply<add.value>({gradients, 1, p.channels_out[layer]}, p.channels_out[layer], count, scratch.get(),
+                              kPanel, of_kernels + int64_t{kPanel} * before, kPanel);
         }
       };
       if (at == begin)

@@ -52,12 +52,13 @@ struct Tile {
   }
 };
 
-// A tile's outputs where all but every kStride-th row and column are left out: `at(i, j)` is the pixel of row i and column
-// j of the tile in the smaller maps, if there is one.
+// A tile's outputs where all but every kStride-th row and column are left out: `at(i, j)` is the pixel of row i and
+// column j of the tile in the smaller maps, if there is one.
 template <int kStride>
 class Outputs {
  public:
-  Outputs(const Tiles& tiles, const Tile& tile) : rows_(tile.rows), columns_(tile.columns), width_(reduced(tiles.width)) {
+  Outputs(const Tiles& tiles, const Tile& tile)
+      : rows_(tile.rows), columns_(tile.columns), width_(reduced(tiles.width)) {
     const int64_t map = tile.map / (static_cast<int64_t>(tiles.height) * tiles.width);
     first_ = (map * reduced(tiles.height) + tile.y / kStride) * width_ + tile.x / kStride;
   }

@@ -111,8 +111,8 @@ inline void winograd_back(const DynastConvolution& p, const DynastConvolutionBac
     for (int64_t at = begin; at < end; at += most) {
       const int count = static_cast<int>(end - at < most ? end - at : most);
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {
-        transform_gradient<kStride>(tiles, tile, call.grad_output, p.channels_out, p.channels_out, gradients + t * in.row,
-                           in.distance);
+        transform_gradient<kStride>(tiles, tile, call.grad_output, p.channels_out, p.channels_out,
+                                    gradients + t * in.row, in.distance);
       });
       multiply_kernel(layout, kernel.get(), share, count, in, gradients, out, products);
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {

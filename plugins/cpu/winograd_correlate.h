@@ -72,7 +72,7 @@ inline void winograd_correlate(const DynastConvolution& p, const DynastConvoluti
         const float* incoming = call.grad_output + share.first;
         transform_input(tiles, tile, call.input, p.channels_in, inputs + t * in.row, in.distance);
         transform_gradient<kStride>(tiles, tile, incoming, p.channels_out, share.channels, gradients + t * out.row,
-                           out.distance);
+                                    out.distance);
         add_bias<kStride>(tiles, tile, incoming, p.channels_out, share.channels, of_bias);
       });
       for (int place = 0; place < kPlaces; ++place)

@@ -42,8 +42,9 @@ inline void winograd_forward(const DynastConvolution& p, const DynastConvolution
     });
     multiply_kernel(layout, kernel.get(), share, count, in, inputs, out, outputs);
     each_tile(tiles, first_tile, count, [&](int t, const Tile& tile) {
-      store_output<kStride>(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + share.first : nullptr,
-                   p.channels_out, share.channels, call.output + share.first);
+      store_output<kStride>(tiles, tile, outputs + t * out.row, out.distance,
+                            call.bias ? call.bias + share.first : nullptr, p.channels_out, share.channels,
+                            call.output + share.first);
     });
   });
 }

@@ -42,7 +42,7 @@ inline void winograd_by_panels(const DynastConvolution& p, const DynastConvoluti
     multiply_kernel(layout, kernel, all, count, in, inputs.get(), out, outputs);
     each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
       store_output<kStride>(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + first : nullptr,
-                   p.channels_out, channels, call.output + first);
+                            p.channels_out, channels, call.output + first);
     });
   });
 }
