@@ -43,15 +43,17 @@ def picture(path: Path, inputs: dict[str, np.ndarray], native_layers: bool) -> n
     return engine.render(exemplar, inputs["condition"]).astype(np.float64)
 
 
-def assert_same_picture(path: Path, inputs: dict[str, np.ndarray]) -> None:
+def assert_same_picture(path: Path, inputs: dict[str, np.ndarray], least_db: float) -> None:
     ours, plain = (picture(path, inputs, native_layers) for native_layers in (True, False))
-    assert 0 < ((ours - plain) ** 2).mean() < 4 * 10**-10  # 100 dB over -1..1, and not the same operators
+    assert (
+        0 < ((ours - plain) ** 2).mean() < 4 * 10 ** (-least_db / 10)
+    )  # over -1..1, and not the same operators
 
 
 def test_the_recorded_generator_draws_the_same_picture(
     recorded: tuple[Path, dict[str, np.ndarray]],
 ) -> None:
-    assert_same_picture(*recorded)
+    assert_same_picture(*recorded, least_db=100)
 
 
 def test_the_example_engine_draws_the_same_picture() -> None:
@@ -59,7 +61,8 @@ def test_the_example_engine_draws_the_same_picture() -> None:
     poses = [EXAMPLE.with_name(f"{name}.poses.npz") for name in ("dance", "red-stripes")]
     conditions = [pose_condition(read_poses(path).keypoints[0], (256, 256), 256)[None] for path in poses]
     values = (conditions[0], picture_tensor(exemplar, 256)[None], conditions[1])
-    assert_same_picture(EXAMPLE, dict(zip(RECORDED, values, strict=True)))
+    # Of so many queries one may choose between two matches that rounding alone tells apart.
+    assert_same_picture(EXAMPLE, dict(zip(RECORDED, values, strict=True)), least_db=80)
 
 
 def test_no_layer_of_an_exported_file_is_left_out() -> None:

@@ -42,7 +42,8 @@ def test_two_processes_train_as_one_with_the_same_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Style terms and identity terms paint and compare some samples alone, of which either process has others.
-    changes = ("schedule.length=3", "data.batch=4", "schedule.warmup=0", "objective.identity=1")
+    # With this seed, rounding decides about no match and no ReLU.
+    changes = ("schedule.length=3", "data.batch=4", "schedule.warmup=0", "objective.identity=1", "seed=1")
     done = torchrun(2, str(tmp_path / "two"), *changes)
     assert done.returncode == 0, done.stderr
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

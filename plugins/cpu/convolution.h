@@ -1,8 +1,8 @@
 // 3x3 convolution of stride 1 or 2 with a border of one reflected pixel, and its gradients. Maps are [N, H, W, C].
 //
 // Winograd's form takes a quarter of the multiplications and transforms besides: by channel those of maps, by pair of
-// channels that of the kernel. Which form is faster follows from the sizes, and nothing else decides. Winograd's form
-// alone knows a stride of 2: it computes four times as much as is kept, in less time than the definition takes.
+// channels that of the kernel. Which form is faster follows from the sizes, and nothing else decides. With a
+// stride of 2 Winograd's form computes four times as much as is kept; `halving.h` has the definition's, without gradients.
 #pragma once
 
 #include "cpu/direct.h"

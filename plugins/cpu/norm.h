@@ -13,23 +13,38 @@ DYNAST_BEGIN
 constexpr int kPixelShares = 32;  // of the pixels, each with sums of its own, whatever the threads
 constexpr int kSumPixels = 64;    // pixels whose channels stay in the cache while vector after vector is summed
 
+// Doubles for totals, which are few.
+class Totals {
+ public:
+  explicit Totals(int64_t count) : numbers_(new double[static_cast<size_t>(count)]) {}
+  ~Totals() { delete[] numbers_; }
+  Totals(const Totals&) = delete;
+  Totals& operator=(const Totals&) = delete;
+
+  double* get() const { return numbers_; }
+
+ private:
+  double* numbers_;
+};
+
 // totals[s * C + c] = the sum over all pixels of total s of channel c, of `kSums`. `term(at, c, part, sums)` adds a
-// pixel's numbers to `sums[kSums]`; `at` is the place of its channel c.
+// pixel's numbers to `sums[kSums]`; `at` is the place of its channel c. Few pixels are added up in floats.
 template <int kSums, class Term>
 inline void sum_channels(const DynastNorm& p, const Parallel& parallel, double* totals, Term term) {
   const int64_t row = int64_t{kSums} * p.channels;
-  Floats shares(kPixelShares * row);
+  const Totals shares(kPixelShares * row);
   parallel(kPixelShares, [&](int64_t share) {
-    float* sums = shares.get() + share * row;
-    memset(sums, 0, static_cast<size_t>(row) * sizeof(float));
+    double* sums = shares.get() + share * row;
+    for (int64_t i = 0; i < row; ++i) sums[i] = 0.0;
     const int64_t end = p.length * (share + 1) / kPixelShares;
     for (int64_t begin = p.length * share / kPixelShares; begin < end; begin += kSumPixels) {
       const int64_t last = begin + kSumPixels < end ? begin + kSumPixels : end;
       each_lanes(p.channels, [&](int c, auto part) {
-        Lanes of_block[kSums];
-        for (int s = 0; s < kSums; ++s) of_block[s] = part.load_from(sums + s * p.channels + c);
+        Lanes of_block[kSums] = {};
         for (int64_t pixel = begin; pixel < last; ++pixel) term(pixel * p.channels + c, c, part, of_block);
-        for (int s = 0; s < kSums; ++s) part.store_to(sums + s * p.channels + c, of_block[s]);
+        const int count = p.channels - c < kLanes ? p.channels - c : kLanes;
+        for (int s = 0; s < kSums; ++s)
+          for (int i = 0; i < count; ++i) sums[s * p.channels + c + i] += static_cast<double>(of_block[s][i]);
       });
     }
   });
@@ -47,20 +62,6 @@ inline void each_pixel(const DynastNorm& p, const Parallel& parallel, Body body)
       each_lanes(p.channels, [&](int c, auto part) { body(pixel * p.channels + c, c, part); });
   });
 }
-
-// Doubles for the totals, which are few.
-class Totals {
- public:
-  explicit Totals(int64_t count) : numbers_(new double[static_cast<size_t>(count)]) {}
-  ~Totals() { delete[] numbers_; }
-  Totals(const Totals&) = delete;
-  Totals& operator=(const Totals&) = delete;
-
-  double* get() const { return numbers_; }
-
- private:
-  double* numbers_;
-};
 
 template <class Part>
 inline Lanes weights(const float* weight, int c, Part part) {

@@ -105,9 +105,9 @@ inline void project_back_input(const DynastProjections& p, const DynastProjectio
 // Adds the sums over `count` tokens' rows of `channels` to `total`.
 inline void add_rows(const float* rows, int count, int channels, float* total) {
   each_lanes(channels, [&](int c, auto part) {
-    Lanes sums = part.load_from(total + c);
+    Lanes sums = {};
     for (int i = 0; i < count; ++i) sums += part.load_from(rows + static_cast<int64_t>(i) * channels + c);
-    part.store_to(total + c, sums);
+    part.store_to(total + c, part.load_from(total + c) + sums);
   });
 }
 

@@ -74,7 +74,7 @@ class ConvolutionLayer {
     if (shape[1] < 2 || shape[2] < 2) Maps::refuse("input", shape, "has no room for a reflected border");
     const Shape output_shape = {shape[0], (shape[1] - 1) / stride_ + 1, (shape[2] - 1) / stride_ + 1, kernel[0]};
     const DynastConvolution sizes = {narrow(shape[0]), narrow(shape[1]), narrow(shape[2]), narrow(shape[3]),
-                                     narrow(kernel[0])};
+                                     narrow(kernel[0]), narrow(stride_)};
     const float* residual = maps.has(3) ? maps.numbers(3, "residual", output_shape) : nullptr;
     DynastConvolutionForward call = {maps.numbers(0, "input", shape),
                                      maps.numbers(1, "kernel", {kernel[0], shape[3], 3, 3}),

@@ -25,7 +25,7 @@ void run_maps(const char* variant, Between between, Tensor tensor) {
 
   const auto kernel = tensor(int64_t{9} * channels * channels_out), bias = tensor(channels_out);
   const auto halved = tensor(int64_t{batch} * ((height + 1) / 2) * ((width + 1) / 2) * channels_out);
-  const DynastConvolution c = {batch, height, width, channels, channels_out};
+  const DynastConvolution c = {batch, height, width, channels, channels_out, 1};
   const DynastConvolutionForward halving = {input.get(), kernel.get(), bias.get(), halved.get()};
   expect(dynast_convolve_halving(&c, &halving, variant, threads));
 
@@ -47,7 +47,7 @@ void run_maps(const char* variant, Between between, Tensor tensor) {
 // A convolution whose kernel is so large that it is taken panel by panel.
 template <class Between, class Tensor>
 void run_large_kernel(const char* variant, Between between, Tensor tensor) {
-  const DynastConvolution c = {1, between(2, 6), between(2, 6), 350, 350};
+  const DynastConvolution c = {1, between(2, 6), between(2, 6), 350, 350, between(1, 2)};
   const int64_t numbers = int64_t{c.height} * c.width * c.channels_in;
   const auto input = tensor(numbers), output = tensor(numbers), kernel = tensor(9 * 350 * 350), bias = tensor(350);
   const DynastConvolutionForward call = {input.get(), kernel.get(), bias.get(), output.get()};
