@@ -45,9 +45,8 @@ def picture(path: Path, inputs: dict[str, np.ndarray], native_layers: bool) -> n
 
 def assert_same_picture(path: Path, inputs: dict[str, np.ndarray], least_db: float) -> None:
     ours, plain = (picture(path, inputs, native_layers) for native_layers in (True, False))
-    assert (
-        0 < ((ours - plain) ** 2).mean() < 4 * 10 ** (-least_db / 10)
-    )  # over -1..1, and not the same operators
+    # Over -1..1, and not the same operators.
+    assert 0 < ((ours - plain) ** 2).mean() < 4 * 10 ** (-least_db / 10)
 
 
 def test_the_recorded_generator_draws_the_same_picture(

@@ -13,11 +13,6 @@ DYNAST_BEGIN
 constexpr int64_t kQueriesPerTask = 64;
 constexpr int64_t kKeysPerTask = 256;
 
-// `numbers` where the mask keeps the candidates from `first` on, and 0 elsewhere.
-inline Lanes kept_only(const Scores& scores, int first, Lanes numbers) {
-  return load(scores.prune_logits + first) > 0.0f ? numbers : Lanes{};
-}
-
 // First half, one group: gradients of query and prune query, and the candidates' numbers.
 inline void differentiate(const DynastProblem& p, const DynastBackward& call, const Scratch& scratch,
                           const Group& group) {

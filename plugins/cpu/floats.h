@@ -9,19 +9,23 @@
 
 DYNAST_BEGIN
 
-class Floats {
+template <class T>
+class Numbers {
  public:
-  explicit Floats(int64_t count)
-      : numbers_(static_cast<float*>(::operator new(static_cast<uint64_t>(count) * sizeof(float), kLine))) {}
-  ~Floats() { ::operator delete(numbers_, kLine); }
-  Floats(const Floats&) = delete;
-  Floats& operator=(const Floats&) = delete;
+  explicit Numbers(int64_t count)
+      : numbers_(static_cast<T*>(::operator new(static_cast<uint64_t>(count) * sizeof(T), kLine))) {}
+  ~Numbers() { ::operator delete(numbers_, kLine); }
+  Numbers(const Numbers&) = delete;
+  Numbers& operator=(const Numbers&) = delete;
 
-  float* get() const { return numbers_; }
+  T* get() const { return numbers_; }
 
  private:
   static constexpr std::align_val_t kLine{64};  // a line of the cache, so that no vector lies in two
-  float* numbers_;
+  T* numbers_;
 };
+
+using Floats = Numbers<float>;
+using Doubles = Numbers<double>;
 
 DYNAST_END

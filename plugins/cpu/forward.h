@@ -37,7 +37,7 @@ inline float keep(const Scores& scores, const Group& group, Kept& kept) {
   Lanes confidence = {}, largest_kept = {};
   for (int i = 0; i < end; i += kLanes) {
     // Weights beyond the candidates are 0, whatever the prune logits there.
-    const Lanes kept_weight = load(scores.prune_logits + i) > 0.0f ? load(scores.weights + i) : Lanes{};
+    const Lanes kept_weight = kept_only(scores, i, load(scores.weights + i));
     confidence += kept_weight;
     largest_kept = kept_weight > largest_kept ? kept_weight : largest_kept;
     store(weights + i, kept_weight);

@@ -92,6 +92,11 @@ struct Scores {
   alignas(64) float weights[kSlots];  // softmax of the logits
 };
 
+// `numbers` where the mask keeps the candidates from `first` on, and 0 elsewhere.
+inline Lanes kept_only(const Scores& scores, int first, Lanes numbers) {
+  return load(scores.prune_logits + first) > 0.0f ? numbers : Lanes{};
+}
+
 // `ahead` as for dot_rows.
 template <class T>
 inline void score(const DynastProblem& p, const T* query, const T* query_prune, const T* key, const T* key_prune,

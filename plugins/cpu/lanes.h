@@ -157,40 +157,32 @@ inline void sum4(Lanes a, Lanes b, Lanes c, Lanes d, float* sums) {
 #endif
 }
 
-inline float sum(Lanes lanes) {
+// All of a vector's numbers combined by `combine`, which takes two vectors or two numbers.
+template <class Combine>
+inline float folded(Lanes lanes, Combine combine) {
 #if defined(__AVX2__)
 #if defined(__AVX512F__)
-  const __m256 halves = _mm256_add_ps(_mm512_castps512_ps256(lanes),
-                                      _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(lanes), 1)));
+  const __m256 halves =
+      combine(_mm512_castps512_ps256(lanes), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(lanes), 1)));
 #else
   const __m256 halves = lanes;
 #endif
-  const __m128 fours = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
-  const __m128 pairs = _mm_add_ps(fours, _mm_movehl_ps(fours, fours));
-  return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
+  const __m128 fours = combine(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+  const __m128 pairs = combine(fours, _mm_movehl_ps(fours, fours));
+  return _mm_cvtss_f32(combine(pairs, _mm_movehdup_ps(pairs)));
 #else
-  float total = 0.0f;
-  for (int i = 0; i < kLanes; ++i) total += lanes[i];
-  return total;
+  float all = lanes[0];
+  for (int i = 1; i < kLanes; ++i) all = combine(all, lanes[i]);
+  return all;
 #endif
 }
 
+inline float sum(Lanes lanes) {
+  return folded(lanes, [](auto a, auto b) { return a + b; });
+}
+
 inline float largest(Lanes lanes) {
-#if defined(__AVX2__)
-#if defined(__AVX512F__)
-  const __m256 halves = _mm256_max_ps(_mm512_castps512_ps256(lanes),
-                                      _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(lanes), 1)));
-#else
-  const __m256 halves = lanes;
-#endif
-  const __m128 fours = _mm_max_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
-  const __m128 pairs = _mm_max_ps(fours, _mm_movehl_ps(fours, fours));
-  return _mm_cvtss_f32(_mm_max_ss(pairs, _mm_movehdup_ps(pairs)));
-#else
-  float most = lanes[0];
-  for (int i = 1; i < kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
-  return most;
-#endif
+  return folded(lanes, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // exp(x) for x <= 0 to about one unit in the last place; from -87 down it is 0. Cody-Waite reduction, then the

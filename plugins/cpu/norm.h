@@ -13,26 +13,12 @@ DYNAST_BEGIN
 constexpr int kPixelShares = 32;  // of the pixels, each with sums of its own, whatever the threads
 constexpr int kSumPixels = 64;    // pixels whose channels stay in the cache while vector after vector is summed
 
-// Doubles for totals, which are few.
-class Totals {
- public:
-  explicit Totals(int64_t count) : numbers_(new double[static_cast<size_t>(count)]) {}
-  ~Totals() { delete[] numbers_; }
-  Totals(const Totals&) = delete;
-  Totals& operator=(const Totals&) = delete;
-
-  double* get() const { return numbers_; }
-
- private:
-  double* numbers_;
-};
-
 // totals[s * C + c] = the sum over all pixels of total s of channel c, of `kSums`. `term(at, c, part, sums)` adds a
 // pixel's numbers to `sums[kSums]`; `at` is the place of its channel c. Few pixels are added up in floats.
 template <int kSums, class Term>
 inline void sum_channels(const DynastNorm& p, const Parallel& parallel, double* totals, Term term) {
   const int64_t row = int64_t{kSums} * p.channels;
-  const Totals shares(kPixelShares * row);
+  const Doubles shares(kPixelShares * row);
   parallel(kPixelShares, [&](int64_t share) {
     double* sums = shares.get() + share * row;
     for (int64_t i = 0; i < row; ++i) sums[i] = 0.0;
@@ -74,7 +60,7 @@ inline Lanes biases(const float* bias, int c, Part part) {
 }
 
 inline void norm_of_part(const DynastNorm& p, const DynastNormForward& call, const Parallel& parallel) {
-  const Totals totals(p.channels);
+  const Doubles totals(p.channels);
   const double count = static_cast<double>(p.length);
   sum_channels<1>(p, parallel, totals.get(),
                   [&](int64_t at, int, auto part, Lanes* sums) { sums[0] += part.load_from(call.input + at); });
@@ -127,7 +113,7 @@ inline void norm_back_of_part(const DynastNorm& p, const DynastNormBackward& cal
     return z > 0.0f ? g : slope * g;
   };
   const int channels = p.channels;
-  const Totals totals(int64_t{3} * channels);  // of the gradient, of its product with the normed input, of the slope
+  const Doubles totals(int64_t{3} * channels);  // of the gradient, of its product with the normed input, of the slope
   sum_channels<3>(p, parallel, totals.get(), [&](int64_t at, int c, auto part, Lanes* sums) {
     Lanes normed, slopes;
     const Lanes g = gradients(at, c, part, normed, slopes);

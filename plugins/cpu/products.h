@@ -9,6 +9,9 @@ constexpr int kPixels = 6;  // rows of sums at once; with kWide: twelve register
 constexpr int kWide = 2;
 constexpr int kPanel = kWide * kLanes;
 
+// How many of `channels` a panel holds that begins with channel `first`.
+inline int panel_channels(int channels, int first) { return channels - first < kPanel ? channels - first : kPanel; }
+
 // A matrix that is only read: element (i, k) lies at numbers[i * row + k * column].
 struct Factor {
   const float* numbers;

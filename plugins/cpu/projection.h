@@ -23,7 +23,7 @@ template <class Body>
 inline void each_panel(const DynastProjections& p, Body body) {
   for (int layer = 0, panel = 0; layer < 2; ++layer)
     for (int first = 0; first < p.channels_out[layer]; first += kPanel, ++panel)
-      body(layer, panel, first, p.channels_out[layer] - first < kPanel ? p.channels_out[layer] - first : kPanel);
+      body(layer, panel, first, panel_channels(p.channels_out[layer], first));
 }
 
 // `body(at, count)` for every block of tokens.
@@ -68,10 +68,6 @@ inline void project_back_input(const DynastProjections& p, const DynastProjectio
                                const Parallel& parallel) {
   const int panels = panels_of(p.channels_in), outputs = p.channels_out[0] + p.channels_out[1];
   const int64_t size = int64_t{outputs} * kPanel;
-  const auto channels_of = [&](int panel) {
-    const int left = p.channels_in - panel * kPanel;
-    return left < kPanel ? left : kPanel;
-  };
   Floats packed(panels * size);  // [panel][output][kPanel]
   for (int panel = 0; panel < panels; ++panel)
     for (int o = 0; o < outputs; ++o) {
@@ -80,7 +76,8 @@ inline void project_back_input(const DynastProjections& p, const DynastProjectio
                              : call.kernel[1] + static_cast<int64_t>(o - p.channels_out[0]) * p.channels_in;
       float* to = packed.get() + panel * size + static_cast<int64_t>(o) * kPanel;
       memset(to, 0, kPanel * sizeof(float));
-      memcpy(to, row + panel * kPanel, static_cast<size_t>(channels_of(panel)) * sizeof(float));
+      memcpy(to, row + panel * kPanel,
+             static_cast<size_t>(panel_channels(p.channels_in, panel * kPanel)) * sizeof(float));
     }
   each_block(p.length, parallel, [&](int64_t at, int count) {
     float product[kTokenBlock * kPanel];
@@ -94,7 +91,7 @@ inline void project_back_input(const DynastProjections& p, const DynastProjectio
         multiply<true>(gradient(1), count, p.channels_out[1], kernel + int64_t{kPanel} * p.channels_out[0], kPanel,
                        product, kPanel);
       float* to = call.grad_input + at * p.channels_in + panel * kPanel;
-      each_lanes(channels_of(panel), [&](int c, auto part) {
+      each_lanes(panel_channels(p.channels_in, panel * kPanel), [&](int c, auto part) {
         for (int i = 0; i < count; ++i)
           part.store_to(to + static_cast<int64_t>(i) * p.channels_in + c, load(product + i * kPanel + c));
       });
@@ -123,7 +120,7 @@ inline void project_back_kernel(const DynastProjections& p, const DynastProjecti
   parallel(shares * panels, [&](int64_t task) {
     const int64_t share = task / panels, begin = p.length * share / shares, end = p.length * (share + 1) / shares;
     const int first = static_cast<int>(task % panels) * kPanel;
-    const int channels = p.channels_in - first < kPanel ? p.channels_in - first : kPanel;
+    const int channels = panel_channels(p.channels_in, first);
     float *of_kernels = sums.get() + task * size, *of_biases = biases + share * outputs;
     Floats scratch(kTokenDepth * kPanel);
     if (channels < kPanel) memset(scratch.get(), 0, size_t{kTokenDepth} * kPanel * sizeof(float));
@@ -153,7 +150,7 @@ inline void project_back_kernel(const DynastProjections& p, const DynastProjecti
       for (int64_t share = 0; share < shares; ++share) of_bias += biases[share * outputs + before + o];
       call.grad_bias[layer][o] = of_bias;
       for (int panel = 0; panel < panels; ++panel) {
-        const int channels = p.channels_in - panel * kPanel < kPanel ? p.channels_in - panel * kPanel : kPanel;
+        const int channels = panel_channels(p.channels_in, panel * kPanel);
         const float* from = sums.get() + panel * size + int64_t{kPanel} * (before + o);
         float* to = call.grad_kernel[layer] + static_cast<int64_t>(o) * p.channels_in + panel * kPanel;
         each_lanes(channels, [&](int c, auto part) {

@@ -25,7 +25,7 @@ inline void add_bias(const Tiles& tiles, const Tile& tile, const float* maps, in
 // The kernel's gradients of one panel, from sums at the points of which there are `shares`, `size` numbers apart.
 inline void store_kernel_gradient(const KernelPanels& layout, int panel, const float* sums, int64_t shares,
                                   int64_t size, float* gradient) {
-  const int first = panel * kPanel, channels = layout.outer - first < kPanel ? layout.outer - first : kPanel;
+  const int first = panel * kPanel, channels = panel_channels(layout.outer, first);
   float taps[9][kPanel];
   for (int i = 0; i < layout.inner; ++i) {
     const float* from = sums + layout.at(panel, 0) + static_cast<int64_t>(i) * kPanel;

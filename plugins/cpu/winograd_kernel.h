@@ -50,7 +50,7 @@ inline void transform_kernel(const KernelPanels& layout, const float* kernel, bo
     const int panel = static_cast<int>(task / blocks), first = panel * kPanel;
     const int begin = static_cast<int>(task % blocks) * kBlock;
     const int end = begin + kBlock < layout.inner ? begin + kBlock : layout.inner;
-    const int channels = layout.outer - first < kPanel ? layout.outer - first : kPanel;
+    const int channels = panel_channels(layout.outer, first);
     float taps[9][kPanel] = {};
     for (int i = begin; i < end; ++i) {
       for (int o = 0; o < channels; ++o) {
