@@ -25,10 +25,10 @@ from dynast_deploy.layers import (
     Layer,
     ResidualBlock,
     SPADEResnetBlock,
+    Upsampler,
     at_least_float32,
     modulated,
     positional_norm,
-    upsampler,
 )
 from dynast_deploy.plugins import torch_layers
 
@@ -153,9 +153,9 @@ class Generator(Layer):
             if scale > 1:
                 step, finer = f"{scale}{scale - 1}", channels[scale - 1]
                 for name in ("decoder_", "decoder_q", "decoder_kv"):
-                    self.add_module(name + step, upsampler(channels[scale], finer, nn.ReLU()))
+                    self.add_module(name + step, Upsampler(channels[scale], finer, slope=0.0))
                 pos = config.pos_channels(scale), config.pos_channels(scale - 1)
-                self.add_module(f"pos_{step}", upsampler(*pos, nn.LeakyReLU(0.01)))
+                self.add_module(f"pos_{step}", Upsampler(*pos, slope=0.01))
         self.decoder_10 = nn.Sequential(Conv3x3(channels[1], 3), nn.Tanh())
 
     def forward(self, condition: Tensor, exemplar: Tensor, exemplar_condition: Tensor) -> Tensor:

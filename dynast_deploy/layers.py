@@ -8,17 +8,21 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
 from dynast_deploy.plugins import torch_layers
 
 
-def use_native(module: nn.Module) -> None:
-    """From now on the layers below `module` compute by native kernels where those are built and take the tensors."""
+def use_native(module: nn.Module, wanted: bool = True) -> None:
+    """From now on the layers below `module` compute by native kernels where those are built and take the tensors.
+
+    Unless they are not wanted.
+    """
     for layer in module.modules():
         if isinstance(layer, Layer):
-            layer.native = True
+            layer.native = wanted
 
 
 class Layer(nn.Module):
@@ -37,14 +41,18 @@ class Conv3x3(nn.Conv2d, Layer):
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
         super().__init__(channels_in, channels_out, 3, stride, padding=1, padding_mode="reflect")
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.convolved(x, self.weight, self.bias)
+    def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        """The convolution, its negative numbers times `slope`, 0 to 1."""
+        if self.takes(x, self.weight):
+            return torch_layers.conv3x3(x, *self.layer, self.stride[0], slope)
+        x = super().forward(x)
+        return x if slope == 1 else F.leaky_relu(x, slope)
 
-    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """With another kernel in the place of this layer's."""
-        if bias is not None and self.takes(x, weight):
-            return torch_layers.conv3x3(x, weight, bias, self.stride[0])
-        return self._conv_forward(x, weight, bias)
+    @property
+    def layer(self) -> tuple[Tensor, Tensor]:
+        """Kernel and bias."""
+        assert self.bias is not None
+        return self.weight, self.bias
 
 
 class PReLU(nn.PReLU, Layer):
@@ -98,12 +106,12 @@ class SPADE(Layer):
 
     def modulation(self, signal: Tensor, width: int) -> Tensor:
         """Gamma and beta for maps of that width, one after the other: `[N, S, H, W]` -> `[N, 2C, h, width]`."""
-        hidden = self.mlp_shared(nearest(signal, signal.shape[-1] // width))
-        gamma, beta = self.mlp_gamma, self.mlp_beta
-        assert gamma.bias is not None
-        assert beta.bias is not None
-        weight, bias = torch.cat([gamma.weight, beta.weight]), torch.cat([gamma.bias, beta.bias])
-        return gamma.convolved(hidden, weight, bias)
+        heard = nearest(signal, signal.shape[-1] // width)
+        shared, gamma, beta = self.mlp_shared[0].layer, self.mlp_gamma.layer, self.mlp_beta.layer
+        if self.takes(heard, *shared):
+            return torch_layers.modulation(heard, shared, gamma, beta)
+        weight, bias = (torch.cat(both) for both in zip(gamma, beta, strict=True))
+        return self.mlp_gamma._conv_forward(self.mlp_shared(heard), weight, bias)
 
 
 def modulated(x: Tensor, modulation: Tensor) -> Tensor:
@@ -189,7 +197,14 @@ class FeatureGenerator(nn.Module):
         return maps
 
 
-def upsampler(channels_in: int, channels_out: int, activation: nn.Module) -> nn.Sequential:
-    """Bilinear x2 with aligned corners, convolution, activation."""
-    upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
-    return nn.Sequential(upsample, Conv3x3(channels_in, channels_out), activation)
+class Upsampler(nn.Sequential):
+    """Bilinear x2 with aligned corners, convolution, leaky ReLU of that slope."""
+
+    def __init__(self, channels_in: int, channels_out: int, slope: float) -> None:
+        upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        super().__init__(upsample, Conv3x3(channels_in, channels_out))
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        upsample, conv = self
+        return conv(upsample(x), self.slope)

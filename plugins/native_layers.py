@@ -23,11 +23,15 @@ class Convolution(ctypes.Structure):
 
 
 class ConvolutionForward(ctypes.Structure):
-    _fields_ = _addresses("input", "kernel", "bias", "output")
+    _fields_ = (*_addresses("input", "kernel", "bias", "output"), ("slope", ctypes.c_float))
 
 
 class ConvolutionBackward(ctypes.Structure):
-    _fields_ = _addresses("input", "kernel", "grad_output", "grad_input", "grad_kernel", "grad_bias")
+    _fields_ = (
+        *_addresses("input", "kernel", "grad_output", "grad_input", "grad_kernel", "grad_bias"),
+        ("slope", ctypes.c_float),
+        *_addresses("output"),
+    )
 
 
 class Modulation(ctypes.Structure):

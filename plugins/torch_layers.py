@@ -21,9 +21,22 @@ def usable(*tensors: Tensor) -> bool:
     return fits and not torch.is_autocast_enabled("cpu") and native.available()
 
 
-def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
-    """`F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias, stride)` in channels-last memory, stride 1 or 2."""
-    return _Conv3x3.apply(x, weight, bias, stride)
+def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
+    """`F.leaky_relu(F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias, stride), slope)` in channels-last memory.
+
+    stride 1 or 2; slope 0 (a ReLU) to 1 (none).
+    """
+    return _Conv3x3.apply(x, weight, bias, stride, slope)
+
+
+def modulation(
+    signal: Tensor, shared: tuple[Tensor, Tensor], gamma: tuple[Tensor, Tensor], beta: tuple[Tensor, Tensor]
+) -> Tensor:
+    """`hidden = conv3x3(signal, *shared, slope=0)`; `torch.cat([conv3x3(hidden, *gamma), conv3x3(hidden, *beta)], 1)`.
+
+    Each layer is its weight and bias; those of gamma and beta have one shape.
+    """
+    return _Modulation.apply(signal, *shared, *gamma, *beta)
 
 
 def modulated(x: Tensor, modulation: Tensor, slope: Tensor) -> Tensor:
@@ -89,31 +102,94 @@ def _run(name: str, *structures: Any) -> None:
     native_layers.run(name, *structures, threads=torch.get_num_threads())
 
 
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
+    batch, channels, height, width = x.shape
+    size = batch, weight.shape[0], -(-height // stride), -(-width // stride)
+    output = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
+    sizes = native_layers.Convolution(batch, height, width, channels, weight.shape[0], stride)
+    call = native_layers.ConvolutionForward(*map(_address, (x, weight, bias, output)), slope)
+    _run("dynast_convolve", sizes, call)
+    return output
+
+
+def _convolved_back(
+    x: Tensor,
+    weight: Tensor,
+    grad: Tensor,
+    stride: int = 1,
+    slope: float = 1.0,
+    output: Tensor | None = None,
+    *,
+    of_x: bool,
+    of_weight: bool,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients of x, weight and bias, as far as wanted; `output` is needed unless the slope is 1."""
+    grad = _last(grad)
+    gradients = (
+        torch.empty_like(x) if of_x else None,
+        torch.empty_like(weight) if of_weight else None,
+        weight.new_empty(weight.shape[0]) if of_weight else None,
+    )
+    sizes = native_layers.Convolution(*(x.shape[i] for i in (0, 2, 3, 1)), weight.shape[0], stride)
+    addresses = map(_address, (x, weight, grad, *gradients))
+    call = native_layers.ConvolutionBackward(*addresses, slope, _address(output))
+    _run("dynast_convolve_back", sizes, call)
+    return gradients
+
+
 class _Conv3x3(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, slope: float) -> Tensor:
         x, weight = _last(x), weight.contiguous()
-        batch, channels, height, width = x.shape
-        size = batch, weight.shape[0], -(-height // stride), -(-width // stride)
-        output = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
-        ctx.sizes = native_layers.Convolution(batch, height, width, channels, weight.shape[0], stride)
-        call = native_layers.ConvolutionForward(*map(_address, (x, weight, bias, output)))
-        _run("dynast_convolve", ctx.sizes, call)
-        ctx.save_for_backward(x, weight)
+        output = _convolved(x, weight, bias, stride, slope)
+        ctx.stride, ctx.slope = stride, slope
+        ctx.save_for_backward(x, weight, None if slope == 1 else output)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        grad = _last(grad)
-        of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        wanted = any(ctx.needs_input_grad[1:3])
-        of_weight = torch.empty_like(weight) if wanted else None
-        of_bias = weight.new_empty(weight.shape[0]) if wanted else None
-        call = native_layers.ConvolutionBackward(*map(_address, (x, weight, grad, of_x, of_weight, of_bias)))
-        _run("dynast_convolve_back", ctx.sizes, call)
-        return of_x, of_weight, of_bias, None
+        x, weight, output = ctx.saved_tensors
+        of_x, of_weight, of_bias, *_ = ctx.needs_input_grad
+        gradients = _convolved_back(
+            x, weight, grad, ctx.stride, ctx.slope, output, of_x=of_x, of_weight=of_weight or of_bias
+        )
+        return *gradients, None, None
+
+
+class _Modulation(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        signal: Tensor,
+        shared: Tensor,
+        shared_bias: Tensor,
+        gamma: Tensor,
+        gamma_bias: Tensor,
+        beta: Tensor,
+        beta_bias: Tensor,
+    ) -> Tensor:
+        signal, shared = _last(signal), shared.contiguous()
+        hidden = _convolved(signal, shared, shared_bias, slope=0.0)
+        weight = torch.cat([gamma, beta])
+        ctx.save_for_backward(signal, shared, hidden, weight)
+        return _convolved(hidden, weight, torch.cat([gamma_bias, beta_bias]))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        signal, shared, hidden, weight = ctx.saved_tensors
+        of_signal, *of_layers = ctx.needs_input_grad
+        trained = any(of_layers)
+        of_hidden, of_weight, of_bias = _convolved_back(hidden, weight, grad, of_x=True, of_weight=trained)
+        assert of_hidden is not None
+        of_shared = _convolved_back(
+            signal, shared, of_hidden, slope=0.0, output=hidden, of_x=of_signal, of_weight=trained
+        )
+        if of_weight is None or of_bias is None:
+            return *of_shared, None, None, None, None
+        of_gamma, of_beta = zip(of_weight.chunk(2), of_bias.chunk(2), strict=True)
+        return *of_shared, *of_gamma, *of_beta
 
 
 class _Modulated(torch.autograd.Function):

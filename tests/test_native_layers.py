@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from native_kernels import MARKS, assert_equal_with_gradients, normal
 from torch import Tensor
 
 from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
@@ -19,107 +18,7 @@ from dynast_deploy.generator import Generator, to_map, to_tokens, with_position
 from dynast_deploy.layers import positional_norm, use_native
 from dynast_deploy.plugins import build, native, native_layers, torch_layers
 
-pytestmark = pytest.mark.skipif(
-    build.find_compiler() is None, reason="no C++ compiler to build the kernels with"
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _built() -> None:
-    if build.find_compiler() is not None and not native.available():
-        build.build_all(None)
-        native.library.load_cpu.cache_clear()
-
-
-@pytest.fixture
-def set_threads() -> Iterator[Callable[[int], None]]:
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-def normal(*shape: int, scale: float = 1.0) -> Tensor:
-    return scale * torch.randn(shape, dtype=torch.float64)
-
-
-def assert_equal_with_gradients(
-    plain: Callable[..., Tensor], fast: Callable[..., Tensor], inputs: list[Tensor]
-) -> None:
-    """Results within 1e-5 and gradients within 1e-4 of float64, relative to the largest value."""
-    found = []
-    for function, dtype in ((plain, torch.float64), (fast, torch.float32)):
-        arguments = [x.detach().to(dtype).requires_grad_() for x in inputs]
-        result = function(*arguments)
-        weights = torch.linspace(-1, 2, result.numel(), dtype=dtype).reshape(result.shape).cos()
-        found.append([result, *torch.autograd.grad((result * weights).sum(), arguments)])
-    for place, (expected, actual) in enumerate(zip(*found, strict=True)):
-        expected, actual = expected.detach(), actual.detach()
-        assert actual.shape == expected.shape
-        scale = max(float(expected.abs().max()), 1e-2)
-        assert (actual - expected).abs().max() < (1e-4 if place else 1e-5) * scale, place
-
-
-def convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
-    return F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias, stride)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    batch=st.integers(1, 3),
-    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    size=st.tuples(st.integers(2, 20), st.integers(2, 20)),
-)
-def test_convolution(batch: int, channels: tuple[int, int], size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    inputs = [
-        normal(batch, channels[0], *size),
-        normal(channels[1], channels[0], 3, 3, scale=0.1),
-        normal(channels[1]),
-    ]
-    assert_equal_with_gradients(convolved, torch_layers.conv3x3, inputs)
-
-
-def test_convolution_of_a_map_wide_enough_for_every_share() -> None:
-    torch.manual_seed(1)
-    x, weight = normal(2, 3, 60, 150), normal(17, 3, 3, 3)
-    assert_equal_with_gradients(convolved, torch_layers.conv3x3, [x, weight, normal(17)])
-
-
-@pytest.mark.parametrize(
-    ("batch", "channels", "size"),
-    [
-        (1, (8, 8), (2, 2)),
-        (2, (64, 70), (3, 5)),
-        (4, (136, 24), (8, 8)),
-        (1, (16, 16), (29, 131)),
-        (2, (9, 33), (17, 4)),
-        (1, (24, 200), (7, 6)),
-    ],
-)
-def test_convolution_of_many_channels(batch: int, channels: tuple[int, int], size: tuple[int, int]) -> None:
-    torch.manual_seed(5)
-    x, weight = normal(batch, channels[0], *size), normal(channels[1], channels[0], 3, 3)
-    assert_equal_with_gradients(convolved, torch_layers.conv3x3, [x, weight, normal(channels[1])])
-
-
-@pytest.mark.parametrize(
-    ("batch", "channels", "size"),
-    [
-        (1, (1, 1), (2, 2)),
-        (2, (3, 7), (5, 9)),
-        (1, (16, 33), (8, 30)),
-        (3, (9, 5), (4, 7)),
-        (1, (360, 320), (4, 6)),
-    ],
-)
-def test_convolution_of_stride_2(batch: int, channels: tuple[int, int], size: tuple[int, int]) -> None:
-    torch.manual_seed(13)
-    x, weight = normal(batch, channels[0], *size), normal(channels[1], channels[0], 3, 3, scale=0.1)
-    assert_equal_with_gradients(
-        functools.partial(convolved, stride=2),
-        functools.partial(torch_layers.conv3x3, stride=2),
-        [x, weight, normal(channels[1])],
-    )
+pytestmark = MARKS
 
 
 def plain_modulated(x: Tensor, modulation: Tensor) -> Tensor:
@@ -286,24 +185,6 @@ def test_prelu_of_one_map_and_of_a_sum(shape: tuple[int, ...]) -> None:
     )
 
 
-def test_a_map_of_one_row_has_no_reflected_border() -> None:
-    with pytest.raises(DynastError, match="maps of 2x2 and more"):
-        torch_layers.conv3x3(torch.rand(1, 4, 1, 8), torch.rand(2, 4, 3, 3), torch.rand(2))
-
-
-@pytest.mark.parametrize("variant", build.variants())
-def test_every_instruction_set_convolves_alike(variant: str) -> None:
-    if native.variant(variant) is None:
-        pytest.skip(f"this processor does not run {variant}")
-    x, weight, bias = torch.rand(1, 9, 6, 7), torch.rand(5, 9, 3, 3), torch.rand(5)
-    tokens, output = x.permute(0, 2, 3, 1).contiguous(), torch.empty(1, 6, 7, 5)
-    call = native_layers.ConvolutionForward(*(t.data_ptr() for t in (tokens, weight, bias, output)))
-    sizes = native_layers.Convolution(1, 6, 7, 9, 5, 1)
-    native_layers.run("dynast_convolve", sizes, call, threads=1, variant=variant)
-    expected = F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)
-    torch.testing.assert_close(output.permute(0, 3, 1, 2), expected, atol=1e-5, rtol=1e-5)
-
-
 def test_results_and_gradients_do_not_depend_on_the_number_of_threads(
     set_threads: Callable[[int], None],
 ) -> None:
@@ -366,20 +247,6 @@ def test_every_instruction_set_projects_and_normalises_alike(
     torch.testing.assert_close(fast, plain, atol=1e-4, rtol=1e-4)
     found, expected = (torch.autograd.grad(y.cos().sum(), inputs) for y in (fast, plain))
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
-
-
-def test_shares_of_the_channels_of_a_small_map_do_not_depend_on_the_number_of_threads(
-    set_threads: Callable[[int], None],
-) -> None:
-    torch.manual_seed(6)
-    tensors = torch.randn(1, 72, 8, 8), torch.randn(90, 72, 3, 3), torch.randn(90)
-    found = []
-    for threads in (1, 3):
-        set_threads(threads)
-        inputs = [tensor.clone().requires_grad_() for tensor in tensors]
-        y = torch_layers.conv3x3(*inputs)
-        found.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 CONFIG = GeneratorConfig(20, crop_size=32, ngf=8, n_layers=2, pos_dim=4, prune_dim=4, smooth=0.1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -19,30 +19,15 @@ from attention_layers import (
 )
 from golden import golden
 from hypothesis import given, settings
+from native_kernels import MARKS
 from torch import Tensor
 
 from dynast_deploy import attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import build, native, torch_ops
+from dynast_deploy.plugins import native, torch_ops
 
-pytestmark = pytest.mark.skipif(
-    build.find_compiler() is None, reason="no C++ compiler to build the kernels with"
-)
+pytestmark = MARKS
 OPERATORS = {"inter": torch_ops.inter_scale_attention, "inner": torch_ops.inner_scale_attention}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _built() -> None:
-    if build.find_compiler() is not None and not native.available():
-        build.build_all(None)
-        native.library.load_cpu.cache_clear()
-
-
-@pytest.fixture
-def set_threads() -> Iterator[Callable[[int], None]]:
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 def operate(layer: Layer, tensors: dict[str, Tensor]) -> attention.Attention:

@@ -8,14 +8,13 @@ Neuron Phenomenon in Deep Reinforcement Learning", ICML 2023.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dynast_deploy.generator import Generator
+from dynast_deploy.layers import SPADE, Conv3x3, Upsampler, use_native
 
 LEAST_SHARE = 1e-3
 """Of the positions of a batch, at which a unit that is alive fires."""
@@ -27,32 +26,32 @@ def revive(generator: Generator, batch: Mapping[str, Any]) -> int:
 
     The batch holds condition, exemplar and exemplar_condition. New weights come from PyTorch's random numbers.
     """
-    firing: dict[nn.Conv2d, Tensor] = {}
+    firing: dict[Conv3x3, Tensor] = {}
 
-    def note(conv: nn.Conv2d, _: nn.Module, __: object, output: Tensor) -> None:
+    def note(conv: Conv3x3, _: object, output: Tensor) -> None:
         firing[conv] = (output > 0).float().mean((0, 2, 3))
 
-    handles = [
-        activation.register_forward_hook(partial(note, conv)) for conv, activation in _relu_layers(generator)
-    ]
-    was_training = generator.training
+    handles = [conv.register_forward_hook(note) for conv in _relu_layers(generator)]
+    was_training, was_native = generator.training, generator.native
     generator.eval()
+    use_native(generator, False)  # whose kernels take layers together and call no hooks
     generator(batch["condition"], batch["exemplar"], batch["exemplar_condition"])
     generator.train(was_training)
+    use_native(generator, was_native)
     for handle in handles:
         handle.remove()
     return sum(_renew(conv, share < LEAST_SHARE) for conv, share in firing.items())
 
 
-def _relu_layers(generator: Generator) -> Iterator[tuple[nn.Conv2d, nn.ReLU]]:
+def _relu_layers(generator: Generator) -> Iterator[Conv3x3]:
     for module in generator.modules():
-        if isinstance(module, nn.Sequential):
-            for conv, activation in pairwise(module):
-                if isinstance(conv, nn.Conv2d) and isinstance(activation, nn.ReLU):
-                    yield conv, activation
+        if isinstance(module, SPADE):
+            yield module.mlp_shared[0]
+        elif isinstance(module, Upsampler) and module.slope == 0:
+            yield module[1]
 
 
-def _renew(conv: nn.Conv2d, dormant: Tensor) -> int:
+def _renew(conv: Conv3x3, dormant: Tensor) -> int:
     """New weights for the output channels that `dormant` (bool `[C]`) marks, as those of a new layer; their number."""
     assert conv.bias is not None
     fresh = nn.Conv2d(conv.in_channels, conv.out_channels, conv.weight.shape[-1])

@@ -1,8 +1,8 @@
-// PReLU with one slope, of a sum.
+// PReLU with one slope, of a sum and of a convolution.
 #pragma once
 
-#include "cpu/layer_calls.h"
 #include "cpu/lanes.h"
+#include "cpu/layer_calls.h"
 
 DYNAST_BEGIN
 
@@ -18,6 +18,25 @@ inline void each_vector(int64_t count, int64_t part, Vector whole, Rest rest) {
 }
 
 inline Lanes rectified(Lanes x, float slope) { return x > 0.0f ? x : slope * x; }
+
+// The gradient of what became `output`, from that of the output.
+inline Lanes rectified_back(Lanes output, float slope, Lanes gradient) {
+  return output > 0.0f ? gradient : slope * gradient;
+}
+
+// The same of `count` numbers.
+inline void rectify_back(int64_t count, const float* output, float slope, const float* grad_output, float* gradient,
+                         const Parallel& parallel) {
+  parallel(kShares, [&](int64_t part) {
+    each_vector(
+        count, part,
+        [&](int64_t at) { store(gradient + at, rectified_back(load(output + at), slope, load(grad_output + at))); },
+        [&](int64_t at, int n) {
+          store_part(gradient + at, rectified_back(load_part(output + at, n), slope, load_part(grad_output + at, n)),
+                     n);
+        });
+  });
+}
 
 inline void activate(const DynastActivation& call, const Parallel& parallel) {
   const float slope = *call.slope;

@@ -2,7 +2,8 @@
 //
 // Winograd's form takes a quarter of the multiplications and transforms besides: by channel those of maps, by pair of
 // channels that of the kernel. Which form is faster follows from the sizes, and nothing else decides. With a
-// stride of 2 Winograd's form computes four times as much as is kept; `halving.h` has the definition's, without gradients.
+// stride of 2 Winograd's form computes four times as much as is kept; `halving.h` has the definition's, without
+// gradients.
 #pragma once
 
 #include "cpu/direct.h"
@@ -17,20 +18,44 @@ DYNAST_BEGIN
 constexpr int kFewest = 8;
 
 inline void convolve(const DynastConvolution& p, const DynastConvolutionForward& call, const Parallel& parallel) {
-  const bool large = kernel_is_large(p);
-  if (p.stride == 2) return (large ? winograd_by_panels<2> : winograd_forward<2>)(p, call, parallel);
+  const bool by_panels = forward_by_panels(p);
+  if (p.stride == 2) return (by_panels ? winograd_by_panels<2> : winograd_forward<2>)(p, call, parallel);
   if (p.channels_in < kFewest) return direct_forward(p, call, parallel);
-  (large ? winograd_by_panels<1> : winograd_forward<1>)(p, call, parallel);
+  (by_panels ? winograd_by_panels<1> : winograd_forward<1>)(p, call, parallel);
+}
+
+inline bool input_gradient_is_direct(const DynastConvolution& p) { return p.stride == 1 && p.channels_out < kFewest; }
+
+inline void input_gradient(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                           const Parallel& parallel) {
+  if (p.stride == 2) return winograd_back<2>(p, call, parallel);
+  (input_gradient_is_direct(p) ? direct_back : winograd_back<1>)(p, call, parallel);
+}
+
+inline bool kernel_gradient_is_direct(const DynastConvolution& p) { return p.stride == 1 && p.channels_in < kFewest; }
+
+inline void kernel_gradient(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                            const Parallel& parallel) {
+  if (p.stride == 2) return winograd_correlate<2>(p, call, parallel);
+  (kernel_gradient_is_direct(p) ? direct_correlate : winograd_correlate<1>)(p, call, parallel);
 }
 
 inline void convolve_back(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
-  if (p.stride == 2) return winograd_back<2>(p, call, parallel);
-  (p.channels_out < kFewest ? direct_back : winograd_back<1>)(p, call, parallel);
-}
-
-inline void correlate(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
-  if (p.stride == 2) return winograd_correlate<2>(p, call, parallel);
-  (p.channels_in < kFewest ? direct_correlate : winograd_correlate<1>)(p, call, parallel);
+  const bool direct =
+      (call.grad_input && input_gradient_is_direct(p)) || (call.grad_kernel && kernel_gradient_is_direct(p));
+  if (call.slope != 1.0f && direct) {  // whose loops read gradients of the sums
+    const int64_t count = static_cast<int64_t>(p.batch) * p.height * p.width * p.channels_out;
+    Floats gradient(count);
+    rectify_back(count, call.output, call.slope, call.grad_output, gradient.get(), parallel);
+    DynastConvolutionBackward of_sums = call;
+    of_sums.grad_output = gradient.get();
+    of_sums.slope = 1.0f;
+    return convolve_back(p, of_sums, parallel);
+  }
+  if (!direct && maps_are_small(p))
+    return (p.stride == 2 ? winograd_back_by_panels<2> : winograd_back_by_panels<1>)(p, call, parallel);
+  if (call.grad_input) input_gradient(p, call, parallel);
+  if (call.grad_kernel) kernel_gradient(p, call, parallel);
 }
 
 DYNAST_END

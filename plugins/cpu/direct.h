@@ -4,6 +4,7 @@
 // three products of overlapping rows with a packed kernel: `kPixels` by `kWide` vectors of sums stay in registers.
 #pragma once
 
+#include "cpu/activation.h"
 #include "cpu/border.h"
 #include "cpu/floats.h"
 #include "cpu/layer_calls.h"
@@ -35,20 +36,20 @@ inline void pack_kernel(const DynastConvolution& p, const float* kernel, bool tr
         }
 }
 
-// `count` (1 .. kPanel) channels of sums to one pixel.
-inline void store_panel(float* to, const Lanes* sums, int count) {
+// `count` (1 .. kPanel) channels of sums to one pixel, activated.
+inline void store_panel(float* to, const Lanes* sums, int count, float slope) {
   for (int j = 0; j < kWide; ++j, count -= kLanes) {
     if (count >= kLanes)
-      store(to + j * kLanes, sums[j]);
+      store(to + j * kLanes, rectified(sums[j], slope));
     else if (count > 0)
-      store_part(to + j * kLanes, sums[j], count);
+      store_part(to + j * kLanes, rectified(sums[j], slope), count);
   }
 }
 
 // One line of output, `width` pixels of `outer` channels. Each of the three `rows` has two pixels more of `inner`
 // channels, and room to read for kPixels beyond them; a null row is zeros.
 inline void convolve_line(const float* const rows[3], int width, int inner, int outer, const float* packed,
-                          const float* bias, float* line) {
+                          const float* bias, float slope, float* line) {
   const int taps = 3 * inner;
   for (int first = 0; first < outer; first += kPanel, packed += panel_size(inner)) {
     const int channels = outer - first < kPanel ? outer - first : kPanel;
@@ -73,7 +74,7 @@ inline void convolve_line(const float* const rows[3], int width, int inner, int 
       }
       const int valid = width - x < kPixels ? width - x : kPixels;
       for (int i = 0; i < valid; ++i)
-        store_panel(line + static_cast<int64_t>(x + i) * outer + first, sums[i], channels);
+        store_panel(line + static_cast<int64_t>(x + i) * outer + first, sums[i], channels, slope);
     }
   }
 }
@@ -109,7 +110,7 @@ inline void direct_forward(const DynastConvolution& p, const DynastConvolutionFo
     for (int y = begin; y < end; ++y) {
       reflect_row(map, y + 1, p.height, p.width, p.channels_in, row(y + 1));
       const float* const rows[3] = {row(y - 1), row(y), row(y + 1)};
-      convolve_line(rows, p.width, p.channels_in, p.channels_out, packed.get(), call.bias,
+      convolve_line(rows, p.width, p.channels_in, p.channels_out, packed.get(), call.bias, call.slope,
                     call.output + (static_cast<int64_t>(n) * p.height + y) * p.width * p.channels_out);
     }
   });
@@ -144,7 +145,7 @@ inline void direct_back(const DynastConvolution& p, const DynastConvolutionBackw
     };
     const auto add_row = [&](int y, bool first) {
       const float* const rows[3] = {row(y - 1), row(y), row(y + 1)};
-      convolve_line(rows, p.width + 2, p.channels_out, p.channels_in, packed.get(), nullptr, line);
+      convolve_line(rows, p.width + 2, p.channels_out, p.channels_in, packed.get(), nullptr, 1.0f, line);
       const int c = p.channels_in;
       for (int i = 0; i < c; ++i) {
         line[2 * c + i] += line[i];

@@ -7,7 +7,7 @@ DYNAST_BEGIN
 
 // As convolve_line, for every second pixel of the rows.
 inline void halve_line(const float* const rows[3], int width, int inner, int outer, const float* packed,
-                       const float* bias, float* line) {
+                       const float* bias, float slope, float* line) {
   const int taps = 3 * inner;
   for (int first = 0; first < outer; first += kPanel, packed += panel_size(inner)) {
     const int channels = outer - first < kPanel ? outer - first : kPanel;
@@ -30,7 +30,8 @@ inline void halve_line(const float* const rows[3], int width, int inner, int out
             sums[i][1] += pixel * w1;
           }
         }
-      for (int i = 0; i < valid; ++i) store_panel(line + static_cast<int64_t>(x + i) * outer + first, sums[i], channels);
+      for (int i = 0; i < valid; ++i)
+        store_panel(line + static_cast<int64_t>(x + i) * outer + first, sums[i], channels, slope);
     }
   }
 }
@@ -52,7 +53,7 @@ inline void convolve_halving(const DynastConvolution& p, const DynastConvolution
       reflect_row(map, 2 * y + row - 1, p.height, p.width, p.channels_in, padded);
       rows[row] = padded;
     }
-    halve_line(rows, width, p.channels_in, p.channels_out, packed.get(), call.bias,
+    halve_line(rows, width, p.channels_in, p.channels_out, packed.get(), call.bias, call.slope,
                call.output + line * width * p.channels_out);
   });
 }

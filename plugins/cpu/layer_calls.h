@@ -16,12 +16,15 @@ struct DynastConvolution {
 struct DynastConvolutionForward {
   const float *input, *kernel, *bias;  // kernel [Co, Ci, 3, 3], bias [Co]
   float* output;
+  float slope;  // 0 to 1: what a negative output is multiplied by
 };
 
 // Gradients are written, not added; grad_input or grad_kernel and grad_bias may be null.
 struct DynastConvolutionBackward {
   const float *input, *kernel, *grad_output;
   float *grad_input, *grad_kernel, *grad_bias;
+  float slope;
+  const float* output;  // read if the slope is not 1
 };
 
 // Tokens [L, C], each normalised over its channels: u = (x - mean) / sqrt(variance + 1e-8).
@@ -119,7 +122,6 @@ struct LayerKernels {
   const char* name;
   void (*convolve)(const DynastConvolution&, const DynastConvolutionForward&, const Parallel&);
   void (*convolve_back)(const DynastConvolution&, const DynastConvolutionBackward&, const Parallel&);
-  void (*correlate)(const DynastConvolution&, const DynastConvolutionBackward&, const Parallel&);
   void (*modulate)(const DynastModulation&, const DynastModulationForward&, const Parallel&);
   void (*modulate_back)(const DynastModulation&, const DynastModulationBackward&, const Parallel&);
   void (*unit_tokens)(const DynastUnitTokens&, const DynastUnitTokensForward&, const Parallel&);

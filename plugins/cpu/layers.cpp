@@ -11,13 +11,13 @@ namespace dynast {
 
 extern const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT);
 const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT) = {
-    DYNAST_TEXT(DYNAST_VARIANT),   DYNAST_VARIANT::convolve,
-    DYNAST_VARIANT::convolve_back, DYNAST_VARIANT::correlate,
-    DYNAST_VARIANT::modulate,      DYNAST_VARIANT::modulate_back,
-    DYNAST_VARIANT::unit_tokens,   DYNAST_VARIANT::unit_tokens_back,
-    DYNAST_VARIANT::project,       DYNAST_VARIANT::project_back,
-    DYNAST_VARIANT::norm,          DYNAST_VARIANT::norm_back,
-    DYNAST_VARIANT::activate,      DYNAST_VARIANT::activate_back,
+    DYNAST_TEXT(DYNAST_VARIANT),      DYNAST_VARIANT::convolve,
+    DYNAST_VARIANT::convolve_back,    DYNAST_VARIANT::modulate,
+    DYNAST_VARIANT::modulate_back,    DYNAST_VARIANT::unit_tokens,
+    DYNAST_VARIANT::unit_tokens_back, DYNAST_VARIANT::project,
+    DYNAST_VARIANT::project_back,     DYNAST_VARIANT::norm,
+    DYNAST_VARIANT::norm_back,        DYNAST_VARIANT::activate,
+    DYNAST_VARIANT::activate_back,
 };
 
 }  // namespace dynast

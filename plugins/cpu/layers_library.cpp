@@ -85,12 +85,7 @@ DYNAST_EXPORT int dynast_convolve(const DynastConvolution* problem, const Dynast
 
 DYNAST_EXPORT int dynast_convolve_back(const DynastConvolution* problem, const DynastConvolutionBackward* call,
                                        const char* variant, int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*problem, variant, message, size);
-  if (!kernels) return 1;
-  const Parallel parallel = {run_on_threads, &threads};
-  if (call->grad_input) kernels->convolve_back(*problem, *call, parallel);
-  if (call->grad_kernel) kernels->correlate(*problem, *call, parallel);
-  return 0;
+  return compute(&LayerKernels::convolve_back, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_modulate(const DynastModulation* problem, const DynastModulationForward* call,

@@ -1,6 +1,7 @@
 // How the maps of a convolution are taken tile by tile for Winograd's form (`winograd.h`).
 #pragma once
 
+#include "cpu/activation.h"
 #include "cpu/border.h"
 #include "cpu/layer_calls.h"
 #include "cpu/products.h"
@@ -125,17 +126,37 @@ inline void transform_input(const Tiles& tiles, const Tile& tile, const float* m
   });
 }
 
-// Gradients of a tile's outputs at the points, 0 where there are none; `channels` of `row`.
+// Gradients of a convolution's sums, from those of its activated outputs; `row` channels a pixel.
+class SumGradients {
+ public:
+  SumGradients(const DynastConvolution& p, const DynastConvolutionBackward& call, int first = 0)
+      : row_(p.channels_out),
+        slope_(call.slope),
+        gradients_(call.grad_output + first),
+        output_(call.slope == 1.0f ? nullptr : call.output + first) {}
+
+  // Channels from c on of a pixel.
+  template <class Some>
+  Lanes at(int64_t pixel, int c, Some lanes) const {
+    const int64_t place = pixel * row_ + c;
+    const Lanes gradient = lanes.load_from(gradients_ + place);
+    return output_ ? rectified_back(lanes.load_from(output_ + place), slope_, gradient) : gradient;
+  }
+
+ private:
+  int row_;
+  float slope_;
+  const float *gradients_, *output_;
+};
+
+// Gradients of a tile's sums at the points, 0 where there are none.
 template <int kStride>
-inline void transform_gradient(const Tiles& tiles, const Tile& tile, const float* maps, int row, int channels,
+inline void transform_gradient(const Tiles& tiles, const Tile& tile, const SumGradients& gradients, int channels,
                                float* to, int64_t distance) {
   const Outputs<kStride> outputs(tiles, tile);
   each_lanes(channels, [&](int c, auto lanes) {
     transform<OutputAtPoints>(
-        [&](int i, int j) {
-          if (!outputs.has(i, j)) return Lanes{};
-          return lanes.load_from(maps + outputs.at(i, j) * row + c);
-        },
+        [&](int i, int j) { return outputs.has(i, j) ? gradients.at(outputs.at(i, j), c, lanes) : Lanes{}; },
         [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
   });
 }

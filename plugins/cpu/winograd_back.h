@@ -97,6 +97,7 @@ inline void winograd_back(const DynastConvolution& p, const DynastConvolutionBac
   transform_kernel(layout, call.kernel, true, kernel.get(), parallel);
   const InputGradient gradient(p, call.grad_input);
   const Tiles& tiles = gradient.tiles();
+  const SumGradients incoming(p, call);
   const int64_t blocks = gradient.blocks(), all = p.batch * blocks, shares = panel_shares(all, layout.panels);
   parallel(all * shares, [&](int64_t task) {
     const PanelShare share(layout, task % shares, shares);
@@ -111,8 +112,7 @@ inline void winograd_back(const DynastConvolution& p, const DynastConvolutionBac
     for (int64_t at = begin; at < end; at += most) {
       const int count = static_cast<int>(end - at < most ? end - at : most);
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {
-        transform_gradient<kStride>(tiles, tile, call.grad_output, p.channels_out, p.channels_out,
-                                    gradients + t * in.row, in.distance);
+        transform_gradient<kStride>(tiles, tile, incoming, p.channels_out, gradients + t * in.row, in.distance);
       });
       multiply_kernel(layout, kernel.get(), share, count, in, gradients, out, products);
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {

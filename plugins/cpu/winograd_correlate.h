@@ -10,25 +10,25 @@ DYNAST_BEGIN
 
 constexpr int64_t kShareTiles = 128, kMostTileShares = 8;  // of sums, by the sizes alone, so that these have one order
 
-// Adds the sums of a tile's gradients to `bias`; `channels` of `row` in `maps`.
+// Adds the sums of a tile's gradients to `bias`.
 template <int kStride>
-inline void add_bias(const Tiles& tiles, const Tile& tile, const float* maps, int row, int channels, float* bias) {
+inline void add_bias(const Tiles& tiles, const Tile& tile, const SumGradients& gradients, int channels, float* bias) {
   const Outputs<kStride> outputs(tiles, tile);
   each_lanes(channels, [&](int c, auto lanes) {
     Lanes total = lanes.load_from(bias + c);
     for (int i = 0; i < tile.rows; i += kStride)
-      for (int j = 0; j < tile.columns; j += kStride) total += lanes.load_from(maps + outputs.at(i, j) * row + c);
+      for (int j = 0; j < tile.columns; j += kStride) total += gradients.at(outputs.at(i, j), c, lanes);
     lanes.store_to(bias + c, total);
   });
 }
 
-// The kernel's gradients of one panel, from sums at the points of which there are `shares`, `size` numbers apart.
+// The kernel's gradients of one panel, from its sums at the points, of which there are `shares`, `size` numbers apart.
 inline void store_kernel_gradient(const KernelPanels& layout, int panel, const float* sums, int64_t shares,
                                   int64_t size, float* gradient) {
   const int first = panel * kPanel, channels = panel_channels(layout.outer, first);
   float taps[9][kPanel];
   for (int i = 0; i < layout.inner; ++i) {
-    const float* from = sums + layout.at(panel, 0) + static_cast<int64_t>(i) * kPanel;
+    const float* from = sums + static_cast<int64_t>(i) * kPanel;
     for (int j = 0; j < kPanel; j += kLanes)
       transform<KernelFromPoints>(
           [&](int y, int x) {
@@ -56,6 +56,7 @@ inline void winograd_correlate(const DynastConvolution& p, const DynastConvoluti
   Floats sums(parts * size);
   parallel(parts * shares, [&](int64_t task) {
     const PanelShare share(layout, task % shares, shares);
+    const SumGradients incoming(p, call, share.first);
     const int64_t part = task / shares, begin = tiles.count * part / parts, end = tiles.count * (part + 1) / parts;
     float *of_kernel = sums.get() + part * size, *of_bias = of_kernel + layout.size() + share.first;
     memset(of_kernel + layout.at(share.begin, 0), 0,
@@ -69,11 +70,9 @@ inline void winograd_correlate(const DynastConvolution& p, const DynastConvoluti
     for (int64_t at = begin; at < end; at += most) {
       const int count = static_cast<int>(end - at < most ? end - at : most);
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {
-        const float* incoming = call.grad_output + share.first;
         transform_input(tiles, tile, call.input, p.channels_in, inputs + t * in.row, in.distance);
-        transform_gradient<kStride>(tiles, tile, incoming, p.channels_out, share.channels, gradients + t * out.row,
-                                    out.distance);
-        add_bias<kStride>(tiles, tile, incoming, p.channels_out, share.channels, of_bias);
+        transform_gradient<kStride>(tiles, tile, incoming, share.channels, gradients + t * out.row, out.distance);
+        add_bias<kStride>(tiles, tile, incoming, share.channels, of_bias);
       });
       for (int place = 0; place < kPlaces; ++place)
         for (int panel = share.begin; panel < share.end; ++panel)
@@ -83,7 +82,8 @@ inline void winograd_correlate(const DynastConvolution& p, const DynastConvoluti
     }
   });
   parallel(layout.panels, [&](int64_t panel) {
-    store_kernel_gradient(layout, static_cast<int>(panel), sums.get(), parts, size, call.grad_kernel);
+    const float* of_panel = sums.get() + layout.at(static_cast<int>(panel), 0);
+    store_kernel_gradient(layout, static_cast<int>(panel), of_panel, parts, size, call.grad_kernel);
   });
   if (!call.grad_bias) return;
   memset(call.grad_bias, 0, static_cast<size_t>(p.channels_out) * sizeof(float));

@@ -1,21 +1,23 @@
 // A convolution's output in Winograd's form (`winograd.h`).
 #pragma once
 
+#include "cpu/activation.h"
 #include "cpu/floats.h"
 #include "cpu/winograd_kernel.h"
 
 DYNAST_BEGIN
 
-// A tile's outputs, from their values at the points: `channels` of `row` in `maps`.
+// A tile's outputs, from their values at the points, activated: `channels` of `row` in `maps`.
 template <int kStride>
 inline void store_output(const Tiles& tiles, const Tile& tile, const float* from, int64_t distance, const float* bias,
-                         int row, int channels, float* maps) {
+                         float slope, int row, int channels, float* maps) {
   const Outputs<kStride> outputs(tiles, tile);
   each_lanes(channels, [&](int c, auto lanes) {
     const Lanes start = bias ? lanes.load_from(bias + c) : Lanes{};
     transform<OutputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * distance + c); },
                                 [&](int i, int j, Lanes y) {
-                                  if (outputs.has(i, j)) lanes.store_to(maps + outputs.at(i, j) * row + c, y + start);
+                                  if (!outputs.has(i, j)) return;
+                                  lanes.store_to(maps + outputs.at(i, j) * row + c, rectified(y + start, slope));
                                 });
   });
 }
@@ -43,7 +45,7 @@ inline void winograd_forward(const DynastConvolution& p, const DynastConvolution
     multiply_kernel(layout, kernel.get(), share, count, in, inputs, out, outputs);
     each_tile(tiles, first_tile, count, [&](int t, const Tile& tile) {
       store_output<kStride>(tiles, tile, outputs + t * out.row, out.distance,
-                            call.bias ? call.bias + share.first : nullptr, p.channels_out, share.channels,
+                            call.bias ? call.bias + share.first : nullptr, call.slope, p.channels_out, share.channels,
                             call.output + share.first);
     });
   });

@@ -41,28 +41,34 @@ inline int panel_shares(int64_t others, int panels) {
   return wanted < most ? wanted : most;
 }
 
-// The kernel [Co, Ci, 3, 3] at the points. `transposed` makes its input channels the outer ones.
+// One panel of the kernel [Co, Ci, 3, 3] at the points, inner channels from `begin` to `end`. `transposed` makes the
+// kernel's input channels the outer ones.
+inline void transform_panel(const KernelPanels& layout, const float* kernel, bool transposed, int panel, int begin,
+                            int end, float* to) {
+  const int first = panel * kPanel, channels = panel_channels(layout.outer, first);
+  float taps[9][kPanel] = {};
+  for (int i = begin; i < end; ++i) {
+    for (int o = 0; o < channels; ++o) {
+      const float* of = kernel + 9 * (transposed ? static_cast<int64_t>(i) * layout.outer + first + o
+                                                 : static_cast<int64_t>(first + o) * layout.inner + i);
+      for (int tap = 0; tap < 9; ++tap) taps[tap][o] = of[tap];
+    }
+    float* at = to + static_cast<int64_t>(i) * kPanel;
+    for (int j = 0; j < kPanel; j += kLanes)
+      transform<KernelAtPoints>([&](int y, int x) { return load(taps[y * 3 + x] + j); },
+                                [&](int y, int x, Lanes u) { store(at + (y * kSide + x) * layout.distance + j, u); });
+  }
+}
+
+// All of its panels.
 inline void transform_kernel(const KernelPanels& layout, const float* kernel, bool transposed, float* to,
                              const Parallel& parallel) {
   constexpr int kBlock = 32;
   const int blocks = (layout.inner + kBlock - 1) / kBlock;
   parallel(static_cast<int64_t>(layout.panels) * blocks, [&](int64_t task) {
-    const int panel = static_cast<int>(task / blocks), first = panel * kPanel;
-    const int begin = static_cast<int>(task % blocks) * kBlock;
+    const int panel = static_cast<int>(task / blocks), begin = static_cast<int>(task % blocks) * kBlock;
     const int end = begin + kBlock < layout.inner ? begin + kBlock : layout.inner;
-    const int channels = panel_channels(layout.outer, first);
-    float taps[9][kPanel] = {};
-    for (int i = begin; i < end; ++i) {
-      for (int o = 0; o < channels; ++o) {
-        const float* of = kernel + 9 * (transposed ? static_cast<int64_t>(i) * layout.outer + first + o
-                                                   : static_cast<int64_t>(first + o) * layout.inner + i);
-        for (int tap = 0; tap < 9; ++tap) taps[tap][o] = of[tap];
-      }
-      float* at = to + layout.at(panel, 0) + static_cast<int64_t>(i) * kPanel;
-      for (int j = 0; j < kPanel; j += kLanes)
-        transform<KernelAtPoints>([&](int y, int x) { return load(taps[y * 3 + x] + j); },
-                                  [&](int y, int x, Lanes u) { store(at + (y * kSide + x) * layout.distance + j, u); });
-    }
+    transform_panel(layout, kernel, transposed, panel, begin, end, to + layout.at(panel, 0));
   });
 }
 

@@ -1,50 +1,140 @@
 // Winograd's form (`winograd.h`) for kernels that are large beside their maps, as at the coarse scales.
 //
-// All tiles' inputs are transformed first. Then each task transforms a few panels of the kernel, multiplies and is done
-// with them, so that the transformed kernel, four times as large as the kernel, is never there as a whole.
+// All tiles of the maps are transformed first. Then each task takes a panel of the kernel through all steps, so that
+// the transformed kernel, four times as large as the kernel, is never there as a whole, and a panel stays in the
+// cache.
 #pragma once
 
 #include "cpu/floats.h"
+#include "cpu/winograd_back.h"
+#include "cpu/winograd_correlate.h"
 #include "cpu/winograd_forward.h"
 
 DYNAST_BEGIN
 
-constexpr int kGroup = 2;                           // panels of a task: one reading of the inputs serves as many
-constexpr int64_t kLargeKernel = 16 * 1024 * 1024;  // bytes of a transformed kernel, which then leaves the caches
+constexpr int64_t kLargeKernel = 16 * 1024 * 1024;  // bytes of a transformed kernel, which then leaves all caches
+constexpr int64_t kFewTiles = 64;                   // of maps beside which a smaller one is large:
+constexpr int64_t kCacheKernel = 512 * 1024;        // half of the second cache
 
-inline bool kernel_is_large(const DynastConvolution& p) {
-  return int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float)) >= kLargeKernel;
+inline bool maps_are_small(const DynastConvolution& p) {
+  const int64_t kernel = int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float));
+  return Tiles(p).count <= kFewTiles && kernel >= kCacheKernel;
 }
+
+inline bool forward_by_panels(const DynastConvolution& p) {
+  const int64_t kernel = int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float));
+  return kernel >= kLargeKernel || maps_are_small(p);
+}
+
+// One panel of the kernel at the points, [place][inner][kPanel] at `layout.distance`.
+class KernelPanel {
+ public:
+  KernelPanel(const KernelPanels& layout, const float* kernel, bool transposed, int panel)
+      : layout_(layout), numbers_(kPlaces * layout.distance) {
+    transform_panel(layout, kernel, transposed, panel, 0, layout.inner, numbers_.get());
+  }
+
+  // For every place, the product of `tiles` rows of inner channels with it.
+  void multiply_into(int tiles, const Strip& in, const float* inputs, const Strip& out, float* outputs) const {
+    for (int place = 0; place < kPlaces; ++place)
+      multiply<false>({inputs + place * in.distance, in.row, 1}, tiles, layout_.inner,
+                      numbers_.get() + place * layout_.distance, kPanel, outputs + place * out.distance, out.row);
+  }
+
+ private:
+  KernelPanels layout_;
+  Floats numbers_;
+};
 
 template <int kStride>
 inline void winograd_by_panels(const DynastConvolution& p, const DynastConvolutionForward& call,
                                const Parallel& parallel) {
   const Tiles tiles(p);
   const int count = static_cast<int>(tiles.count);
-  const Strip in(count, p.channels_in);
+  const Strip in(count, p.channels_in), out(count, kPanel);
   Floats inputs(in.size());
   parallel(count, [&](int64_t t) {
     transform_input(tiles, Tile(tiles, t), call.input, p.channels_in, inputs.get() + t * in.row, in.distance);
   });
-  const int group = kGroup * kPanel;
-  parallel((p.channels_out + group - 1) / group, [&](int64_t task) {
-    const int first = static_cast<int>(task) * group;
-    const int channels = p.channels_out - first < group ? p.channels_out - first : group;
-    const KernelPanels layout(channels, p.channels_in);
-    const PanelShare all(layout, 0, 1);
-    const Strip out(count, all.whole());
-    Floats scratch(layout.size() + out.size());
-    float *kernel = scratch.get(), *outputs = kernel + layout.size();
-    const auto here = [](void*, int64_t shares, void (*share)(void*, int64_t), void* context) {
-      for (int64_t i = 0; i < shares; ++i) share(context, i);
-    };
-    transform_kernel(layout, call.kernel + int64_t{9} * first * p.channels_in, false, kernel, Parallel{here, nullptr});
-    multiply_kernel(layout, kernel, all, count, in, inputs.get(), out, outputs);
+  const KernelPanels layout(p.channels_out, p.channels_in);
+  parallel(layout.panels, [&](int64_t panel) {
+    const int first = static_cast<int>(panel) * kPanel;
+    Floats outputs(out.size());
+    KernelPanel(layout, call.kernel, false, static_cast<int>(panel))
+        .multiply_into(count, in, inputs.get(), out, outputs.get());
     each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
-      store_output<kStride>(tiles, tile, outputs + t * out.row, out.distance, call.bias ? call.bias + first : nullptr,
-                            p.channels_out, channels, call.output + first);
+      store_output<kStride>(tiles, tile, outputs.get() + t * out.row, out.distance,
+                            call.bias ? call.bias + first : nullptr, call.slope, p.channels_out,
+                            panel_channels(p.channels_out, first), call.output + first);
     });
   });
+}
+
+// The gradients of kernel and bias, from transformed maps.
+template <int kStride>
+inline void correlate_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call, const Strip& in,
+                                const float* inputs, const Strip& out, const float* gradients,
+                                const Parallel& parallel) {
+  const Tiles tiles(p);
+  const int count = static_cast<int>(tiles.count);
+  const KernelPanels layout(p.channels_out, p.channels_in);
+  parallel(layout.panels, [&](int64_t panel) {
+    const int first = static_cast<int>(panel) * kPanel, channels = panel_channels(p.channels_out, first);
+    Floats sums(kPlaces * layout.distance);
+    for (int place = 0; place < kPlaces; ++place)
+      multiply<false>({inputs + place * in.distance, 1, in.row}, p.channels_in, count,
+                      gradients + place * out.distance + first, out.row, sums.get() + place * layout.distance, kPanel);
+    store_kernel_gradient(layout, static_cast<int>(panel), sums.get(), 1, 0, call.grad_kernel);
+    if (!call.grad_bias) return;
+    float* bias = call.grad_bias + first;
+    memset(bias, 0, static_cast<size_t>(channels) * sizeof(float));
+    const SumGradients incoming(p, call, first);
+    each_tile(tiles, 0, count,
+              [&](int, const Tile& tile) { add_bias<kStride>(tiles, tile, incoming, channels, bias); });
+  });
+}
+
+// The gradient of the input, from transformed gradients. Panels are other channels, so that no pixel of one has to wait
+// for another.
+inline void back_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call, const Strip& out,
+                           const float* gradients, const Parallel& parallel) {
+  const Tiles tiles(p);
+  const int count = static_cast<int>(tiles.count);
+  const int64_t line = static_cast<int64_t>(p.width) * p.channels_in, pixels = int64_t{p.batch} * p.height * p.width;
+  const KernelPanels layout(p.channels_in, p.channels_out);
+  const Strip back(count, kPanel);
+  parallel(layout.panels, [&](int64_t panel) {
+    const int first = static_cast<int>(panel) * kPanel, channels = panel_channels(p.channels_in, first);
+    float* gradient = call.grad_input + first;
+    for (int64_t pixel = 0; pixel < pixels; ++pixel)
+      memset(gradient + pixel * p.channels_in, 0, static_cast<size_t>(channels) * sizeof(float));
+    Floats products(back.size());
+    KernelPanel(layout, call.kernel, true, static_cast<int>(panel))
+        .multiply_into(count, out, gradients, back, products.get());
+    each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
+      float* map = gradient + tile.map * p.channels_in;
+      add_input_gradient(tiles, tile, products.get() + t * back.row, back.distance, p.channels_in, channels,
+                         [&](int y) { return map + y * line; });
+    });
+  });
+}
+
+template <int kStride>
+inline void winograd_back_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                                    const Parallel& parallel) {
+  const Tiles tiles(p);
+  const Strip in(tiles.count, p.channels_in), out(tiles.count, rounded_up(p.channels_out, kPanel));
+  const SumGradients incoming(p, call);
+  Floats inputs(call.grad_kernel ? in.size() : 0), gradients(out.size());
+  if (p.channels_out % kPanel) memset(gradients.get(), 0, static_cast<size_t>(out.size()) * sizeof(float));
+  parallel(tiles.count, [&](int64_t t) {
+    const Tile tile(tiles, t);
+    transform_gradient<kStride>(tiles, tile, incoming, p.channels_out, gradients.get() + t * out.row, out.distance);
+    if (call.grad_kernel)
+      transform_input(tiles, tile, call.input, p.channels_in, inputs.get() + t * in.row, in.distance);
+  });
+  if (call.grad_kernel) correlate_by_panels<kStride>(p, call, in, inputs.get(), out, gradients.get(), parallel);
+  if (call.grad_input) back_by_panels(p, call, out, gradients.get(), parallel);
 }
 
 DYNAST_END

@@ -19,7 +19,8 @@ class Maps {
     if (shape.size() != rank) refuse(name, shape, "has to have " + std::to_string(rank) + " dimensions");
     int64_t product = 1;
     for (const int64_t size : shape)
-      if (size < 1 || size > INT32_MAX || (product *= size) > kMostNumbers) refuse(name, shape, "is empty or too large");
+      if (size < 1 || size > INT32_MAX || (product *= size) > kMostNumbers)
+        refuse(name, shape, "is empty or too large");
     return shape;
   }
 
@@ -73,15 +74,15 @@ class ConvolutionLayer {
     const Shape shape = maps.shape(0, "input", 4), kernel = maps.shape(1, "kernel", 4);
     if (shape[1] < 2 || shape[2] < 2) Maps::refuse("input", shape, "has no room for a reflected border");
     const Shape output_shape = {shape[0], (shape[1] - 1) / stride_ + 1, (shape[2] - 1) / stride_ + 1, kernel[0]};
-    const DynastConvolution sizes = {narrow(shape[0]), narrow(shape[1]), narrow(shape[2]), narrow(shape[3]),
-                                     narrow(kernel[0]), narrow(stride_)};
+    const DynastConvolution sizes = {narrow(shape[0]), narrow(shape[1]),  narrow(shape[2]),
+                                     narrow(shape[3]), narrow(kernel[0]), narrow(stride_)};
     const float* residual = maps.has(3) ? maps.numbers(3, "residual", output_shape) : nullptr;
     DynastConvolutionForward call = {maps.numbers(0, "input", shape),
                                      maps.numbers(1, "kernel", {kernel[0], shape[3], 3, 3}),
-                                     maps.numbers(2, "bias", {kernel[0]}), nullptr};
+                                     maps.numbers(2, "bias", {kernel[0]}), nullptr, residual ? 1.0f : slope_};
     float* numbers = call.output = static_cast<float*>(output(context, 0, output_shape));
     (stride_ == 1 ? kernels.convolve : kernels.convolve_halving)(sizes, call, parallel);
-    if (!residual && slope_ == 1.0f) return;
+    if (!residual) return;
     int64_t count = 1;
     for (const int64_t size : output_shape) count *= size;
     kernels.activate({count, numbers, residual, &slope_, nullptr, numbers, nullptr, nullptr}, parallel);
@@ -129,12 +130,11 @@ class FusionLayer {
     const Maps maps(context);
     const Shape shape = normable(maps);
     const int64_t length = shape[1] * shape[2];
-    kernels.modulate({shape[0] * length, narrow(shape[3]), 1.0f, maps.numbers(0, "input", shape),
-                      maps.numbers(1, "gamma", shape), maps.numbers(2, "beta", shape),
-                      maps.numbers(3, "attended", {shape[0], length, shape[3]}),
-                      maps.numbers(4, "confidence", {shape[0], length, 1}),
-                      static_cast<float*>(output(context, 0, shape))},
-                     parallel);
+    kernels.modulate(
+        {shape[0] * length, narrow(shape[3]), 1.0f, maps.numbers(0, "input", shape), maps.numbers(1, "gamma", shape),
+         maps.numbers(2, "beta", shape), maps.numbers(3, "attended", {shape[0], length, shape[3]}),
+         maps.numbers(4, "confidence", {shape[0], length, 1}), static_cast<float*>(output(context, 0, shape))},
+        parallel);
   }
 };
 
@@ -172,10 +172,10 @@ class UpsamplingLayer {
   void compute(Ort::KernelContext& context, const MapKernels& kernels, const Parallel& parallel) const {
     const Maps maps(context);
     const Shape shape = maps.shape(0, "input", 4);
-    kernels.upsample({narrow(shape[0]), narrow(shape[1]), narrow(shape[2]), narrow(shape[3]),
-                      maps.numbers(0, "input", shape),
-                      static_cast<float*>(output(context, 0, {shape[0], 2 * shape[1], 2 * shape[2], shape[3]}))},
-                     parallel);
+    kernels.upsample(
+        {narrow(shape[0]), narrow(shape[1]), narrow(shape[2]), narrow(shape[3]), maps.numbers(0, "input", shape),
+         static_cast<float*>(output(context, 0, {shape[0], 2 * shape[1], 2 * shape[2], shape[3]}))},
+        parallel);
   }
 };
 

@@ -42,10 +42,12 @@ void run_layers(const char* variant, Between between, Tensor tensor) {
   const auto kernel = tensor(taps), grad_kernel = tensor(taps);
   const auto bias = tensor(c.channels_out), grad_bias = tensor(c.channels_out);
   const auto output = tensor(kept * c.channels_out), grad_output = tensor(kept * c.channels_out);
-  const DynastConvolutionForward forward = {input.get(), kernel.get(), bias.get(), output.get()};
+  const float leak = static_cast<float>(between(0, 1));
+  const DynastConvolutionForward forward = {input.get(), kernel.get(), bias.get(), output.get(), leak};
   expect(dynast_convolve(&c, &forward, variant, threads, message, size));
-  const DynastConvolutionBackward backward = {input.get(),      kernel.get(),      grad_output.get(),
-                                              grad_input.get(), grad_kernel.get(), grad_bias.get()};
+  const DynastConvolutionBackward backward = {
+      input.get(),     kernel.get(), grad_output.get(), grad_input.get(), grad_kernel.get(),
+      grad_bias.get(), leak,         output.get()};
   expect(dynast_convolve_back(&c, &backward, variant, threads, message, size));
 
   const DynastModulation m = {between(1, 300), between(2, 40)};
@@ -142,4 +144,21 @@ void run_layers(const char* variant, Between between, Tensor tensor) {
                                         plain ? nullptr : grad_shifted.get(),
                                         plain ? nullptr : grad_slope.get()};
   expect(dynast_norm_back(&n, &norm_back, variant, threads, message, size));
+}
+
+// A convolution whose kernel is so large beside its maps that it is taken panel by panel.
+template <class Between, class Tensor>
+void run_large_kernel(const char* variant, Between between, Tensor tensor) {
+  const DynastConvolution c = {between(1, 2), between(2, 6), between(2, 6), 75, 70, between(1, 2)};
+  const int64_t pixels = int64_t{c.batch} * c.height * c.width;
+  const auto input = tensor(pixels * c.channels_in), grad_input = tensor(pixels * c.channels_in);
+  const auto output = tensor(pixels * c.channels_out), grad_output = tensor(pixels * c.channels_out);
+  const auto kernel = tensor(9 * 75 * 70), grad_kernel = tensor(9 * 75 * 70), bias = tensor(70), grad_bias = tensor(70);
+  char message[256] = "";
+  const DynastConvolutionForward forward = {input.get(), kernel.get(), bias.get(), output.get(), 0.0f};
+  const DynastConvolutionBackward backward = {
+      input.get(),     kernel.get(), grad_output.get(), grad_input.get(), grad_kernel.get(),
+      grad_bias.get(), 0.0f,         output.get()};
+  if (dynast_convolve(&c, &forward, variant, 2, message, sizeof message)) std::exit(1);
+  if (dynast_convolve_back(&c, &backward, variant, 2, message, sizeof message)) std::exit(1);
 }

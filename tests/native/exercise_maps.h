@@ -6,7 +6,6 @@
 
 #include "cpu/map_calls.h"
 
-extern "C" int dynast_convolve(const DynastConvolution*, const DynastConvolutionForward*, const char*, int, char*, int);
 extern "C" int dynast_convolve_halving(const DynastConvolution*, const DynastConvolutionForward*, const char*, int);
 extern "C" int dynast_spade(const DynastSpade*, const char*, int);
 extern "C" int dynast_instance_norm(const DynastInstanceNorm*, const char*, int);
@@ -26,14 +25,20 @@ void run_maps(const char* variant, Between between, Tensor tensor) {
   const auto kernel = tensor(int64_t{9} * channels * channels_out), bias = tensor(channels_out);
   const auto halved = tensor(int64_t{batch} * ((height + 1) / 2) * ((width + 1) / 2) * channels_out);
   const DynastConvolution c = {batch, height, width, channels, channels_out, 1};
-  const DynastConvolutionForward halving = {input.get(), kernel.get(), bias.get(), halved.get()};
+  const DynastConvolutionForward halving = {input.get(), kernel.get(), bias.get(), halved.get(), 0.1f};
   expect(dynast_convolve_halving(&c, &halving, variant, threads));
 
   const bool fused = between(0, 1) != 0;
   const auto attended = tensor(numbers), confidence = tensor(batch * pixels), z = tensor(numbers);
-  const DynastSpade spade = {batch * pixels, channels,    0.2f,
-                             input.get(),    gamma.get(), beta.get(),
-                             fused ? attended.get() : nullptr, fused ? confidence.get() : nullptr, z.get()};
+  const DynastSpade spade = {batch * pixels,
+                             channels,
+                             0.2f,
+                             input.get(),
+                             gamma.get(),
+                             beta.get(),
+                             fused ? attended.get() : nullptr,
+                             fused ? confidence.get() : nullptr,
+                             z.get()};
   expect(dynast_spade(&spade, variant, threads));
 
   const auto scale = tensor(channels), offset = tensor(channels);
@@ -42,15 +47,4 @@ void run_maps(const char* variant, Between between, Tensor tensor) {
 
   const DynastUpsampling upsampling = {batch, height, width, channels, input.get(), output.get()};
   expect(dynast_upsample(&upsampling, variant, threads));
-}
-
-// A convolution whose kernel is so large that it is taken panel by panel.
-template <class Between, class Tensor>
-void run_large_kernel(const char* variant, Between between, Tensor tensor) {
-  const DynastConvolution c = {1, between(2, 6), between(2, 6), 350, 350, between(1, 2)};
-  const int64_t numbers = int64_t{c.height} * c.width * c.channels_in;
-  const auto input = tensor(numbers), output = tensor(numbers), kernel = tensor(9 * 350 * 350), bias = tensor(350);
-  const DynastConvolutionForward call = {input.get(), kernel.get(), bias.get(), output.get()};
-  char message[256] = "";
-  if (dynast_convolve(&c, &call, variant, 2, message, sizeof message)) std::exit(1);
 }
