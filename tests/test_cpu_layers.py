@@ -22,6 +22,7 @@ from dynast_deploy.runtime.cpu_layers import DOMAIN, channels_last
 
 pytestmark = pytest.mark.skipif(onnxruntime_library() is None, reason="native operators are not built")
 rng = np.random.default_rng(0)
+FIRST_STATE = rng.bit_generator.state
 SIZE = (7, 10)
 """Of the maps where nothing else is said."""
 
@@ -150,7 +151,10 @@ def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
 def test_each_layer_equals_the_operators_it_replaces(
     layer: Callable[[Graph, str, int], str], batch: int, channels: int, size: tuple[int, int]
 ) -> None:
+    rng.bit_generator.state = FIRST_STATE  # so that an example is the same when it is tried again
     size = SIZE if layer is fusion else size
+    if layer in (modulation, fusion):
+        channels += 6  # of two or three alike, rounding decides which a norm makes the larger
     model, feeds = a_model(layer, channels), feeds_for(channels, batch, size)
     expected = run(model, feeds)
     assert channels_last(model.graph)
