@@ -104,10 +104,17 @@ class SPADE(Layer):
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
         return modulated(x, self.modulation(signal, x.shape[-1]))
 
+    @property
+    def rectified(self) -> Conv3x3:
+        """The convolution that a ReLU follows."""
+        conv = self.mlp_shared[0]
+        assert isinstance(conv, Conv3x3)
+        return conv
+
     def modulation(self, signal: Tensor, width: int) -> Tensor:
         """Gamma and beta for maps of that width, one after the other: `[N, S, H, W]` -> `[N, 2C, h, width]`."""
         heard = nearest(signal, signal.shape[-1] // width)
-        shared, gamma, beta = self.mlp_shared[0].layer, self.mlp_gamma.layer, self.mlp_beta.layer
+        shared, gamma, beta = self.rectified.layer, self.mlp_gamma.layer, self.mlp_beta.layer
         if self.takes(heard, *shared):
             return torch_layers.modulation(heard, shared, gamma, beta)
         weight, bias = (torch.cat(both) for both in zip(gamma, beta, strict=True))
@@ -205,6 +212,11 @@ class Upsampler(nn.Sequential):
         super().__init__(upsample, Conv3x3(channels_in, channels_out))
         self.slope = slope
 
+    @property
+    def conv(self) -> Conv3x3:
+        conv = self[1]
+        assert isinstance(conv, Conv3x3)
+        return conv
+
     def forward(self, x: Tensor) -> Tensor:
-        upsample, conv = self
-        return conv(upsample(x), self.slope)
+        return self.conv(self[0](x), self.slope)

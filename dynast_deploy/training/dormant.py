@@ -46,9 +46,9 @@ def revive(generator: Generator, batch: Mapping[str, Any]) -> int:
 def _relu_layers(generator: Generator) -> Iterator[Conv3x3]:
     for module in generator.modules():
         if isinstance(module, SPADE):
-            yield module.mlp_shared[0]
+            yield module.rectified
         elif isinstance(module, Upsampler) and module.slope == 0:
-            yield module[1]
+            yield module.conv
 
 
 def _renew(conv: Conv3x3, dormant: Tensor) -> int:
