@@ -142,8 +142,8 @@ def _set_position_codes(engine: Engine, generator: Generator) -> None:
     }
     generator.pos_embed.data = codes[4]
     for scale in (4, 3, 2):
-        upsample, conv, leaky_relu = submodule(generator, f"pos_{scale}{scale - 1}")
-        _fit(conv, upsample(codes[scale]), F.leaky_relu(codes[scale - 1], 1 / leaky_relu.negative_slope))
+        step = submodule(generator, f"pos_{scale}{scale - 1}")
+        _fit(step.conv, step[0](codes[scale]), F.leaky_relu(codes[scale - 1], 1 / step.slope))
 
 
 def _fit(conv: nn.Conv2d, given: Tensor, wanted: Tensor) -> None:
