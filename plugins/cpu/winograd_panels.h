@@ -16,14 +16,16 @@ constexpr int64_t kLargeKernel = 16 * 1024 * 1024;  // bytes of a transformed ke
 constexpr int64_t kFewTiles = 64;                   // of maps beside which a smaller one is large:
 constexpr int64_t kCacheKernel = 512 * 1024;        // half of the second cache
 
+inline int64_t transformed_bytes(const DynastConvolution& p) {
+  return int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float));
+}
+
 inline bool maps_are_small(const DynastConvolution& p) {
-  const int64_t kernel = int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float));
-  return Tiles(p).count <= kFewTiles && kernel >= kCacheKernel;
+  return Tiles(p).count <= kFewTiles && transformed_bytes(p) >= kCacheKernel;
 }
 
 inline bool forward_by_panels(const DynastConvolution& p) {
-  const int64_t kernel = int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float));
-  return kernel >= kLargeKernel || maps_are_small(p);
+  return transformed_bytes(p) >= kLargeKernel || maps_are_small(p);
 }
 
 // One panel of the kernel at the points, [place][inner][kPanel] at `layout.distance`.
