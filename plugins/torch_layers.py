@@ -102,13 +102,16 @@ def _run(name: str, *structures: Any) -> None:
     native_layers.run(name, *structures, threads=torch.get_num_threads())
 
 
-def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
+def _convolution(x: Tensor, weight: Tensor, stride: int) -> native_layers.Convolution:
     batch, channels, height, width = x.shape
-    size = batch, weight.shape[0], -(-height // stride), -(-width // stride)
+    return native_layers.Convolution(batch, height, width, channels, weight.shape[0], stride)
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
+    size = x.shape[0], weight.shape[0], *(-(-length // stride) for length in x.shape[2:])
     output = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
-    sizes = native_layers.Convolution(batch, height, width, channels, weight.shape[0], stride)
     call = native_layers.ConvolutionForward(*map(_address, (x, weight, bias, output)), slope)
-    _run("dynast_convolve", sizes, call)
+    _run("dynast_convolve", _convolution(x, weight, stride), call)
     return output
 
 
@@ -130,10 +133,9 @@ def _convolved_back(
         torch.empty_like(weight) if of_weight else None,
         weight.new_empty(weight.shape[0]) if of_weight else None,
     )
-    sizes = native_layers.Convolution(*(x.shape[i] for i in (0, 2, 3, 1)), weight.shape[0], stride)
     addresses = map(_address, (x, weight, grad, *gradients))
     call = native_layers.ConvolutionBackward(*addresses, slope, _address(output))
-    _run("dynast_convolve_back", sizes, call)
+    _run("dynast_convolve_back", _convolution(x, weight, stride), call)
     return gradients
 
 

@@ -19,7 +19,7 @@ inline void each_vector(int64_t count, int64_t part, Vector whole, Rest rest) {
 
 inline Lanes rectified(Lanes x, float slope) { return x > 0.0f ? x : slope * x; }
 
-// The gradient of what became `output`, from that of the output.
+// The gradient of what became `output`, from that of the output, whose sign it has.
 inline Lanes rectified_back(Lanes output, float slope, Lanes gradient) {
   return output > 0.0f ? gradient : slope * gradient;
 }
@@ -60,7 +60,7 @@ inline void activate_back(const DynastActivation& call, const Parallel& parallel
     Lanes slopes = {};
     const auto gradient = [&](Lanes x, Lanes g) {
       slopes += x > 0.0f ? fill(0.0f) : g * x;
-      return x > 0.0f ? g : slope * g;
+      return rectified_back(x, slope, g);
     };
     each_vector(
         call.count, part,

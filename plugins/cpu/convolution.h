@@ -17,32 +17,30 @@ DYNAST_BEGIN
 // Channels to sum over from which on Winograd's form pays: the fewer, the more of the time goes to transforms.
 constexpr int kFewest = 8;
 
+inline bool few_inputs(const DynastConvolution& p) { return p.stride == 1 && p.channels_in < kFewest; }
+inline bool few_outputs(const DynastConvolution& p) { return p.stride == 1 && p.channels_out < kFewest; }
+
 inline void convolve(const DynastConvolution& p, const DynastConvolutionForward& call, const Parallel& parallel) {
   const bool by_panels = forward_by_panels(p);
   if (p.stride == 2) return (by_panels ? winograd_by_panels<2> : winograd_forward<2>)(p, call, parallel);
-  if (p.channels_in < kFewest) return direct_forward(p, call, parallel);
+  if (few_inputs(p)) return direct_forward(p, call, parallel);
   (by_panels ? winograd_by_panels<1> : winograd_forward<1>)(p, call, parallel);
 }
-
-inline bool input_gradient_is_direct(const DynastConvolution& p) { return p.stride == 1 && p.channels_out < kFewest; }
 
 inline void input_gradient(const DynastConvolution& p, const DynastConvolutionBackward& call,
                            const Parallel& parallel) {
   if (p.stride == 2) return winograd_back<2>(p, call, parallel);
-  (input_gradient_is_direct(p) ? direct_back : winograd_back<1>)(p, call, parallel);
+  (few_outputs(p) ? direct_back : winograd_back<1>)(p, call, parallel);
 }
-
-inline bool kernel_gradient_is_direct(const DynastConvolution& p) { return p.stride == 1 && p.channels_in < kFewest; }
 
 inline void kernel_gradient(const DynastConvolution& p, const DynastConvolutionBackward& call,
                             const Parallel& parallel) {
   if (p.stride == 2) return winograd_correlate<2>(p, call, parallel);
-  (kernel_gradient_is_direct(p) ? direct_correlate : winograd_correlate<1>)(p, call, parallel);
+  (few_inputs(p) ? direct_correlate : winograd_correlate<1>)(p, call, parallel);
 }
 
 inline void convolve_back(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
-  const bool direct =
-      (call.grad_input && input_gradient_is_direct(p)) || (call.grad_kernel && kernel_gradient_is_direct(p));
+  const bool direct = (call.grad_input && few_outputs(p)) || (call.grad_kernel && few_inputs(p));
   if (call.slope != 1.0f && direct) {  // whose loops read gradients of the sums
     const int64_t count = static_cast<int64_t>(p.batch) * p.height * p.width * p.channels_out;
     Floats gradient(count);

@@ -28,25 +28,14 @@ inline bool forward_by_panels(const DynastConvolution& p) {
   return transformed_bytes(p) >= kLargeKernel || maps_are_small(p);
 }
 
-// One panel of the kernel at the points, [place][inner][kPanel] at `layout.distance`.
-class KernelPanel {
- public:
-  KernelPanel(const KernelPanels& layout, const float* kernel, bool transposed, int panel)
-      : layout_(layout), numbers_(kPlaces * layout.distance) {
-    transform_panel(layout, kernel, transposed, panel, 0, layout.inner, numbers_.get());
-  }
-
-  // For every place, the product of `tiles` rows of inner channels with it.
-  void multiply_into(int tiles, const Strip& in, const float* inputs, const Strip& out, float* outputs) const {
-    for (int place = 0; place < kPlaces; ++place)
-      multiply<false>({inputs + place * in.distance, in.row, 1}, tiles, layout_.inner,
-                      numbers_.get() + place * layout_.distance, kPanel, outputs + place * out.distance, out.row);
-  }
-
- private:
-  KernelPanels layout_;
-  Floats numbers_;
-};
+// For every place, the product of `tiles` rows of inner channels with one panel of the kernel.
+inline void multiply_panel(const KernelPanels& layout, const float* kernel, bool transposed, int panel, int tiles,
+                           const Strip& in, const float* inputs, const Strip& out, float* outputs) {
+  Floats transformed(kPlaces * layout.distance);
+  transform_panel(layout, kernel, transposed, panel, 0, layout.inner, transformed.get());
+  const KernelPanels alone(kPanel, layout.inner);
+  multiply_kernel(alone, transformed.get(), PanelShare(alone, 0, 1), tiles, in, inputs, out, outputs);
+}
 
 template <int kStride>
 inline void winograd_by_panels(const DynastConvolution& p, const DynastConvolutionForward& call,
@@ -62,8 +51,7 @@ inline void winograd_by_panels(const DynastConvolution& p, const DynastConvoluti
   parallel(layout.panels, [&](int64_t panel) {
     const int first = static_cast<int>(panel) * kPanel;
     Floats outputs(out.size());
-    KernelPanel(layout, call.kernel, false, static_cast<int>(panel))
-        .multiply_into(count, in, inputs.get(), out, outputs.get());
+    multiply_panel(layout, call.kernel, false, static_cast<int>(panel), count, in, inputs.get(), out, outputs.get());
     each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
       store_output<kStride>(tiles, tile, outputs.get() + t * out.row, out.distance,
                             call.bias ? call.bias + first : nullptr, call.slope, p.channels_out,
@@ -111,8 +99,7 @@ inline void back_by_panels(const DynastConvolution& p, const DynastConvolutionBa
     for (int64_t pixel = 0; pixel < pixels; ++pixel)
       memset(gradient + pixel * p.channels_in, 0, static_cast<size_t>(channels) * sizeof(float));
     Floats products(back.size());
-    KernelPanel(layout, call.kernel, true, static_cast<int>(panel))
-        .multiply_into(count, out, gradients, back, products.get());
+    multiply_panel(layout, call.kernel, true, static_cast<int>(panel), count, out, gradients, back, products.get());
     each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
       float* map = gradient + tile.map * p.channels_in;
       add_input_gradient(tiles, tile, products.get() + t * back.row, back.distance, p.channels_in, channels,
