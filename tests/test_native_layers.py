@@ -26,8 +26,16 @@ def plain_modulated(x: Tensor, modulation: Tensor) -> Tensor:
     return (1 + gamma) * positional_norm(x) + beta
 
 
-@pytest.mark.parametrize(("channels", "size"), [(3, (3, 5)), (16, (8, 8)), (37, (1, 9))])
-def test_modulation_and_fusion(channels: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("variant", build.variants())
+@pytest.mark.parametrize(
+    ("channels", "size"), [(3, (3, 5)), (16, (8, 8)), (32, (5, 3)), (37, (1, 9)), (64, (4, 5)), (128, (2, 3))]
+)
+def test_modulation_and_fusion(
+    channels: int, size: tuple[int, int], variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if native.variant(variant) is None:
+        pytest.skip(f"this processor does not run {variant}")
+    monkeypatch.setattr(native_layers, "run", functools.partial(native_layers.run, variant=variant))
     torch.manual_seed(2)
     length = size[0] * size[1]
     x, modulation = normal(2, channels, *size), normal(2, 2 * channels, *size)

@@ -1,124 +1,58 @@
 // Norms over the channels of each token with what surrounds them in the network, and their gradients, in one pass.
 #pragma once
 
-#include <math.h>
-
-#include "cpu/floats.h"
+#include "cpu/activation.h"
 #include "cpu/layer_calls.h"
-#include "cpu/rows.h"
+#include "cpu/token_row.h"
 
 DYNAST_BEGIN
 
-constexpr float kNormEpsilon = 1e-8f;
 constexpr int kSlopePartials = 64;  // sums of the slope's gradient that are added up at the end, whatever the threads
 
-// A number of channels that the compiler knows; rows of so few stay in registers.
-template <int kChannels>
-struct Known {
-  constexpr operator int() const { return kChannels; }
+// The tokens of the `part`-th of `parts` equal shares.
+struct Share {
+  int64_t begin, end;
+
+  Share(int64_t length, int64_t part, int64_t parts) : begin(length * part / parts), end(length * (part + 1) / parts) {}
 };
 
-template <class Body>
-inline void with_channels(int channels, Body body) {
-  switch (channels) {
-    case 16:
-      return body(Known<16>{});
-    case 32:
-      return body(Known<32>{});
-    case 64:
-      return body(Known<64>{});
-    default:
-      return body(channels);
-  }
+// z = (1 + gamma) * unit + beta; gamma and beta are a token's row of the modulation.
+template <class Channels>
+inline void modulate_row(Channels channels, const float* modulation, const TokenRow<Channels>& unit,
+                         TokenRow<Channels>& gamma, TokenRow<Channels>& z) {
+  load_row(modulation, channels, gamma);
+  load_row(modulation + channels, channels, z);
+  for (int v = 0; v < vectors_of(channels); ++v) z[v] += (1.0f + gamma[v]) * unit[v];
 }
 
-// Rows of a token's channels, zeros up to whole vectors.
-inline void load_row(const float* from, int channels, float* row) {
-  int c = 0;
-  for (; c + kLanes <= channels; c += kLanes) store(row + c, load(from + c));
-  if (c < channels) store(row + c, load_part(from + c, channels - c));
-}
-
-inline void store_row(float* to, const float* row, int channels) {
-  int c = 0;
-  for (; c + kLanes <= channels; c += kLanes) store(to + c, load(row + c));
-  if (c < channels) store_part(to + c, load(row + c), channels - c);
-}
-
-inline float sum_row(const float* row, int padded) {
-  Lanes total = {};
-  for (int c = 0; c < padded; c += kLanes) total += load(row + c);
-  return sum(total);
-}
-
-// In place: the row normalised, its padding 0. Returns 1 / sqrt(variance + epsilon).
-inline float normalise_row(float* row, int channels, int padded) {
-  const float mean = sum_row(row, padded) / channels;
-  Lanes squares = {};
-  for (int c = 0; c < padded; c += kLanes) {
-    const Lanes centred = load(row + c) - mean;
-    store(row + c, centred);
-  }
-  for (int c = channels; c < padded; ++c) row[c] = 0.0f;
-  for (int c = 0; c < padded; c += kLanes) squares += load(row + c) * load(row + c);
-  const float scale = 1.0f / sqrtf(sum(squares) / (channels - 1) + kNormEpsilon);
-  for (int c = 0; c < padded; c += kLanes) store(row + c, load(row + c) * scale);
-  return scale;
-}
-
-// In place: the gradient of a normalised row `unit` becomes that of the row before. Its padding has to be 0.
-inline void normalise_back(const float* unit, float scale, int channels, int padded, float* gradient) {
-  Lanes products = {}, total = {};
-  for (int c = 0; c < padded; c += kLanes) {
-    products += load(gradient + c) * load(unit + c);
-    total += load(gradient + c);
-  }
-  const float along = sum(products) / (channels - 1), mean = sum(total) / channels;
-  for (int c = 0; c < padded; c += kLanes)
-    store(gradient + c, (load(gradient + c) - mean - load(unit + c) * along) * scale);
-  for (int c = channels; c < padded; ++c) gradient[c] = 0.0f;
-}
-
-// modulated = (1 + gamma) * unit + beta
-inline void modulate_row(const float* unit, const float* gamma, const float* beta, int padded, float* modulated) {
-  for (int c = 0; c < padded; c += kLanes)
-    store(modulated + c, (1.0f + load(gamma + c)) * load(unit + c) + load(beta + c));
-}
-
-// The tokens of the `part`-th of `parts` equal shares.
-template <class Token>
-inline void each_token(int64_t length, int64_t part, int64_t parts, Token token) {
-  for (int64_t at = length * part / parts; at < length * (part + 1) / parts; ++at) token(at);
+// mixed = attended + doubt * z + x
+template <class Channels>
+inline void mix_row(Channels channels, const float* attended, float doubt, const TokenRow<Channels>& z,
+                    const TokenRow<Channels>& x, TokenRow<Channels>& mixed) {
+  load_row(attended, channels, mixed);
+  for (int v = 0; v < vectors_of(channels); ++v) mixed[v] += doubt * z[v] + x[v];
 }
 
 template <class Channels>
 inline void modulate_tokens(int64_t length, Channels channels, const DynastModulationForward& call,
                             const Parallel& parallel) {
-  const int padded = rounded_up(channels, kLanes);
   parallel(kSlopePartials, [&](int64_t task) {
-    Floats scratch(5 * padded);
-    float *x = scratch.get(), *unit = x + padded, *gamma = unit + padded, *beta = gamma + padded, *z = beta + padded;
-    each_token(length, task, kSlopePartials, [&](int64_t at) {
+    TokenRow<Channels> x(channels), unit(channels), gamma(channels), z(channels), mixed(channels);
+    const Share share(length, task, kSlopePartials);
+    for (int64_t at = share.begin; at < share.end; ++at) {
       load_row(call.input + at * channels, channels, x);
-      memcpy(unit, x, static_cast<size_t>(padded) * sizeof(float));
-      normalise_row(unit, channels, padded);
-      load_row(call.modulation + at * 2 * channels, channels, gamma);
-      load_row(call.modulation + at * 2 * channels + channels, channels, beta);
-      modulate_row(unit, gamma, beta, padded, z);
+      normalise(channels, x, unit);
+      modulate_row(channels, call.modulation + at * 2 * channels, unit, gamma, z);
+      float* output = call.output + at * channels;
       if (call.attended) {
-        const float doubt = 1.0f - call.confidence[at];
-        load_row(call.attended + at * channels, channels, gamma);
-        for (int c = 0; c < padded; c += kLanes) store(z + c, load(gamma + c) + doubt * load(z + c) + load(x + c));
-        normalise_row(z, channels, padded);
+        mix_row(channels, call.attended + at * channels, 1.0f - call.confidence[at], z, x, mixed);
+        normalise(channels, mixed, mixed);
+        store_row(output, channels, mixed);
       } else {
-        const float slope = *call.slope;
-        for (int c = 0; c < padded; c += kLanes) {
-          const Lanes value = load(z + c);
-          store(z + c, value > 0.0f ? value : slope * value);
-        }
+        for (int v = 0; v < vectors_of(channels); ++v) z[v] = rectified(z[v], *call.slope);
+        store_row(output, channels, z);
       }
-      store_row(call.output + at * channels, z, channels);
-    });
+    }
   });
 }
 
@@ -129,55 +63,47 @@ inline void modulate(const DynastModulation& p, const DynastModulationForward& c
 template <class Channels>
 inline void modulate_tokens_back(int64_t length, Channels channels, const DynastModulationBackward& call,
                                  const Parallel& parallel) {
-  const int padded = rounded_up(channels, kLanes);
+  constexpr auto vectors = vectors_of;
   float of_slope[kSlopePartials] = {};
   parallel(kSlopePartials, [&](int64_t task) {
-    Floats scratch(6 * padded);
-    float *unit = scratch.get(), *gamma = unit + padded, *z = gamma + padded, *gradient = z + padded;
-    float *mixed = gradient + padded, *x = mixed + padded;
+    TokenRow<Channels> x(channels), unit(channels), gamma(channels), z(channels), mixed(channels), gradient(channels);
     Lanes slopes = {};
-    each_token(length, task, kSlopePartials, [&](int64_t at) {
+    const Share share(length, task, kSlopePartials);
+    for (int64_t at = share.begin; at < share.end; ++at) {
       load_row(call.input + at * channels, channels, x);
-      memcpy(unit, x, static_cast<size_t>(padded) * sizeof(float));
-      const float scale = normalise_row(unit, channels, padded);
-      load_row(call.modulation + at * 2 * channels, channels, gamma);
-      load_row(call.modulation + at * 2 * channels + channels, channels, mixed);
-      modulate_row(unit, gamma, mixed, padded, z);
+      const float scale = normalise(channels, x, unit);
+      modulate_row(channels, call.modulation + at * 2 * channels, unit, gamma, z);
       load_row(call.grad_output + at * channels, channels, gradient);
       float doubt = 1.0f;
       if (call.attended) {
         doubt = 1.0f - call.confidence[at];
-        load_row(call.attended + at * channels, channels, mixed);
-        for (int c = 0; c < padded; c += kLanes) store(mixed + c, load(mixed + c) + doubt * load(z + c) + load(x + c));
-        const float mixed_scale = normalise_row(mixed, channels, padded);
-        normalise_back(mixed, mixed_scale, channels, padded, gradient);
-        store_row(call.grad_attended + at * channels, gradient, channels);
-        Lanes products = {};
-        for (int c = 0; c < padded; c += kLanes) products += load(gradient + c) * load(z + c);
-        call.grad_confidence[at] = -sum(products);
-        memcpy(mixed, gradient, static_cast<size_t>(padded) * sizeof(float));
+        mix_row(channels, call.attended + at * channels, doubt, z, x, mixed);
+        const float mixed_scale = normalise(channels, mixed, mixed);
+        normalise_back(channels, mixed, mixed_scale, gradient);
+        store_row(call.grad_attended + at * channels, channels, gradient);
+        call.grad_confidence[at] = -product(channels, gradient, z);
+        for (int v = 0; v < vectors(channels); ++v) mixed[v] = gradient[v];
       } else {
         const float slope = *call.slope;
-        for (int c = 0; c < padded; c += kLanes) {
-          const Lanes value = load(z + c), g = load(gradient + c);
-          slopes += value > 0.0f ? fill(0.0f) : g * value;
-          store(gradient + c, value > 0.0f ? g : slope * g);
+        for (int v = 0; v < vectors(channels); ++v) {
+          slopes += z[v] > 0.0f ? fill(0.0f) : gradient[v] * z[v];
+          gradient[v] = z[v] > 0.0f ? gradient[v] : slope * gradient[v];
+          mixed[v] = Lanes{};
         }
       }
-      // z = (1 + gamma) * unit + beta, of which `doubt` goes on.
-      for (int c = 0; c < padded; c += kLanes) {
-        const Lanes of_z = load(gradient + c) * doubt;
-        store(z + c, of_z);
-        store(gradient + c, of_z * (1.0f + load(gamma + c)));
-        store(gamma + c, of_z * load(unit + c));
+      // Of z = (1 + gamma) * unit + beta `doubt` goes on; x goes on beside it where there is `attended`.
+      for (int v = 0; v < vectors(channels); ++v) {
+        z[v] = gradient[v] * doubt;
+        gradient[v] = z[v] * (1.0f + gamma[v]);
+        gamma[v] = z[v] * unit[v];
       }
-      store_row(call.grad_modulation + at * 2 * channels, gamma, channels);
-      store_row(call.grad_modulation + at * 2 * channels + channels, z, channels);
-      normalise_back(unit, scale, channels, padded, gradient);
-      if (call.attended)
-        for (int c = 0; c < padded; c += kLanes) store(gradient + c, load(gradient + c) + load(mixed + c));
-      store_row(call.grad_input + at * channels, gradient, channels);
-    });
+      float* of_modulation = call.grad_modulation + at * 2 * channels;
+      store_row(of_modulation, channels, gamma);
+      store_row(of_modulation + channels, channels, z);
+      normalise_back(channels, unit, scale, gradient);
+      for (int v = 0; v < vectors(channels); ++v) gradient[v] += mixed[v];
+      store_row(call.grad_input + at * channels, channels, gradient);
+    }
     of_slope[task] = sum(slopes);
   });
   if (!call.grad_slope) return;

@@ -6,35 +6,31 @@
 
 DYNAST_BEGIN
 
-inline void modulate_map(const DynastSpade& call, const Parallel& parallel) {
+template <class Channels>
+inline void modulate_map_tokens(Channels channels, const DynastSpade& call, const Parallel& parallel) {
   constexpr int64_t kTokensPerTask = 256;
-  const int channels = call.channels, padded = rounded_up(channels, kLanes);
   parallel((call.length + kTokensPerTask - 1) / kTokensPerTask, [&](int64_t task) {
     const int64_t begin = task * kTokensPerTask, left = call.length - begin;
-    Floats scratch(4 * padded);
-    float *x = scratch.get(), *z = x + padded, *gamma = z + padded, *beta = gamma + padded;
+    TokenRow<Channels> x(channels), unit(channels), gamma(channels), z(channels);
     for (int64_t at = begin; at < begin + (left < kTokensPerTask ? left : kTokensPerTask); ++at) {
       load_row(call.input + at * channels, channels, x);
       load_row(call.gamma + at * channels, channels, gamma);
-      load_row(call.beta + at * channels, channels, beta);
-      memcpy(z, x, static_cast<size_t>(padded) * sizeof(float));
-      normalise_row(z, channels, padded);
+      load_row(call.beta + at * channels, channels, z);
+      normalise(channels, x, unit);
+      for (int v = 0; v < vectors_of(channels); ++v) z[v] += gamma[v] * unit[v];
       if (call.attended) {
-        const float doubt = 1.0f - call.confidence[at];
-        for (int c = 0; c < padded; c += kLanes)
-          store(z + c, doubt * (load(gamma + c) * load(z + c) + load(beta + c)) + load(x + c));
-        load_row(call.attended + at * channels, channels, x);
-        for (int c = 0; c < padded; c += kLanes) store(z + c, load(z + c) + load(x + c));
-        normalise_row(z, channels, padded);
+        mix_row(channels, call.attended + at * channels, 1.0f - call.confidence[at], z, x, unit);
+        normalise(channels, unit, z);
       } else {
-        for (int c = 0; c < padded; c += kLanes) {
-          const Lanes value = load(gamma + c) * load(z + c) + load(beta + c);
-          store(z + c, value > 0.0f ? value : call.slope * value);
-        }
+        for (int v = 0; v < vectors_of(channels); ++v) z[v] = rectified(z[v], call.slope);
       }
-      store_row(call.output + at * channels, z, channels);
+      store_row(call.output + at * channels, channels, z);
     }
   });
+}
+
+inline void modulate_map(const DynastSpade& call, const Parallel& parallel) {
+  with_channels(call.channels, [&](auto channels) { modulate_map_tokens(channels, call, parallel); });
 }
 
 DYNAST_END

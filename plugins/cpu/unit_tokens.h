@@ -8,30 +8,24 @@ DYNAST_BEGIN
 constexpr float kUnitEpsilon = 1e-10f;
 constexpr int kTokenShares = 64;
 
-inline float length_of_row(const float* row, int padded) {
-  Lanes squares = {};
-  for (int c = 0; c < padded; c += kLanes) squares += load(row + c) * load(row + c);
-  return sqrtf(sum(squares));
-}
-
 template <class Channels>
 inline void make_unit_tokens(const DynastUnitTokens& p, Channels channels, const DynastUnitTokensForward& call,
                              const Parallel& parallel) {
-  const int padded = rounded_up(channels, kLanes), width = channels + p.pos_channels;
+  const int width = channels + p.pos_channels;
   parallel(kTokenShares, [&](int64_t task) {
-    Floats scratch(padded);
-    float* row = scratch.get();
+    const Share share(p.length, task, kTokenShares);
+    TokenRow<Channels> row(channels);
     for (int64_t n = 0; n < p.batch; ++n)
-      each_token(p.length, task, kTokenShares, [&](int64_t at) {
+      for (int64_t at = share.begin; at < share.end; ++at) {
         load_row(call.input + (n * p.length + at) * channels, channels, row);
-        const float scale = 1.0f / (length_of_row(row, padded) + kUnitEpsilon);
-        for (int c = 0; c < padded; c += kLanes) store(row + c, load(row + c) * scale);
+        const float scale = 1.0f / (sqrtf(product(channels, row, row)) + kUnitEpsilon);
+        for (int v = 0; v < vectors_of(channels); ++v) row[v] *= scale;
         float* token = call.output + (n * p.length + at) * width;
-        store_row(token, row, channels);
+        store_row(token, channels, row);
         each_lanes(p.pos_channels, [&](int c, auto part) {
           part.store_to(token + channels + c, part.load_from(call.pos + at * p.pos_channels + c));
         });
-      });
+      }
   });
 }
 
@@ -42,30 +36,27 @@ inline void unit_tokens(const DynastUnitTokens& p, const DynastUnitTokensForward
 template <class Channels>
 inline void make_unit_tokens_back(const DynastUnitTokens& p, Channels channels, const DynastUnitTokensBackward& call,
                                   const Parallel& parallel) {
-  const int padded = rounded_up(channels, kLanes), width = channels + p.pos_channels;
+  const int width = channels + p.pos_channels;
   parallel(kTokenShares, [&](int64_t task) {
-    Floats scratch(2 * padded);
-    float *row = scratch.get(), *gradient = row + padded;
+    const Share share(p.length, task, kTokenShares);
+    TokenRow<Channels> row(channels), gradient(channels);
     // The maps one after the other, so that each sum over them has one order.
     for (int64_t n = 0; n < p.batch; ++n)
-      each_token(p.length, task, kTokenShares, [&](int64_t at) {
+      for (int64_t at = share.begin; at < share.end; ++at) {
         const float* token = call.grad_output + (n * p.length + at) * width;
         load_row(call.input + (n * p.length + at) * channels, channels, row);
         load_row(token, channels, gradient);
-        const float norm = length_of_row(row, padded), scale = 1.0f / (norm + kUnitEpsilon);
-        Lanes products = {};
-        for (int c = 0; c < padded; c += kLanes) products += load(gradient + c) * load(row + c);
+        const float norm = sqrtf(product(channels, row, row)), scale = 1.0f / (norm + kUnitEpsilon);
         // One factor after the other: the square of a small norm would be 0.
-        const float along = sum(products) * scale, inverse = norm > 0.0f ? 1.0f / norm : 0.0f;
-        for (int c = 0; c < padded; c += kLanes)
-          store(gradient + c, (load(gradient + c) - load(row + c) * inverse * along) * scale);
-        store_row(call.grad_input + (n * p.length + at) * channels, gradient, channels);
+        const float along = product(channels, gradient, row) * scale, inverse = norm > 0.0f ? 1.0f / norm : 0.0f;
+        for (int v = 0; v < vectors_of(channels); ++v) gradient[v] = (gradient[v] - row[v] * inverse * along) * scale;
+        store_row(call.grad_input + (n * p.length + at) * channels, channels, gradient);
         each_lanes(p.pos_channels, [&](int c, auto part) {
           float* total = call.grad_pos + at * p.pos_channels + c;
           const Lanes of_pos = part.load_from(token + channels + c);
           part.store_to(total, n ? part.load_from(total) + of_pos : of_pos);
         });
-      });
+      }
   });
 }
 
