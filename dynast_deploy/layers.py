@@ -204,7 +204,7 @@ class FeatureGenerator(nn.Module):
         return maps
 
 
-class Upsampler(nn.Sequential):
+class Upsampler(nn.Sequential, Layer):
     """Bilinear x2 with aligned corners, convolution, leaky ReLU of that slope."""
 
     def __init__(self, channels_in: int, channels_out: int, slope: float) -> None:
@@ -219,4 +219,6 @@ class Upsampler(nn.Sequential):
         return conv
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.takes(x, self.conv.weight):
+            return torch_layers.upsampled_conv3x3(x, *self.conv.layer, self.slope)
         return self.conv(self[0](x), self.slope)

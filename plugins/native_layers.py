@@ -143,6 +143,13 @@ class Activation(ctypes.Structure):
     )
 
 
+class Upsampling(ctypes.Structure):
+    _fields_ = (
+        *((name, _int) for name in ("batch", "height", "width", "channels")),
+        *_addresses("input", "output"),
+    )
+
+
 def run(name: str, *structures: ctypes.Structure, threads: int, variant: str = "") -> None:
     """Call the function `name` of the library. Raises DynastError with its complaint, or if it is not built."""
     loaded = library.load_cpu()

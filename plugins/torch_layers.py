@@ -29,6 +29,11 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: flo
     return _Conv3x3.apply(x, weight, bias, stride, slope)
 
 
+def upsampled_conv3x3(x: Tensor, weight: Tensor, bias: Tensor, slope: float = 1.0) -> Tensor:
+    """`conv3x3(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), weight, bias, slope=slope)`."""
+    return _UpsampledConv3x3.apply(x, weight, bias, slope)
+
+
 def modulation(
     signal: Tensor, shared: tuple[Tensor, Tensor], gamma: tuple[Tensor, Tensor], beta: tuple[Tensor, Tensor]
 ) -> Tensor:
@@ -94,6 +99,10 @@ def _last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def _map(*size: int) -> Tensor:
+    return torch.empty(size, dtype=torch.float32, memory_format=torch.channels_last)
+
+
 def _address(x: Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
 
@@ -108,8 +117,7 @@ def _convolution(x: Tensor, weight: Tensor, stride: int) -> native_layers.Convol
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
-    size = x.shape[0], weight.shape[0], *(-(-length // stride) for length in x.shape[2:])
-    output = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
+    output = _map(x.shape[0], weight.shape[0], *(-(-length // stride) for length in x.shape[2:]))
     call = native_layers.ConvolutionForward(*map(_address, (x, weight, bias, output)), slope)
     _run("dynast_convolve", _convolution(x, weight, stride), call)
     return output
@@ -157,6 +165,35 @@ class _Conv3x3(torch.autograd.Function):
             x, weight, grad, ctx.stride, ctx.slope, output, of_x=of_x, of_weight=of_weight or of_bias
         )
         return *gradients, None, None
+
+
+class _UpsampledConv3x3(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, slope: float) -> Tensor:
+        x, weight = _last(x), weight.contiguous()
+        batch, channels, height, width = x.shape
+        high = _map(batch, channels, 2 * height, 2 * width)
+        _run("dynast_upsample", native_layers.Upsampling(batch, height, width, channels, *map(_address, (x, high))))
+        output = _convolved(high, weight, bias, slope=slope)
+        ctx.size, ctx.slope = x.shape, slope
+        ctx.save_for_backward(high, weight, output)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        high, weight, output = ctx.saved_tensors
+        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
+        of_high, *of_layer = _convolved_back(
+            high, weight, grad, slope=ctx.slope, output=output, of_x=of_x, of_weight=of_weight or of_bias
+        )
+        if of_high is None:
+            return None, *of_layer, None
+        batch, channels, height, width = ctx.size
+        gradient = _map(*ctx.size)
+        addresses = map(_address, (of_high, gradient))
+        _run("dynast_upsample_back", native_layers.Upsampling(batch, height, width, channels, *addresses))
+        return gradient, *of_layer, None
 
 
 class _Modulation(torch.autograd.Function):

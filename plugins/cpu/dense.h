@@ -33,7 +33,10 @@ inline void dot_tile(const float* queries, const float* keys, int padded, float*
       for (int j = 0; j < kTile; ++j) sums[i][j] += q * k[j];
     }
   }
-  for (int i = 0; i < kTile; ++i) sum4(sums[i][0], sums[i][1], sums[i][2], sums[i][3], products + i * stride);
+  for (int i = 0; i < kTile; ++i) {
+    const Four row = sum4(sums[i][0], sums[i][1], sums[i][2], sums[i][3]);
+    memcpy(products + i * stride, &row, sizeof row);
+  }
 }
 
 // attended[q] = attended[q] * scales[q] + sum of weights[q][k] * values[k], for kTile queries.

@@ -58,9 +58,7 @@ inline void weigh(const DynastProblem& p, const DynastForward& call, const Group
         static_cast<const T*>(call.query_prune) + query * p.prune_channels,
         of_exemplar<T>(p, call.key, p.channels, group.frame),
         of_exemplar<T>(p, call.key_prune, p.prune_channels, group.frame), group, scores, ahead);
-  Ranking ranking;
-  for (int i = 0; i < group.count; ++i) ranking.offer(scores.logits[i], group.candidates[i], p.top_k);
-  memcpy(call.next_matches + query * p.top_k, ranking.keys, p.top_k * sizeof(int32_t));
+  rank(scores.logits, group, p.top_k, call.next_matches + query * p.top_k);
   const Lanes confidences = fill(keep(scores, group, kept));
   store_part(static_cast<T*>(call.confidence) + query, confidences, 1);
   if (p.warp_channels == 0) return;

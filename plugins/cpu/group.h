@@ -104,8 +104,33 @@ inline void score(const DynastProblem& p, const T* query, const T* query_prune, 
   dot_rows(query, key, p.channels, group.candidates, group.count, scores.logits, ahead);
   dot_rows(query_prune, key_prune, p.prune_channels, group.candidates, group.count, scores.prune_logits, ahead);
   const float scale = 1.0f / p.temperature;
-  for (int i = 0; i < group.count; ++i) scores.weights[i] = scores.logits[i] *= scale;
+  for (int i = 0; i < group.count; i += kLanes) {
+    const Lanes logits = load(scores.logits + i) * scale;
+    store(scores.logits + i, logits);
+    store(scores.weights + i, logits);
+  }
   softmax(scores.weights, group.count);
+}
+
+// The best `top_k` candidates, as a `Ranking` has them, without its branches: each candidate's place is the number of
+// those that are better. What is best of logits that are no numbers is not said.
+inline void rank(const float* logits, const Group& group, int top_k, int32_t* best) {
+  IntLanes lane;
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  const int count = group.count;
+  int32_t places[kSlots], sorted[kSlots];
+  for (int own = 0; own < count; own += kLanes) {
+    const Lanes mine = load(logits + own);
+    const int end = own + kLanes < count ? own + kLanes : count;
+    IntLanes place = {};  // a comparison that holds is -1
+    for (int i = 0; i < own; ++i) place -= fill(logits[i]) >= mine;
+    for (int i = own; i < end; ++i) place -= (fill(logits[i]) > mine) | ((fill(logits[i]) == mine) & (lane > i - own));
+    for (int i = end; i < count; ++i) place -= fill(logits[i]) > mine;
+    memcpy(places + own, &place, sizeof place);
+  }
+  memcpy(sorted, group.candidates, static_cast<size_t>(count) * sizeof(int32_t));
+  for (int i = 0; i < count; ++i) sorted[places[i]] = group.candidates[i];
+  memcpy(best, sorted, static_cast<size_t>(top_k) * sizeof(int32_t));
 }
 
 // slopes[i] = the mask's derivative at prune_logits[i], whose room is read up to a whole vector.
@@ -144,8 +169,13 @@ inline void softmax_gradient(const float* weights, float* rewards, int count, fl
 
 // Softmax of the warp, see `warp_replaces`.
 inline void warp_softmax(const DynastProblem& p, const Scores& scores, int count, float* weights) {
-  for (int i = 0; i < count; ++i)
-    weights[i] = warp_replaces(p, is_kept(scores.prune_logits[i])) ? kWarpFill : scores.logits[i];
+  const Lanes replaced = fill(kWarpFill);
+  for (int i = 0; i < count; i += kLanes) {
+    const Lanes logits = load(scores.logits + i);
+    const bool replaces_kept = warp_replaces(p, true);
+    store(weights + i, load(scores.prune_logits + i) > 0.0f ? (replaces_kept ? replaced : logits)
+                                                            : (replaces_kept ? logits : replaced));
+  }
   softmax(weights, count);
 }
 

@@ -24,6 +24,7 @@ constexpr int kLanes = 4;
 
 typedef float Lanes __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t BitLanes __attribute__((vector_size(kLanes * 4)));
+typedef int32_t IntLanes __attribute__((vector_size(kLanes * 4)));
 
 inline Lanes fill(float x) { return Lanes{} + x; }
 
@@ -134,8 +135,10 @@ inline void each_lanes(int channels, Body body) {
   if (c < channels) body(c, FirstLanes{channels - c});
 }
 
+typedef float Four __attribute__((vector_size(16)));
+
 // The sums of four vectors. Four at once share the shuffles, which would else cost more than the products.
-inline void sum4(Lanes a, Lanes b, Lanes c, Lanes d, float* sums) {
+inline Four sum4(Lanes a, Lanes b, Lanes c, Lanes d) {
 #if defined(__AVX2__)
 #if defined(__AVX512F__)
   const auto fold = [](__m512 x) {
@@ -145,15 +148,25 @@ inline void sum4(Lanes a, Lanes b, Lanes c, Lanes d, float* sums) {
 #else
   const __m256 pairs = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
 #endif
-  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
+  return _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1));
 #else
-  for (int i = 0; i < 4; ++i) sums[i] = 0.0f;
-  for (int i = 0; i < kLanes; ++i) {
-    sums[0] += a[i];
-    sums[1] += b[i];
-    sums[2] += c[i];
-    sums[3] += d[i];
-  }
+  Four sums = {};
+  for (int i = 0; i < kLanes; ++i) sums += Four{a[i], b[i], c[i], d[i]};
+  return sums;
+#endif
+}
+
+constexpr int kFours = kLanes / 4;
+
+// A vector of kFours parts. Through memory it would have to wait until their stores are done.
+inline Lanes joined(const Four* fours) {
+#if defined(__AVX512F__)
+  const __m512 low = _mm512_insertf32x4(_mm512_castps128_ps512(fours[0]), fours[1], 1);
+  return _mm512_insertf32x4(_mm512_insertf32x4(low, fours[2], 2), fours[3], 3);
+#elif defined(__AVX2__)
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(fours[0]), fours[1], 1);
+#else
+  return fours[0];
 #endif
 }
 

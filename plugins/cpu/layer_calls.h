@@ -113,6 +113,14 @@ struct DynastActivation {
   float *output, *grad_sum, *grad_slope;
 };
 
+// Maps [N, H, W, C] to twice the height and width, bilinear, corners on corners. Its gradient goes the other way: input
+// is that of the upsampled maps, output that of the maps of `height` and `width`; it is written, not added.
+struct DynastUpsampling {
+  int32_t batch, height, width, channels;
+  const float* input;
+  float* output;
+};
+
 }  // extern "C"
 
 namespace dynast {
@@ -132,6 +140,8 @@ struct LayerKernels {
   void (*norm_back)(const DynastNorm&, const DynastNormBackward&, const Parallel&);
   void (*activate)(const DynastActivation&, const Parallel&);
   void (*activate_back)(const DynastActivation&, const Parallel&);
+  void (*upsample)(const DynastUpsampling&, const Parallel&);
+  void (*upsample_back)(const DynastUpsampling&, const Parallel&);
 };
 
 const LayerKernels* select_layer_kernels(const char* name);

@@ -5,6 +5,7 @@
 #include "cpu/norm.h"
 #include "cpu/projection.h"
 #include "cpu/unit_tokens.h"
+#include "cpu/upsampling.h"
 #include "cpu/variant.h"
 
 namespace dynast {
@@ -17,7 +18,8 @@ const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT) = {
     DYNAST_VARIANT::unit_tokens_back, DYNAST_VARIANT::project,
     DYNAST_VARIANT::project_back,     DYNAST_VARIANT::norm,
     DYNAST_VARIANT::norm_back,        DYNAST_VARIANT::activate,
-    DYNAST_VARIANT::activate_back,
+    DYNAST_VARIANT::activate_back,    DYNAST_VARIANT::upsample,
+    DYNAST_VARIANT::upsample_back,
 };
 
 }  // namespace dynast

@@ -63,6 +63,15 @@ const LayerKernels* checked(const DynastNorm& p, const char* variant, char* mess
                  "a norm over pixels needs two and more of them, with channels", variant, message, size);
 }
 
+const LayerKernels* checked(const DynastUpsampling& p, const char* variant, char* message, int size) {
+  return checked(p.batch > 0 && p.height > 0 && p.width > 0 && p.channels > 0, "upsampling needs pixels with channels",
+                 variant, message, size);
+}
+
+const LayerKernels* checked(const DynastActivation& p, const char* variant, char* message, int size) {
+  return checked(p.count >= 0, "no numbers", variant, message, size);
+}
+
 // One kernel of the table on a problem that is checked first; 0, or 1 with a message.
 template <class Problem, class Call>
 int compute(void (*LayerKernels::*kernel)(const Problem&, const Call&, const Parallel&), const Problem* problem,
@@ -70,6 +79,15 @@ int compute(void (*LayerKernels::*kernel)(const Problem&, const Call&, const Par
   const LayerKernels* kernels = checked(*problem, variant, message, size);
   if (!kernels) return 1;
   (kernels->*kernel)(*problem, *call, Parallel{run_on_threads, &threads});
+  return 0;
+}
+
+template <class Call>
+int compute(void (*LayerKernels::*kernel)(const Call&, const Parallel&), const Call* call, const char* variant,
+            int threads, char* message, int size) {
+  const LayerKernels* kernels = checked(*call, variant, message, size);
+  if (!kernels) return 1;
+  (kernels->*kernel)(*call, Parallel{run_on_threads, &threads});
   return 0;
 }
 
@@ -130,8 +148,16 @@ DYNAST_EXPORT int dynast_norm_back(const DynastNorm* problem, const DynastNormBa
 
 DYNAST_EXPORT int dynast_activate(const DynastActivation* call, const char* variant, int threads, char* message,
                                   int size) {
-  const LayerKernels* kernels = checked(call->count >= 0, "no numbers", variant, message, size);
-  if (!kernels) return 1;
-  (call->output ? kernels->activate : kernels->activate_back)(*call, Parallel{run_on_threads, &threads});
-  return 0;
+  const auto kernel = call->output ? &LayerKernels::activate : &LayerKernels::activate_back;
+  return compute(kernel, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_upsample(const DynastUpsampling* call, const char* variant, int threads, char* message,
+                                  int size) {
+  return compute(&LayerKernels::upsample, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_upsample_back(const DynastUpsampling* call, const char* variant, int threads, char* message,
+                                       int size) {
+  return compute(&LayerKernels::upsample_back, call, variant, threads, message, size);
 }

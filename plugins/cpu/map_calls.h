@@ -28,13 +28,6 @@ struct DynastInstanceNorm {
   float* output;
 };
 
-// Bilinear, to twice the height and width, corners on corners.
-struct DynastUpsampling {
-  int32_t batch, height, width, channels;
-  const float* input;
-  float* output;
-};
-
 }  // extern "C"
 
 namespace dynast {

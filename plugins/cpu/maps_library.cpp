@@ -29,10 +29,3 @@ DYNAST_EXPORT int dynast_instance_norm(const DynastInstanceNorm* call, const cha
   kernels->normalise(*call, Parallel{run_on_threads, &threads});
   return 0;
 }
-
-DYNAST_EXPORT int dynast_upsample(const DynastUpsampling* call, const char* variant, int threads) {
-  const MapKernels* kernels = select_map_kernels(variant);
-  if (!kernels) return 1;
-  kernels->upsample(*call, Parallel{run_on_threads, &threads});
-  return 0;
-}

@@ -1,8 +1,8 @@
-// Bilinear upsampling to twice the height and width, corners on corners.
+// Bilinear upsampling to twice the height and width, corners on corners, and its gradient.
 #pragma once
 
 #include "cpu/floats.h"
-#include "cpu/map_calls.h"
+#include "cpu/layer_calls.h"
 #include "cpu/rows.h"
 
 DYNAST_BEGIN
@@ -42,6 +42,45 @@ inline void upsample(const DynastUpsampling& p, const Parallel& parallel) {
       const Between pixels(x, p.width);
       blend(between.get() + static_cast<int64_t>(pixels.first) * p.channels,
             between.get() + static_cast<int64_t>(pixels.second) * p.channels, pixels.share, p.channels, to);
+    }
+  });
+}
+
+// The pixels of an upsampled row that pixel i of `size` is part of, and how much of each it is.
+struct Spread {
+  static constexpr int kBefore = 2, kMost = 6;  // none lies before 2 i - 2 or beyond 2 i + 3
+  int first, count = 0;
+  float shares[kMost];
+
+  Spread(int i, int size) {
+    first = 2 * i < kBefore ? 0 : 2 * i - kBefore;
+    for (int at = first; at < first + kMost && at < 2 * size; ++at) {
+      const Between pixels(at, size);
+      shares[count++] = (pixels.first == i ? 1.0f - pixels.share : 0.0f) + (pixels.second == i ? pixels.share : 0.0f);
+    }
+  }
+};
+
+// to = the sum of rows of `count` numbers, each times its share of `spread`; row k lies at from + k * count.
+inline void gather_spread(const Spread& spread, const float* from, int64_t count, float* to) {
+  each_lanes(static_cast<int>(count), [&](int c, auto part) {
+    Lanes sums = {};
+    for (int k = 0; k < spread.count; ++k) sums += spread.shares[k] * part.load_from(from + k * count + c);
+    part.store_to(to + c, sums);
+  });
+}
+
+inline void upsample_back(const DynastUpsampling& p, const Parallel& parallel) {
+  const int64_t line = int64_t{2} * p.width * p.channels;
+  parallel(static_cast<int64_t>(p.batch) * p.height, [&](int64_t row) {
+    const int y = static_cast<int>(row % p.height);
+    const Spread rows(y, p.height);
+    Floats sums(line);
+    gather_spread(rows, p.input + ((row - y) * 2 + rows.first) * line, line, sums.get());
+    float* to = p.output + row * p.width * p.channels;
+    for (int x = 0; x < p.width; ++x, to += p.channels) {
+      const Spread pixels(x, p.width);
+      gather_spread(pixels, sums.get() + static_cast<int64_t>(pixels.first) * p.channels, p.channels, to);
     }
   });
 }

@@ -22,6 +22,8 @@ extern "C" int dynast_project_back(const DynastProjections*, const DynastProject
 extern "C" int dynast_norm(const DynastNorm*, const DynastNormForward*, const char*, int, char*, int);
 extern "C" int dynast_norm_back(const DynastNorm*, const DynastNormBackward*, const char*, int, char*, int);
 extern "C" int dynast_activate(const DynastActivation*, const char*, int, char*, int);
+extern "C" int dynast_upsample(const DynastUpsampling*, const char*, int, char*, int);
+extern "C" int dynast_upsample_back(const DynastUpsampling*, const char*, int, char*, int);
 
 // `between(low, high)` and `tensor(count)` draw a number and floats.
 template <class Between, class Tensor>
@@ -144,6 +146,14 @@ void run_layers(const char* variant, Between between, Tensor tensor) {
                                         plain ? nullptr : grad_shifted.get(),
                                         plain ? nullptr : grad_slope.get()};
   expect(dynast_norm_back(&n, &norm_back, variant, threads, message, size));
+
+  const DynastUpsampling s = {between(1, 2), between(1, 20), between(1, 20), between(1, 40), nullptr, nullptr};
+  const int64_t small = int64_t{s.batch} * s.height * s.width * s.channels;
+  const auto low = tensor(small), high = tensor(4 * small);
+  const DynastUpsampling upsample = {s.batch, s.height, s.width, s.channels, low.get(), high.get()};
+  expect(dynast_upsample(&upsample, variant, threads, message, size));
+  const DynastUpsampling upsample_back = {s.batch, s.height, s.width, s.channels, high.get(), low.get()};
+  expect(dynast_upsample_back(&upsample_back, variant, threads, message, size));
 }
 
 // A convolution whose kernel is so large beside its maps that it is taken panel by panel.

@@ -9,7 +9,6 @@
 extern "C" int dynast_convolve_halving(const DynastConvolution*, const DynastConvolutionForward*, const char*, int);
 extern "C" int dynast_spade(const DynastSpade*, const char*, int);
 extern "C" int dynast_instance_norm(const DynastInstanceNorm*, const char*, int);
-extern "C" int dynast_upsample(const DynastUpsampling*, const char*, int);
 
 // `between(low, high)` and `tensor(count)` draw a number and floats.
 template <class Between, class Tensor>
@@ -20,7 +19,7 @@ void run_maps(const char* variant, Between between, Tensor tensor) {
   const int threads = between(1, 3), batch = between(1, 2), height = between(2, 20), width = between(2, 20);
   const int channels = between(2, 40), channels_out = between(1, 40);
   const int64_t pixels = int64_t{height} * width, numbers = batch * pixels * channels;
-  const auto input = tensor(numbers), output = tensor(4 * numbers), gamma = tensor(numbers), beta = tensor(numbers);
+  const auto input = tensor(numbers), gamma = tensor(numbers), beta = tensor(numbers);
 
   const auto kernel = tensor(int64_t{9} * channels * channels_out), bias = tensor(channels_out);
   const auto halved = tensor(int64_t{batch} * ((height + 1) / 2) * ((width + 1) / 2) * channels_out);
@@ -44,7 +43,4 @@ void run_maps(const char* variant, Between between, Tensor tensor) {
   const auto scale = tensor(channels), offset = tensor(channels);
   const DynastInstanceNorm norm = {batch, channels, pixels, 1e-5f, input.get(), scale.get(), offset.get(), z.get()};
   expect(dynast_instance_norm(&norm, variant, threads));
-
-  const DynastUpsampling upsampling = {batch, height, width, channels, input.get(), output.get()};
-  expect(dynast_upsample(&upsampling, variant, threads));
 }
