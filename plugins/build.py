@@ -66,6 +66,7 @@ def units(name: str) -> list[Unit]:
         Unit("cpu/select.cpp"),
         Unit("cpu/select_maps.cpp"),
         Unit("cpu/check.cpp"),
+        Unit("cpu/memory.cpp"),
     ]
     source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
     if name == library.CPU:

@@ -157,5 +157,5 @@ def run(name: str, *structures: ctypes.Structure, threads: int, variant: str = "
         raise DynastError(f"the native kernels are not built; build them with: {library.BUILD_COMMAND}")
     message = ctypes.create_string_buffer(256)
     references = [ctypes.byref(structure) for structure in structures]
-    if loaded[name](*references, variant.encode(), threads, message, len(message)):
+    if getattr(loaded, name)(*references, variant.encode(), threads, message, len(message)):
         raise DynastError(message.value.decode())

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/calls.h"
+#include "cpu/floats.h"
 #include "cpu/group.h"
 
 DYNAST_BEGIN
@@ -177,10 +178,9 @@ template <class T>
 inline void dense(const DynastDense& p, const DynastDenseForward& call, const Parallel& parallel) {
   const int64_t blocks = (p.query_length + kQueryBlock - 1) / kQueryBlock;
   parallel(p.frames * blocks, [&](int64_t task) {
-    float* scratch = new float[static_cast<size_t>(dense_scratch(p))];
+    const Floats scratch(dense_scratch(p));
     const int frame = static_cast<int>(task / blocks);
-    dense_block<T>(p, call, frame, static_cast<int>(task - frame * blocks) * kQueryBlock, scratch);
-    delete[] scratch;
+    dense_block<T>(p, call, frame, static_cast<int>(task - frame * blocks) * kQueryBlock, scratch.get());
   });
 }
 

@@ -1,9 +1,9 @@
 // The plain C interface, for ctypes: checks, threads, memory. Every call that can fail returns 0, or not 0 after
 // writing one line of explanation to `message`.
 #include <cstdio>
-#include <memory>
 #include <new>
 
+#include "cpu/floats.h"
 #include "cpu/select.h"
 #include "cpu/threads.h"
 
@@ -69,11 +69,10 @@ DYNAST_EXPORT int dynast_backward(const DynastProblem* problem, const DynastBack
     return 1;
   }
   try {
-    // Not vectors, which would write zeros first.
-    const std::unique_ptr<int32_t[]> keys(new int32_t[candidates]);
-    const std::unique_ptr<uint32_t[]> order(new uint32_t[candidates]);
-    const std::unique_ptr<uint32_t[]> starts(new uint32_t[uint64_t(p.exemplars) * (key_length(p) + 1)]);
-    const std::unique_ptr<CandidateShare[]> shares(new CandidateShare[candidates]);
+    const int64_t count = static_cast<int64_t>(candidates);
+    const Numbers<int32_t> keys(count);
+    const Numbers<uint32_t> order(count), starts(int64_t{p.exemplars} * (key_length(p) + 1));
+    const Numbers<CandidateShare> shares(count);
     const Scratch scratch = {keys.get(), shares.get(), order.get(), starts.get()};
     kernels->backward(p, *call, scratch, Parallel{run_on_threads, &threads});
   } catch (const std::bad_alloc&) {
