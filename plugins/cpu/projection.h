@@ -50,8 +50,8 @@ inline void project(const DynastProjections& p, const DynastProjectionsForward& 
   each_block(p.length, parallel, [&](int64_t at, int count) {
     float product[kTokenBlock * kPanel];
     each_panel(p, [&](int layer, int panel, int first, int channels) {
-      multiply<false>({call.input + at * depth, depth, 1}, count, depth, packed.get() + panel * size, kPanel, product,
-                      kPanel);
+      multiply<false>({call.input + at * depth, depth, 1}, count, depth, packed.get() + panel * size, kPanel, channels,
+                      product, kPanel);
       float* to = call.output[layer] + at * p.channels_out[layer] + first;
       each_lanes(channels, [&](int c, auto part) {
         const Lanes bias = part.load_from(call.bias[layer] + first + c);
@@ -86,12 +86,13 @@ inline void project_back_input(const DynastProjections& p, const DynastProjectio
       const auto gradient = [&](int layer) {
         return Factor{call.grad_output[layer] + at * p.channels_out[layer], p.channels_out[layer], 1};
       };
-      multiply<false>(gradient(0), count, p.channels_out[0], kernel, kPanel, product, kPanel);
+      const int channels = panel_channels(p.channels_in, panel * kPanel);
+      multiply<false>(gradient(0), count, p.channels_out[0], kernel, kPanel, channels, product, kPanel);
       if (p.channels_out[1])
         multiply<true>(gradient(1), count, p.channels_out[1], kernel + int64_t{kPanel} * p.channels_out[0], kPanel,
-                       product, kPanel);
+                       channels, product, kPanel);
       float* to = call.grad_input + at * p.channels_in + panel * kPanel;
-      each_lanes(panel_channels(p.channels_in, panel * kPanel), [&](int c, auto part) {
+      each_lanes(channels, [&](int c, auto part) {
         for (int i = 0; i < count; ++i)
           part.store_to(to + static_cast<int64_t>(i) * p.channels_in + c, load(product + i * kPanel + c));
       });
@@ -135,7 +136,7 @@ inline void project_back_kernel(const DynastProjections& p, const DynastProjecti
           const float* gradients = call.grad_output[layer] + at * p.channels_out[layer];
           if (first == 0) add_rows(gradients, count, p.channels_out[layer], of_biases + before);
           multiply<add.value>({gradients, 1, p.channels_out[layer]}, p.channels_out[layer], count, scratch.get(),
-                              kPanel, of_kernels + int64_t{kPanel} * before, kPanel);
+                              kPanel, channels, of_kernels + int64_t{kPanel} * before, kPanel);
         }
       };
       if (at == begin)

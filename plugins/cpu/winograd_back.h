@@ -106,7 +106,7 @@ inline void winograd_back(const DynastConvolution& p, const DynastConvolutionBac
     gradient.clear(rows, share.channels);
     const int64_t begin = gradient.first_tile(n, block), end = gradient.first_tile(n, block + 1);
     const int most = strip_tiles(p.channels_in + p.channels_out, end - begin);
-    const Strip in(most, p.channels_out), out(most, share.whole());
+    const Strip in(most, p.channels_out), out(most, share.channels);
     Floats scratch(in.size() + out.size());
     float *gradients = scratch.get(), *products = gradients + in.size();
     for (int64_t at = begin; at < end; at += most) {

@@ -25,11 +25,11 @@ inline void add_bias(const Tiles& tiles, const Tile& tile, const SumGradients& g
 // The kernel's gradients of one panel, from its sums at the points, of which there are `shares`, `size` numbers apart.
 inline void store_kernel_gradient(const KernelPanels& layout, int panel, const float* sums, int64_t shares,
                                   int64_t size, float* gradient) {
-  const int first = panel * kPanel, channels = panel_channels(layout.outer, first);
+  const int first = panel * kPanel, channels = layout.channels(panel);
   float taps[9][kPanel];
   for (int i = 0; i < layout.inner; ++i) {
-    const float* from = sums + static_cast<int64_t>(i) * kPanel;
-    for (int j = 0; j < kPanel; j += kLanes)
+    const float* from = sums + static_cast<int64_t>(i) * layout.row;
+    for (int j = 0; j < channels; j += kLanes)
       transform<KernelFromPoints>(
           [&](int y, int x) {
             const float* at = from + (y * kSide + x) * layout.distance + j;
@@ -62,11 +62,10 @@ inline void winograd_correlate(const DynastConvolution& p, const DynastConvoluti
     memset(of_kernel + layout.at(share.begin, 0), 0,
            static_cast<size_t>(layout.at(share.end, 0) - layout.at(share.begin, 0)) * sizeof(float));
     memset(of_bias, 0, static_cast<size_t>(share.channels) * sizeof(float));
-    const int most = strip_tiles(p.channels_in + share.whole(), end - begin);
-    const Strip in(most, p.channels_in), out(most, share.whole());
+    const int most = strip_tiles(p.channels_in + share.channels, end - begin);
+    const Strip in(most, p.channels_in), out(most, share.channels);
     Floats scratch(in.size() + out.size());
     float *inputs = scratch.get(), *gradients = inputs + in.size();
-    memset(gradients, 0, static_cast<size_t>(out.size()) * sizeof(float));
     for (int64_t at = begin; at < end; at += most) {
       const int count = static_cast<int>(end - at < most ? end - at : most);
       each_tile(tiles, at, count, [&](int t, const Tile& tile) {
@@ -78,7 +77,7 @@ inline void winograd_correlate(const DynastConvolution& p, const DynastConvoluti
         for (int panel = share.begin; panel < share.end; ++panel)
           multiply<true>({inputs + place * in.distance, 1, in.row}, p.channels_in, count,
                          gradients + place * out.distance + (panel - share.begin) * kPanel, out.row,
-                         of_kernel + layout.at(panel, place), kPanel);
+                         layout.channels(panel), of_kernel + layout.at(panel, place), layout.row);
     }
   });
   parallel(layout.panels, [&](int64_t panel) {

@@ -36,7 +36,7 @@ inline void winograd_forward(const DynastConvolution& p, const DynastConvolution
     const PanelShare share(layout, task % shares, shares);
     const int64_t first_tile = task / shares * most;
     const int count = static_cast<int>(tiles.count - first_tile < most ? tiles.count - first_tile : most);
-    const Strip in(count, p.channels_in), out(count, share.whole());
+    const Strip in(count, p.channels_in), out(count, share.channels);
     Floats scratch(in.size() + out.size());
     float *inputs = scratch.get(), *outputs = inputs + in.size();
     each_tile(tiles, first_tile, count, [&](int t, const Tile& tile) {

@@ -5,18 +5,21 @@
 
 DYNAST_BEGIN
 
-// How a transformed kernel lies, in panels of `outer` channels: [panel][place][inner][kPanel].
+// How a transformed kernel lies, in panels of `outer` channels: [panel][place][inner][row].
 struct KernelPanels {
   int outer, inner, panels;
+  int row;           // kPanel, or less if all outer channels fill less
   int64_t distance;  // numbers from place to place
 
   KernelPanels(int outer, int inner)
       : outer(outer),
         inner(inner),
         panels((outer + kPanel - 1) / kPanel),
-        distance(Strip::odd_lines(int64_t{kPanel} * inner)) {}
+        row(outer > kLanes ? kPanel : kLanes),
+        distance(Strip::odd_lines(int64_t{row} * inner)) {}
 
   int64_t size() const { return panels * kPlaces * distance; }
+  int channels(int panel) const { return panel_channels(outer, panel * kPanel); }
   int64_t at(int panel, int place) const { return (panel * kPlaces + place) * distance; }
 };
 
@@ -29,8 +32,6 @@ struct PanelShare {
         end(static_cast<int>(layout.panels * (share + 1) / shares)),
         first(begin * kPanel),
         channels((end * kPanel < layout.outer ? end * kPanel : layout.outer) - first) {}
-
-  int whole() const { return (end - begin) * kPanel; }
 };
 
 // Into how many shares the panels go where `others` tasks are too few for some threads. Each share transforms a strip's
@@ -45,7 +46,7 @@ inline int panel_shares(int64_t others, int panels) {
 // kernel's input channels the outer ones.
 inline void transform_panel(const KernelPanels& layout, const float* kernel, bool transposed, int panel, int begin,
                             int end, float* to) {
-  const int first = panel * kPanel, channels = panel_channels(layout.outer, first);
+  const int first = panel * kPanel, channels = layout.channels(panel);
   float taps[9][kPanel] = {};
   for (int i = begin; i < end; ++i) {
     for (int o = 0; o < channels; ++o) {
@@ -53,8 +54,8 @@ inline void transform_panel(const KernelPanels& layout, const float* kernel, boo
                                                  : static_cast<int64_t>(first + o) * layout.inner + i);
       for (int tap = 0; tap < 9; ++tap) taps[tap][o] = of[tap];
     }
-    float* at = to + static_cast<int64_t>(i) * kPanel;
-    for (int j = 0; j < kPanel; j += kLanes)
+    float* at = to + static_cast<int64_t>(i) * layout.row;
+    for (int j = 0; j < channels; j += kLanes)
       transform<KernelAtPoints>([&](int y, int x) { return load(taps[y * 3 + x] + j); },
                                 [&](int y, int x, Lanes u) { store(at + (y * kSide + x) * layout.distance + j, u); });
   }
@@ -78,7 +79,8 @@ inline void multiply_kernel(const KernelPanels& layout, const float* kernel, con
   for (int place = 0; place < kPlaces; ++place)
     for (int panel = share.begin; panel < share.end; ++panel)
       multiply<false>({inputs + place * in.distance, in.row, 1}, tiles, layout.inner, kernel + layout.at(panel, place),
-                      kPanel, outputs + place * out.distance + (panel - share.begin) * kPanel, out.row);
+                      layout.row, layout.channels(panel),
+                      outputs + place * out.distance + (panel - share.begin) * kPanel, out.row);
 }
 
 DYNAST_END

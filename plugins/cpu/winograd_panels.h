@@ -33,7 +33,7 @@ inline void multiply_panel(const KernelPanels& layout, const float* kernel, bool
                            const Strip& in, const float* inputs, const Strip& out, float* outputs) {
   Floats transformed(kPlaces * layout.distance);
   transform_panel(layout, kernel, transposed, panel, 0, layout.inner, transformed.get());
-  const KernelPanels alone(kPanel, layout.inner);
+  const KernelPanels alone(layout.channels(panel), layout.inner);
   multiply_kernel(alone, transformed.get(), PanelShare(alone, 0, 1), tiles, in, inputs, out, outputs);
 }
 
@@ -55,7 +55,7 @@ inline void winograd_by_panels(const DynastConvolution& p, const DynastConvoluti
     each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
       store_output<kStride>(tiles, tile, outputs.get() + t * out.row, out.distance,
                             call.bias ? call.bias + first : nullptr, call.slope, p.channels_out,
-                            panel_channels(p.channels_out, first), call.output + first);
+                            layout.channels(static_cast<int>(panel)), call.output + first);
     });
   });
 }
@@ -69,11 +69,12 @@ inline void correlate_by_panels(const DynastConvolution& p, const DynastConvolut
   const int count = static_cast<int>(tiles.count);
   const KernelPanels layout(p.channels_out, p.channels_in);
   parallel(layout.panels, [&](int64_t panel) {
-    const int first = static_cast<int>(panel) * kPanel, channels = panel_channels(p.channels_out, first);
+    const int first = static_cast<int>(panel) * kPanel, channels = layout.channels(static_cast<int>(panel));
     Floats sums(kPlaces * layout.distance);
     for (int place = 0; place < kPlaces; ++place)
       multiply<false>({inputs + place * in.distance, 1, in.row}, p.channels_in, count,
-                      gradients + place * out.distance + first, out.row, sums.get() + place * layout.distance, kPanel);
+                      gradients + place * out.distance + first, out.row, channels, sums.get() + place * layout.distance,
+                      layout.row);
     store_kernel_gradient(layout, static_cast<int>(panel), sums.get(), 1, 0, call.grad_kernel);
     if (!call.grad_bias) return;
     float* bias = call.grad_bias + first;
@@ -94,7 +95,7 @@ inline void back_by_panels(const DynastConvolution& p, const DynastConvolutionBa
   const KernelPanels layout(p.channels_in, p.channels_out);
   const Strip back(count, kPanel);
   parallel(layout.panels, [&](int64_t panel) {
-    const int first = static_cast<int>(panel) * kPanel, channels = panel_channels(p.channels_in, first);
+    const int first = static_cast<int>(panel) * kPanel, channels = layout.channels(static_cast<int>(panel));
     float* gradient = call.grad_input + first;
     for (int64_t pixel = 0; pixel < pixels; ++pixel)
       memset(gradient + pixel * p.channels_in, 0, static_cast<size_t>(channels) * sizeof(float));
@@ -112,10 +113,9 @@ template <int kStride>
 inline void winograd_back_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call,
                                     const Parallel& parallel) {
   const Tiles tiles(p);
-  const Strip in(tiles.count, p.channels_in), out(tiles.count, rounded_up(p.channels_out, kPanel));
+  const Strip in(tiles.count, p.channels_in), out(tiles.count, p.channels_out);
   const SumGradients incoming(p, call);
   Floats inputs(call.grad_kernel ? in.size() : 0), gradients(out.size());
-  if (p.channels_out % kPanel) memset(gradients.get(), 0, static_cast<size_t>(out.size()) * sizeof(float));
   parallel(tiles.count, [&](int64_t t) {
     const Tile tile(tiles, t);
     transform_gradient<kStride>(tiles, tile, incoming, p.channels_out, gradients.get() + t * out.row, out.distance);
