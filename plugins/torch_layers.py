@@ -173,7 +173,10 @@ class _UpsampledConv3x3(torch.autograd.Function):
         x, weight = _last(x), weight.contiguous()
         batch, channels, height, width = x.shape
         high = _map(batch, channels, 2 * height, 2 * width)
-        _run("dynast_upsample", native_layers.Upsampling(batch, height, width, channels, *map(_address, (x, high))))
+        _run(
+            "dynast_upsample",
+            native_layers.Upsampling(batch, height, width, channels, *map(_address, (x, high))),
+        )
         output = _convolved(high, weight, bias, slope=slope)
         ctx.size, ctx.slope = x.shape, slope
         ctx.save_for_backward(high, weight, output)

@@ -137,16 +137,35 @@ def test_a_map_of_one_row_has_no_reflected_border() -> None:
 
 
 @pytest.mark.parametrize("variant", build.variants())
-def test_every_instruction_set_convolves_alike(variant: str) -> None:
+@pytest.mark.parametrize("channels", [(9, 4), (12, 8), (8, 16), (16, 20), (33, 40)])
+def test_every_instruction_set_convolves_alike(
+    channels: tuple[int, int], variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if native.variant(variant) is None:
         pytest.skip(f"this processor does not run {variant}")
-    x, weight, bias = torch.rand(1, 9, 6, 7), torch.rand(5, 9, 3, 3), torch.rand(5)
-    tokens, output = x.permute(0, 2, 3, 1).contiguous(), torch.empty(1, 6, 7, 5)
-    call = native_layers.ConvolutionForward(*(t.data_ptr() for t in (tokens, weight, bias, output)), 1.0)
-    sizes = native_layers.Convolution(1, 6, 7, 9, 5, 1)
-    native_layers.run("dynast_convolve", sizes, call, threads=1, variant=variant)
-    expected = F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias)
-    torch.testing.assert_close(output.permute(0, 3, 1, 2), expected, atol=1e-5, rtol=1e-5)
+    monkeypatch.setattr(native_layers, "run", functools.partial(native_layers.run, variant=variant))
+    torch.manual_seed(16)
+    x, weight = normal(1, channels[0], 9, 7), normal(channels[1], channels[0], 3, 3, scale=0.1)
+    assert_equal_with_gradients(convolved, torch_layers.conv3x3, [x, weight, normal(channels[1])])
+
+
+@pytest.mark.parametrize(
+    ("channels", "size"),
+    [((5, 3), (1, 2)), ((8, 16), (2, 1)), ((16, 12), (7, 10)), ((37, 9), (3, 5)), ((20, 6), (70, 3))],
+)
+def test_convolution_of_upsampled_maps(channels: tuple[int, int], size: tuple[int, int]) -> None:
+    torch.manual_seed(17)
+
+    def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        high = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        return F.leaky_relu(convolved(high, weight, bias), 0.1)
+
+    inputs = [normal(2, channels[0], *size), normal(channels[1], channels[0], 3, 3, scale=0.1)]
+    assert_equal_with_gradients(
+        plain,
+        functools.partial(torch_layers.upsampled_conv3x3, slope=0.1),
+        [*inputs, normal(channels[1])],
+    )
 
 
 @pytest.mark.parametrize("size", [(8, 8), (36, 40)])

@@ -54,8 +54,8 @@ struct Tile {
 };
 
 // A tile's outputs where all but every kStride-th row and column are left out: `at(i, j)` is the pixel of row i and
-// column j of the tile in the smaller maps, if there is one.
-template <int kStride>
+// column j of the tile in the smaller maps, if there is one. Whole tiles do not stand over.
+template <int kStride, bool kWhole>
 class Outputs {
  public:
   Outputs(const Tiles& tiles, const Tile& tile)
@@ -64,7 +64,9 @@ class Outputs {
     first_ = (map * reduced(tiles.height) + tile.y / kStride) * width_ + tile.x / kStride;
   }
 
-  bool has(int i, int j) const { return i < rows_ && j < columns_ && i % kStride == 0 && j % kStride == 0; }
+  bool has(int i, int j) const {
+    return (kWhole || (i < rows_ && j < columns_)) && i % kStride == 0 && j % kStride == 0;
+  }
   int64_t at(int i, int j) const { return first_ + static_cast<int64_t>(i / kStride) * width_ + j / kStride; }
 
  private:
@@ -73,6 +75,15 @@ class Outputs {
   int rows_, columns_, width_;
   int64_t first_;
 };
+
+// `body(outputs)` with those of a tile.
+template <int kStride, class Body>
+inline void with_outputs(const Tiles& tiles, const Tile& tile, Body body) {
+  if (tile.rows == kTile && tile.columns == kTile)
+    body(Outputs<kStride, true>(tiles, tile));
+  else
+    body(Outputs<kStride, false>(tiles, tile));
+}
 
 // `body(t, tile)` for `count` tiles from `first` on.
 template <class Body>
@@ -106,6 +117,16 @@ inline int strip_tiles(int64_t channels, int64_t tiles) {
   return static_cast<int>((tiles + strips - 1) / strips);
 }
 
+// The transforms of a tile below are functions of their arguments, not of what they capture: a vector's store may
+// change everything that lies in memory, captured addresses too, which would be read again after each.
+
+template <class Some>
+inline void input_at_points(const float* const* rows, const int64_t* columns, int c, Some lanes, float* to,
+                            int64_t distance) {
+  transform<InputAtPoints>([&](int i, int j) { return lanes.load_from(rows[i] + columns[j] + c); },
+                           [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
+}
+
 // The inputs of a tile and the pixels around it, at the points: `to[place * distance + c]`. What lies beyond the
 // reflected border enters no output that is kept, so any pixel may stand there.
 inline void transform_input(const Tiles& tiles, const Tile& tile, const float* maps, int channels, float* to,
@@ -120,10 +141,7 @@ inline void transform_input(const Tiles& tiles, const Tile& tile, const float* m
     rows[i] = maps + (tile.map + static_cast<int64_t>(inside(tile.y + i - 1, tiles.height)) * tiles.width) * channels;
     columns[i] = static_cast<int64_t>(inside(tile.x + i - 1, tiles.width)) * channels;
   }
-  each_lanes(channels, [&](int c, auto lanes) {
-    transform<InputAtPoints>([&](int i, int j) { return lanes.load_from(rows[i] + columns[j] + c); },
-                             [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
-  });
+  each_lanes(channels, [&](int c, auto lanes) { input_at_points(rows, columns, c, lanes, to, distance); });
 }
 
 // Gradients of a convolution's sums, from those of its activated outputs; `row` channels a pixel.
@@ -149,15 +167,19 @@ class SumGradients {
   const float *gradients_, *output_;
 };
 
+template <class Some, class OfTile>
+inline void gradient_at_points(OfTile outputs, SumGradients gradients, int c, Some lanes, float* to, int64_t distance) {
+  transform<OutputAtPoints>(
+      [&](int i, int j) { return outputs.has(i, j) ? gradients.at(outputs.at(i, j), c, lanes) : Lanes{}; },
+      [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
+}
+
 // Gradients of a tile's sums at the points, 0 where there are none.
 template <int kStride>
 inline void transform_gradient(const Tiles& tiles, const Tile& tile, const SumGradients& gradients, int channels,
                                float* to, int64_t distance) {
-  const Outputs<kStride> outputs(tiles, tile);
-  each_lanes(channels, [&](int c, auto lanes) {
-    transform<OutputAtPoints>(
-        [&](int i, int j) { return outputs.has(i, j) ? gradients.at(outputs.at(i, j), c, lanes) : Lanes{}; },
-        [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
+  with_outputs<kStride>(tiles, tile, [&](auto outputs) {
+    each_lanes(channels, [&](int c, auto lanes) { gradient_at_points(outputs, gradients, c, lanes, to, distance); });
   });
 }
 

@@ -9,6 +9,17 @@ DYNAST_BEGIN
 
 constexpr int kBlockLines = 4;  // lines of tiles that a task takes
 
+template <bool kWhole, class Some>
+inline void add_from_points(const float* from, int64_t distance, float* const* rows, const int64_t* columns, int height,
+                            int width, int c, Some lanes) {
+  transform<InputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * distance); },
+                             [&](int i, int j, Lanes value) {
+                               if (!kWhole && (i >= height || j >= width)) return;
+                               float* to = rows[i] + columns[j] + c;
+                               lanes.store_to(to, lanes.load_from(to) + value);
+                             });
+}
+
 // Adds the 6x6 gradients that a tile has for its inputs to the pixels they were read from: `channels` of `stride`, and
 // row y of the map begins at `row(y)`. Beyond the border's pixels they are 0 but for rounding.
 template <class Row>
@@ -21,12 +32,10 @@ inline void add_input_gradient(const Tiles& tiles, const Tile& tile, const float
   for (int x = tile.x - 1; width < kSide && x <= tiles.width; ++x)
     columns[width++] = static_cast<int64_t>(reflected(x, tiles.width)) * stride;
   each_lanes(channels, [&](int c, auto lanes) {
-    transform<InputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * distance + c); },
-                               [&](int i, int j, Lanes value) {
-                                 if (i >= height || j >= width) return;
-                                 float* to = rows[i] + columns[j] + c;
-                                 lanes.store_to(to, lanes.load_from(to) + value);
-                               });
+    if (height == kSide && width == kSide)
+      add_from_points<true>(from + c, distance, rows, columns, kSide, kSide, c, lanes);
+    else
+      add_from_points<false>(from + c, distance, rows, columns, height, width, c, lanes);
   });
 }
 

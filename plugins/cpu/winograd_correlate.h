@@ -13,7 +13,7 @@ constexpr int64_t kShareTiles = 128, kMostTileShares = 8;  // of sums, by the si
 // Adds the sums of a tile's gradients to `bias`.
 template <int kStride>
 inline void add_bias(const Tiles& tiles, const Tile& tile, const SumGradients& gradients, int channels, float* bias) {
-  const Outputs<kStride> outputs(tiles, tile);
+  const Outputs<kStride, false> outputs(tiles, tile);
   each_lanes(channels, [&](int c, auto lanes) {
     Lanes total = lanes.load_from(bias + c);
     for (int i = 0; i < tile.rows; i += kStride)

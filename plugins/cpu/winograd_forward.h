@@ -7,18 +7,25 @@
 
 DYNAST_BEGIN
 
+template <class Some, class OfTile>
+inline void output_from_points(OfTile outputs, const float* from, int64_t distance, Lanes bias, float slope,
+                               int64_t row, Some lanes, float* maps) {
+  transform<OutputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * distance); },
+                              [&](int i, int j, Lanes y) {
+                                if (!outputs.has(i, j)) return;
+                                lanes.store_to(maps + outputs.at(i, j) * row, rectified(y + bias, slope));
+                              });
+}
+
 // A tile's outputs, from their values at the points, activated: `channels` of `row` in `maps`.
 template <int kStride>
 inline void store_output(const Tiles& tiles, const Tile& tile, const float* from, int64_t distance, const float* bias,
                          float slope, int row, int channels, float* maps) {
-  const Outputs<kStride> outputs(tiles, tile);
-  each_lanes(channels, [&](int c, auto lanes) {
-    const Lanes start = bias ? lanes.load_from(bias + c) : Lanes{};
-    transform<OutputFromPoints>([&](int i, int j) { return load(from + (i * kSide + j) * distance + c); },
-                                [&](int i, int j, Lanes y) {
-                                  if (!outputs.has(i, j)) return;
-                                  lanes.store_to(maps + outputs.at(i, j) * row + c, rectified(y + start, slope));
-                                });
+  with_outputs<kStride>(tiles, tile, [&](auto outputs) {
+    each_lanes(channels, [&](int c, auto lanes) {
+      const Lanes start = bias ? lanes.load_from(bias + c) : Lanes{};
+      output_from_points(outputs, from + c, distance, start, slope, row, lanes, maps + c);
+    });
   });
 }
 

@@ -20,6 +20,14 @@ struct KernelPanels {
 
   int64_t size() const { return panels * kPlaces * distance; }
   int channels(int panel) const { return panel_channels(outer, panel * kPanel); }
+
+  // That of one panel by itself.
+  KernelPanels alone(int panel) const {
+    KernelPanels one = *this;
+    one.outer = channels(panel);
+    one.panels = 1;
+    return one;
+  }
   int64_t at(int panel, int place) const { return (panel * kPlaces + place) * distance; }
 };
 

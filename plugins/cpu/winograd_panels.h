@@ -33,7 +33,7 @@ inline void multiply_panel(const KernelPanels& layout, const float* kernel, bool
                            const Strip& in, const float* inputs, const Strip& out, float* outputs) {
   Floats transformed(kPlaces * layout.distance);
   transform_panel(layout, kernel, transposed, panel, 0, layout.inner, transformed.get());
-  const KernelPanels alone(layout.channels(panel), layout.inner);
+  const KernelPanels alone = layout.alone(panel);
   multiply_kernel(alone, transformed.get(), PanelShare(alone, 0, 1), tiles, in, inputs, out, outputs);
 }
 
