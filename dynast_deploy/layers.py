@@ -10,7 +10,8 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import spectral_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.spectral_norm import spectral_norm as torch_spectral_norm
 
 from dynast_deploy.plugins import torch_layers
 
@@ -53,6 +54,29 @@ class Conv3x3(nn.Conv2d, Layer):
         """Kernel and bias."""
         assert self.bias is not None
         return self.weight, self.bias
+
+
+class NativeSpectralNorm(SpectralNorm):
+    """The norm of a `Conv3x3`, in training by a native kernel where there is one."""
+
+    def compute_weight(self, module: nn.Module, do_power_iteration: bool) -> Tensor:
+        assert isinstance(module, Conv3x3)
+        weight, u, v = (
+            module.get_parameter("weight_orig"),
+            *(module.get_buffer(f"weight_{x}") for x in "uv"),
+        )
+        if do_power_iteration and module.takes(weight, u, v):
+            return torch_layers.spectral_norm(weight, u, v, self.eps)
+        return super().compute_weight(module, do_power_iteration)
+
+
+def spectral_norm(conv: Conv3x3) -> Conv3x3:
+    """`torch.nn.utils.spectral_norm`: names in checkpoints, buffers and results are its own."""
+    torch_spectral_norm(conv)
+    for hook in conv._forward_pre_hooks.values():
+        if isinstance(hook, SpectralNorm):
+            hook.__class__ = NativeSpectralNorm
+    return conv
 
 
 class PReLU(nn.PReLU, Layer):

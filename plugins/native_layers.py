@@ -143,6 +143,18 @@ class Activation(ctypes.Structure):
     )
 
 
+class SpectralNorm(ctypes.Structure):
+    _fields_ = (("rows", _long), ("columns", _long), ("epsilon", ctypes.c_float))
+
+
+class SpectralNormForward(ctypes.Structure):
+    _fields_ = _addresses("weight", "u", "v", "output", "sigma")
+
+
+class SpectralNormBackward(ctypes.Structure):
+    _fields_ = _addresses("output", "u", "v", "sigma", "grad_output", "grad_weight")
+
+
 class Upsampling(ctypes.Structure):
     _fields_ = (
         *((name, _int) for name in ("batch", "height", "width", "channels")),

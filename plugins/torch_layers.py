@@ -34,6 +34,14 @@ def upsampled_conv3x3(x: Tensor, weight: Tensor, bias: Tensor, slope: float = 1.
     return _UpsampledConv3x3.apply(x, weight, bias, slope)
 
 
+def spectral_norm(weight: Tensor, u: Tensor, v: Tensor, epsilon: float) -> Tensor:
+    """`weight` divided by its spectral norm, as `torch.nn.utils.spectral_norm` does in training.
+
+    weight `[R, ...]`; u `[R]` and v `[C]`, C numbers to each of R, go on by a step of power iteration.
+    """
+    return _SpectralNorm.apply(weight, u, v, epsilon)
+
+
 def modulation(
     signal: Tensor, shared: tuple[Tensor, Tensor], gamma: tuple[Tensor, Tensor], beta: tuple[Tensor, Tensor]
 ) -> Tensor:
@@ -197,6 +205,28 @@ class _UpsampledConv3x3(torch.autograd.Function):
         addresses = map(_address, (of_high, gradient))
         _run("dynast_upsample_back", native_layers.Upsampling(batch, height, width, channels, *addresses))
         return gradient, *of_layer, None
+
+
+class _SpectralNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, u: Tensor, v: Tensor, epsilon: float) -> Tensor:
+        weight = weight.contiguous()
+        output, sigma = torch.empty_like(weight), weight.new_empty(1)
+        ctx.sizes = native_layers.SpectralNorm(u.numel(), v.numel(), epsilon)
+        addresses = map(_address, (weight, u, v, output, sigma))
+        _run("dynast_spectral_norm", ctx.sizes, native_layers.SpectralNormForward(*addresses))
+        # Copies, since another forward pass may come before the backward one.
+        ctx.save_for_backward(output, u.clone(), v.clone(), sigma)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        saved, grad = ctx.saved_tensors, grad.contiguous()
+        gradient = torch.empty_like(grad)
+        call = native_layers.SpectralNormBackward(*map(_address, (*saved, grad, gradient)))
+        _run("dynast_spectral_norm_back", ctx.sizes, call)
+        return gradient, None, None, None
 
 
 class _Modulation(torch.autograd.Function):

@@ -15,7 +15,7 @@ from dynast_deploy.bench.training_step import as_published, objective, random_ba
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator, to_map, to_tokens, with_position
-from dynast_deploy.layers import positional_norm, use_native
+from dynast_deploy.layers import Conv3x3, positional_norm, spectral_norm, use_native
 from dynast_deploy.plugins import build, native, native_layers, torch_layers
 
 pytestmark = MARKS
@@ -174,6 +174,47 @@ def test_instance_norm(shape: tuple[int, ...]) -> None:
     assert_equal_with_gradients(
         functools.partial(F.instance_norm, eps=1e-5), lambda x: torch_layers.instance_norm(x, 1e-5), [x]
     )
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (5, 3, 3, 3), (16, 16, 3, 3), (70, 60, 3, 3)])
+def test_spectral_norm(shape: tuple[int, ...], set_threads: Callable[[int], None]) -> None:
+    torch.manual_seed(18)
+    weight, vectors = normal(*shape), (normal(shape[0]), normal(shape[1] * 9 if shape[2] == 3 else 1))
+    left = []
+
+    def normed(weight: Tensor, fast: bool) -> Tensor:
+        u, v = (vector.to(weight.dtype) for vector in vectors)
+        if fast:
+            result = torch_layers.spectral_norm(weight, u, v, 1e-12)
+        else:
+            matrix = weight.detach().flatten(1)
+            v = F.normalize(matrix.T @ u, dim=0)
+            u = F.normalize(matrix @ v, dim=0)
+            result = weight / (u @ weight.flatten(1) @ v)
+        left.append((u.double(), v.double()))
+        return result
+
+    for threads in (1, 3):
+        set_threads(threads)
+        assert_equal_with_gradients(
+            functools.partial(normed, fast=False), functools.partial(normed, fast=True), [weight]
+        )
+    torch.testing.assert_close(left[1], left[0], atol=1e-6, rtol=1e-5)
+    assert torch.equal(left[3][0], left[1][0])
+
+
+def test_a_native_spectral_norm_goes_on_as_torch_does_and_leaves_its_checkpoint() -> None:
+    torch.manual_seed(19)
+    torch_conv = torch.nn.utils.spectral_norm(Conv3x3(4, 6))
+    fast = spectral_norm(Conv3x3(4, 6))
+    fast.load_state_dict(torch_conv.state_dict())
+    use_native(fast)
+    x = torch.randn(2, 4, 5, 7)
+    for _ in range(3):
+        torch.testing.assert_close(fast(x), torch_conv(x))
+    for name, expected in torch_conv.state_dict().items():
+        torch.testing.assert_close(fast.state_dict()[name], expected)
+    torch.testing.assert_close(fast.eval()(x), torch_conv.eval()(x))
 
 
 def test_one_pixel_has_no_batch_to_be_normed_over() -> None:

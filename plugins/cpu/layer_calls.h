@@ -121,6 +121,25 @@ struct DynastUpsampling {
   float* output;
 };
 
+// A weight [R, C] divided by its spectral norm sigma = u . W v, where a step of power iteration comes first: v becomes
+// W^T u and u becomes W v, each divided by its Euclidean norm or by epsilon if that is larger.
+struct DynastSpectralNorm {
+  int64_t rows, columns;
+  float epsilon;
+};
+
+struct DynastSpectralNormForward {
+  const float* weight;
+  float *u, *v;           // [R], [C], both in and out
+  float *output, *sigma;  // [R, C], [1]
+};
+
+// The gradient is written, not added; `output`, `u`, `v` and `sigma` are what the forward pass left.
+struct DynastSpectralNormBackward {
+  const float *output, *u, *v, *sigma, *grad_output;
+  float* grad_weight;
+};
+
 }  // extern "C"
 
 namespace dynast {
@@ -140,6 +159,8 @@ struct LayerKernels {
   void (*norm_back)(const DynastNorm&, const DynastNormBackward&, const Parallel&);
   void (*activate)(const DynastActivation&, const Parallel&);
   void (*activate_back)(const DynastActivation&, const Parallel&);
+  void (*spectral_norm)(const DynastSpectralNorm&, const DynastSpectralNormForward&, const Parallel&);
+  void (*spectral_norm_back)(const DynastSpectralNorm&, const DynastSpectralNormBackward&, const Parallel&);
   void (*upsample)(const DynastUpsampling&, const Parallel&);
   void (*upsample_back)(const DynastUpsampling&, const Parallel&);
 };

@@ -4,6 +4,7 @@
 #include "cpu/modulation.h"
 #include "cpu/norm.h"
 #include "cpu/projection.h"
+#include "cpu/spectral_norm.h"
 #include "cpu/unit_tokens.h"
 #include "cpu/upsampling.h"
 #include "cpu/variant.h"
@@ -12,13 +13,14 @@ namespace dynast {
 
 extern const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT);
 const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT) = {
-    DYNAST_TEXT(DYNAST_VARIANT),      DYNAST_VARIANT::convolve,
-    DYNAST_VARIANT::convolve_back,    DYNAST_VARIANT::modulate,
-    DYNAST_VARIANT::modulate_back,    DYNAST_VARIANT::unit_tokens,
-    DYNAST_VARIANT::unit_tokens_back, DYNAST_VARIANT::project,
-    DYNAST_VARIANT::project_back,     DYNAST_VARIANT::norm,
-    DYNAST_VARIANT::norm_back,        DYNAST_VARIANT::activate,
-    DYNAST_VARIANT::activate_back,    DYNAST_VARIANT::upsample,
+    DYNAST_TEXT(DYNAST_VARIANT),        DYNAST_VARIANT::convolve,
+    DYNAST_VARIANT::convolve_back,      DYNAST_VARIANT::modulate,
+    DYNAST_VARIANT::modulate_back,      DYNAST_VARIANT::unit_tokens,
+    DYNAST_VARIANT::unit_tokens_back,   DYNAST_VARIANT::project,
+    DYNAST_VARIANT::project_back,       DYNAST_VARIANT::norm,
+    DYNAST_VARIANT::norm_back,          DYNAST_VARIANT::activate,
+    DYNAST_VARIANT::activate_back,      DYNAST_VARIANT::spectral_norm,
+    DYNAST_VARIANT::spectral_norm_back, DYNAST_VARIANT::upsample,
     DYNAST_VARIANT::upsample_back,
 };
 

@@ -63,6 +63,11 @@ const LayerKernels* checked(const DynastNorm& p, const char* variant, char* mess
                  "a norm over pixels needs two and more of them, with channels", variant, message, size);
 }
 
+const LayerKernels* checked(const DynastSpectralNorm& p, const char* variant, char* message, int size) {
+  return checked(p.rows > 0 && p.columns > 0, "a spectral norm needs a weight that is not empty", variant, message,
+                 size);
+}
+
 const LayerKernels* checked(const DynastUpsampling& p, const char* variant, char* message, int size) {
   return checked(p.batch > 0 && p.height > 0 && p.width > 0 && p.channels > 0, "upsampling needs pixels with channels",
                  variant, message, size);
@@ -150,6 +155,16 @@ DYNAST_EXPORT int dynast_activate(const DynastActivation* call, const char* vari
                                   int size) {
   const auto kernel = call->output ? &LayerKernels::activate : &LayerKernels::activate_back;
   return compute(kernel, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_spectral_norm(const DynastSpectralNorm* problem, const DynastSpectralNormForward* call,
+                                       const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::spectral_norm, problem, call, variant, threads, message, size);
+}
+
+DYNAST_EXPORT int dynast_spectral_norm_back(const DynastSpectralNorm* problem, const DynastSpectralNormBackward* call,
+                                            const char* variant, int threads, char* message, int size) {
+  return compute(&LayerKernels::spectral_norm_back, problem, call, variant, threads, message, size);
 }
 
 DYNAST_EXPORT int dynast_upsample(const DynastUpsampling* call, const char* variant, int threads, char* message,

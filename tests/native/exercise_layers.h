@@ -22,6 +22,10 @@ extern "C" int dynast_project_back(const DynastProjections*, const DynastProject
 extern "C" int dynast_norm(const DynastNorm*, const DynastNormForward*, const char*, int, char*, int);
 extern "C" int dynast_norm_back(const DynastNorm*, const DynastNormBackward*, const char*, int, char*, int);
 extern "C" int dynast_activate(const DynastActivation*, const char*, int, char*, int);
+extern "C" int dynast_spectral_norm(const DynastSpectralNorm*, const DynastSpectralNormForward*, const char*, int,
+                                    char*, int);
+extern "C" int dynast_spectral_norm_back(const DynastSpectralNorm*, const DynastSpectralNormBackward*, const char*, int,
+                                         char*, int);
 extern "C" int dynast_upsample(const DynastUpsampling*, const char*, int, char*, int);
 extern "C" int dynast_upsample_back(const DynastUpsampling*, const char*, int, char*, int);
 
@@ -146,6 +150,16 @@ void run_layers(const char* variant, Between between, Tensor tensor) {
                                         plain ? nullptr : grad_shifted.get(),
                                         plain ? nullptr : grad_slope.get()};
   expect(dynast_norm_back(&n, &norm_back, variant, threads, message, size));
+
+  const DynastSpectralNorm w = {between(1, 90), between(1, 900), 1e-12f};
+  const auto raw = tensor(w.rows * w.columns), unit_norm = tensor(w.rows * w.columns), sigma = tensor(1);
+  const auto left = tensor(w.rows), right = tensor(w.columns);
+  const auto grad_raw = tensor(w.rows * w.columns), grad_unit = tensor(w.rows * w.columns);
+  const DynastSpectralNormForward spectral = {raw.get(), left.get(), right.get(), unit_norm.get(), sigma.get()};
+  expect(dynast_spectral_norm(&w, &spectral, variant, threads, message, size));
+  const DynastSpectralNormBackward spectral_back = {unit_norm.get(), left.get(),      right.get(),
+                                                    sigma.get(),     grad_unit.get(), grad_raw.get()};
+  expect(dynast_spectral_norm_back(&w, &spectral_back, variant, threads, message, size));
 
   const DynastUpsampling s = {between(1, 2), between(1, 20), between(1, 20), between(1, 40), nullptr, nullptr};
   const int64_t small = int64_t{s.batch} * s.height * s.width * s.channels;
