@@ -51,6 +51,22 @@ def test_random_layers_read_and_write_nothing_out_of_bounds(tmp_path: Path) -> N
     assert "layers" in done.stdout
 
 
+def test_threads_keep_memory_and_lend_each_piece_once(tmp_path: Path) -> None:
+    """Without AddressSanitizer, under which nothing is kept."""
+    compiler = build.find_compiler()
+    if compiler is None:
+        pytest.skip("no C++ compiler to build the kernels with")
+    program = tmp_path / "exercise_memory"
+    sources = [
+        Path(__file__).parent / "native" / "exercise_memory.cpp",
+        library.FOLDER / "cpu" / "memory.cpp",
+    ]
+    options = ["-std=c++17", "-O1", "-pthread", "-I", str(library.FOLDER)]
+    subprocess.run([*compiler, *options, *map(str, sources), "-o", str(program)], check=True)
+    done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "kept\n"), done.stderr
+
+
 def test_the_sources_compile_without_warnings(tmp_path: Path) -> None:
     compiler = build.find_compiler()
     if compiler is None:

@@ -3,9 +3,23 @@
 
 #include <new>
 
+// AddressSanitizer sees no end of what was asked for inside a piece that is larger, nor one that is given back but
+// kept.
+#if defined(__SANITIZE_ADDRESS__)
+#define DYNAST_KEEPS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DYNAST_KEEPS false
+#endif
+#endif
+#ifndef DYNAST_KEEPS
+#define DYNAST_KEEPS true
+#endif
+
 namespace dynast {
 namespace {
 
+constexpr bool kKeeps = DYNAST_KEEPS;
 constexpr uint64_t kLine = 64;
 constexpr uint64_t kSmallest = uint64_t{1} << 12;
 // What a thread keeps: so many pieces at most, and so many bytes together. A piece larger than that is never kept.
@@ -62,29 +76,23 @@ class Kept {
   uint64_t bytes_ = 0;
 };
 
-#if !defined(__SANITIZE_ADDRESS__)  // which sees no end of a piece inside another allocation
 thread_local Kept kept;
-#endif
 
 }  // namespace
 
 void* borrow(uint64_t bytes) {
   Piece* piece = nullptr;
-#if !defined(__SANITIZE_ADDRESS__)
-  if (bytes < kSmallest) bytes = kSmallest;
-  piece = kept.take(bytes);
-#endif
+  if (kKeeps) {
+    if (bytes < kSmallest) bytes = kSmallest;
+    piece = kept.take(bytes);
+  }
   if (!piece) piece = allocate(bytes);
   return reinterpret_cast<char*>(piece) + kLine;
 }
 
 void give_back(void* memory) noexcept {
   Piece* piece = reinterpret_cast<Piece*>(static_cast<char*>(memory) - kLine);
-#if defined(__SANITIZE_ADDRESS__)
-  release(piece);
-#else
-  kept.put(piece);
-#endif
+  kKeeps ? kept.put(piece) : release(piece);
 }
 
 }  // namespace dynast
