@@ -28,6 +28,7 @@ from dynast_deploy.layers import (
     Upsampler,
     at_least_float32,
     modulated,
+    nearest,
     positional_norm,
 )
 from dynast_deploy.plugins import torch_layers
@@ -115,7 +116,7 @@ class AttentionBlock(Layer):
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
         """Where the match is doubtful, the modulated features take the place of attended ones."""
-        size, modulation = x.shape[-2:], self.spade.modulation(condition, x.shape[-1])
+        size, modulation = x.shape[-2:], self.spade.modulation(condition)
         if self.takes(x, modulation, attended.attended):
             return self.res_block(torch_layers.fused(x, modulation, attended.attended, attended.confidence))
         doubt = 1 - to_map(attended.confidence, *size)
@@ -165,15 +166,15 @@ class Generator(Layer):
         """Everything the attention blocks need of the exemplar `[E, 3, H, W]` and its condition `[E, S, H, W]`."""
         self._check("exemplar_condition", exemplar_condition, self.config.semantic_nc)
         self._check("exemplar", exemplar, 3)
-        signal = self._laid_out(torch.cat([exemplar, exemplar_condition], 1))
-        height, width = signal.shape[-2:]
-        levels, positions = self.encoder_kv(signal), self.position_codes(height, width)
+        signals = self._at_scales(torch.cat([exemplar, exemplar_condition], 1))
+        height, width = exemplar.shape[-2:]
+        levels, positions = self.encoder_kv(signals[1]), self.position_codes(height, width)
         blocks: list[BlockExemplar] = []
         kv = levels[4]
         for scale in SCALES:
             if scale < 4:
                 kv = self._step("decoder_kv", scale)(kv) + levels[scale]
-            kv = self.get_submodule(f"embed_kv{scale}")(kv, signal)
+            kv = self.get_submodule(f"embed_kv{scale}")(kv, signals[scale])
             key = self.tokens(kv, positions[scale])
             blocks += [block.encode(kv, key) for block in self.blocks(scale)]
         return Exemplar(blocks, width)
@@ -196,9 +197,9 @@ class Generator(Layer):
         `queries` every block appends what it looked with: query `[N, L, C]` and prune query `[N, L, P]`.
         """
         self._check("condition", condition, self.config.semantic_nc)
-        condition = self._laid_out(condition)
+        conditions = self._at_scales(condition)
         height, width = condition.shape[-2:]
-        levels, positions = self.encoder_q(condition), self.position_codes(height, width)
+        levels, positions = self.encoder_q(conditions[1]), self.position_codes(height, width)
         remaining = iter(exemplar.blocks)
         attentions: list[Attention] = []
         q = levels[4]
@@ -208,11 +209,11 @@ class Generator(Layer):
                 q = self._step("decoder_q", scale)(q) + levels[scale]
             embed = self.get_submodule(f"embed_q{scale}")
             assert isinstance(embed, SPADEResnetBlock)
-            modulations = embed.modulations(condition, q.shape[-1])
+            modulations = embed.modulations(conditions[scale])
             q = x = embed.modulated_by(q, modulations)
             source = None
             if warp_picture is not None:
-                source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1)))
+                source = to_tokens(F.avg_pool2d(warp_picture, 2 ** (scale - 1))).contiguous()
             for layer, block in enumerate(self.blocks(scale)):
                 asked = block.queries(self.tokens(x, positions[scale]))
                 if queries is not None:
@@ -229,12 +230,12 @@ class Generator(Layer):
                     warp_mask=warp_mask,
                 )
                 attentions.append(found)
-                x = block.fuse(x, found, condition)
+                x = block.fuse(x, found, conditions[scale])
             if fused is not None and scale == 1:
                 # The published code fuses scale 1 by `embed_q1`; `embed_1` of its checkpoints is never used.
                 x = embed.modulated_by(fused + x, modulations)
             elif fused is not None:
-                x = self.get_submodule(f"embed_{scale}")(fused + x, condition)
+                x = self.get_submodule(f"embed_{scale}")(fused + x, conditions[scale])
             if scale > 1:
                 fused = self.get_submodule(f"decoder_{scale}{scale - 1}")(x)
         return self.decoder_10(x), attentions
@@ -314,9 +315,12 @@ class Generator(Layer):
         """The layer that carries a map from the next coarser scale to `scale`."""
         return self.get_submodule(f"{name}{scale + 1}{scale}")
 
-    def _laid_out(self, signal: Tensor) -> Tensor:
-        """In the memory order of the native layers, once for all that listen to it."""
-        return signal.contiguous(memory_format=torch.channels_last) if self.takes(signal) else signal
+    def _at_scales(self, signal: Tensor) -> dict[int, Tensor]:
+        """The signal at every scale, in the memory order of the native layers, once for all SPADEs that hear it."""
+        reduced = {scale: nearest(signal, 2 ** (scale - 1)) for scale in SCALES}
+        if not self.takes(signal):
+            return reduced
+        return {scale: x.contiguous(memory_format=torch.channels_last) for scale, x in reduced.items()}
 
     def _check(self, name: str, x: Tensor, channels: int) -> None:
         if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:

@@ -117,7 +117,7 @@ def nearest(signal: Tensor, factor: int) -> Tensor:
 
 
 class SPADE(Layer):
-    """Spatially adaptive modulation of the normalised input by a signal (Park et al., CVPR 2019)."""
+    """Spatially adaptive modulation of the normalised input by a signal of its size (Park et al., CVPR 2019)."""
 
     def __init__(self, channels: int, signal_channels: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class SPADE(Layer):
         self.mlp_beta = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
-        return modulated(x, self.modulation(signal, x.shape[-1]))
+        return modulated(x, self.modulation(signal))
 
     @property
     def rectified(self) -> Conv3x3:
@@ -135,14 +135,13 @@ class SPADE(Layer):
         assert isinstance(conv, Conv3x3)
         return conv
 
-    def modulation(self, signal: Tensor, width: int) -> Tensor:
-        """Gamma and beta for maps of that width, one after the other: `[N, S, H, W]` -> `[N, 2C, h, width]`."""
-        heard = nearest(signal, signal.shape[-1] // width)
+    def modulation(self, signal: Tensor) -> Tensor:
+        """Gamma and beta, one after the other: `[N, S, H, W]` -> `[N, 2C, H, W]`."""
         shared, gamma, beta = self.rectified.layer, self.mlp_gamma.layer, self.mlp_beta.layer
-        if self.takes(heard, *shared):
-            return torch_layers.modulation(heard, shared, gamma, beta)
+        if self.takes(signal, *shared):
+            return torch_layers.modulation(signal, shared, gamma, beta)
         weight, bias = (torch.cat(both) for both in zip(gamma, beta, strict=True))
-        return self.mlp_gamma._conv_forward(self.mlp_shared(heard), weight, bias)
+        return self.mlp_gamma._conv_forward(self.mlp_shared(signal), weight, bias)
 
 
 def modulated(x: Tensor, modulation: Tensor) -> Tensor:
@@ -163,7 +162,7 @@ class SPADEResnetBlock(Layer):
         self.relu = PReLU()
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
-        return self.modulated_by(x, self.modulations(signal, x.shape[-1]))
+        return self.modulated_by(x, self.modulations(signal))
 
     def modulated_by(self, x: Tensor, modulations: tuple[Tensor, Tensor]) -> Tensor:
         """`forward` with what the signal says given, see `modulations`."""
@@ -172,9 +171,9 @@ class SPADEResnetBlock(Layer):
         d = self.conv_1(self._modulated(d, second))
         return self.relu(x, d)
 
-    def modulations(self, signal: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """Both norms' gamma and beta for maps of that width."""
-        return self.norm_0.modulation(signal, width), self.norm_1.modulation(signal, width)
+    def modulations(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """Both norms' gamma and beta."""
+        return self.norm_0.modulation(signal), self.norm_1.modulation(signal)
 
     def _modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
         if self.takes(x, modulation):
