@@ -112,25 +112,32 @@ inline void score(const DynastProblem& p, const T* query, const T* query_prune, 
   softmax(scores.weights, group.count);
 }
 
-// The best `top_k` candidates, as a `Ranking` has them, without its branches: each candidate's place is the number of
-// those that are better. What is best of logits that are no numbers is not said.
+// The best `top_k` candidates, as a `Ranking` has them: few are taken one after the other as the largest that is left,
+// since a processor foresees none of a ranking's branches where matches are not alike.
 inline void rank(const float* logits, const Group& group, int top_k, int32_t* best) {
+  constexpr int kFew = 6;
   IntLanes lane;
   for (int i = 0; i < kLanes; ++i) lane[i] = i;
-  const int count = group.count;
-  int32_t places[kSlots], sorted[kSlots];
-  for (int own = 0; own < count; own += kLanes) {
-    const Lanes mine = load(logits + own);
-    const int end = own + kLanes < count ? own + kLanes : count;
-    IntLanes place = {};  // a comparison that holds is -1
-    for (int i = 0; i < own; ++i) place -= fill(logits[i]) >= mine;
-    for (int i = own; i < end; ++i) place -= (fill(logits[i]) > mine) | ((fill(logits[i]) == mine) & (lane > i - own));
-    for (int i = end; i < count; ++i) place -= fill(logits[i]) > mine;
-    memcpy(places + own, &place, sizeof place);
+  const int count = group.count, vectors = (count + kLanes - 1) / kLanes;
+  Lanes left[kSlots / kLanes];
+  for (int v = 0; v < vectors; ++v) left[v] = lane < count - v * kLanes ? load(logits + v * kLanes) : fill(-INFINITY);
+  for (int place = 0; place < top_k; ++place) {
+    Lanes most = left[0];
+    for (int v = 1; v < vectors; ++v) most = left[v] > most ? left[v] : most;
+    const float top = largest(most);
+    if (top_k > kFew || !(top > -INFINITY)) {
+      Ranking ranking;
+      for (int i = 0; i < count; ++i) ranking.offer(logits[i], group.candidates[i], top_k);
+      memcpy(best, ranking.keys, static_cast<size_t>(top_k) * sizeof(int32_t));
+      return;
+    }
+    int v = 0;
+    uint32_t places = equal_lanes(left[0], fill(top));
+    while (!places) places = equal_lanes(left[++v], fill(top));
+    const int first = __builtin_ctz(places);
+    best[place] = group.candidates[v * kLanes + first];
+    left[v] = lane == first ? fill(-INFINITY) : left[v];
   }
-  memcpy(sorted, group.candidates, static_cast<size_t>(count) * sizeof(int32_t));
-  for (int i = 0; i < count; ++i) sorted[places[i]] = group.candidates[i];
-  memcpy(best, sorted, static_cast<size_t>(top_k) * sizeof(int32_t));
 }
 
 // slopes[i] = the mask's derivative at prune_logits[i], whose room is read up to a whole vector.

@@ -156,20 +156,6 @@ inline Four sum4(Lanes a, Lanes b, Lanes c, Lanes d) {
 #endif
 }
 
-constexpr int kFours = kLanes / 4;
-
-// A vector of kFours parts. Through memory it would have to wait until their stores are done.
-inline Lanes joined(const Four* fours) {
-#if defined(__AVX512F__)
-  const __m512 low = _mm512_insertf32x4(_mm512_castps128_ps512(fours[0]), fours[1], 1);
-  return _mm512_insertf32x4(_mm512_insertf32x4(low, fours[2], 2), fours[3], 3);
-#elif defined(__AVX2__)
-  return _mm256_insertf128_ps(_mm256_castps128_ps256(fours[0]), fours[1], 1);
-#else
-  return fours[0];
-#endif
-}
-
 // All of a vector's numbers combined by `combine`, which takes two vectors or two numbers.
 template <class Combine>
 inline float folded(Lanes lanes, Combine combine) {
@@ -196,6 +182,19 @@ inline float sum(Lanes lanes) {
 
 inline float largest(Lanes lanes) {
   return folded(lanes, [](auto a, auto b) { return a > b ? a : b; });
+}
+
+// A bit for each lane in which the two are equal, the first lowest.
+inline uint32_t equal_lanes(Lanes a, Lanes b) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+#elif defined(__AVX2__)
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)));
+#else
+  uint32_t bits = 0;
+  for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(a[i] == b[i]) << i;
+  return bits;
+#endif
 }
 
 // exp(x) for x <= 0 to about one unit in the last place; from -87 down it is 0. Cody-Waite reduction, then the

@@ -63,7 +63,6 @@ inline void modulate(const DynastModulation& p, const DynastModulationForward& c
 template <class Channels>
 inline void modulate_tokens_back(int64_t length, Channels channels, const DynastModulationBackward& call,
                                  const Parallel& parallel) {
-  constexpr auto vectors = vectors_of;
   float of_slope[kSlopePartials] = {};
   parallel(kSlopePartials, [&](int64_t task) {
     TokenRow<Channels> x(channels), unit(channels), gamma(channels), z(channels), mixed(channels), gradient(channels);
@@ -82,17 +81,17 @@ inline void modulate_tokens_back(int64_t length, Channels channels, const Dynast
         normalise_back(channels, mixed, mixed_scale, gradient);
         store_row(call.grad_attended + at * channels, channels, gradient);
         call.grad_confidence[at] = -product(channels, gradient, z);
-        for (int v = 0; v < vectors(channels); ++v) mixed[v] = gradient[v];
+        for (int v = 0; v < vectors_of(channels); ++v) mixed[v] = gradient[v];
       } else {
         const float slope = *call.slope;
-        for (int v = 0; v < vectors(channels); ++v) {
+        for (int v = 0; v < vectors_of(channels); ++v) {
           slopes += z[v] > 0.0f ? fill(0.0f) : gradient[v] * z[v];
           gradient[v] = z[v] > 0.0f ? gradient[v] : slope * gradient[v];
           mixed[v] = Lanes{};
         }
       }
       // Of z = (1 + gamma) * unit + beta `doubt` goes on; x goes on beside it where there is `attended`.
-      for (int v = 0; v < vectors(channels); ++v) {
+      for (int v = 0; v < vectors_of(channels); ++v) {
         z[v] = gradient[v] * doubt;
         gradient[v] = z[v] * (1.0f + gamma[v]);
         gamma[v] = z[v] * unit[v];
@@ -101,7 +100,7 @@ inline void modulate_tokens_back(int64_t length, Channels channels, const Dynast
       store_row(of_modulation, channels, gamma);
       store_row(of_modulation + channels, channels, z);
       normalise_back(channels, unit, scale, gradient);
-      for (int v = 0; v < vectors(channels); ++v) gradient[v] += mixed[v];
+      for (int v = 0; v < vectors_of(channels); ++v) gradient[v] += mixed[v];
       store_row(call.grad_input + at * channels, channels, gradient);
     }
     of_slope[task] = sum(slopes);

@@ -22,7 +22,8 @@ struct Factor {
 };
 
 // product[i] = sum over k < depth of left(i, k) * panel[k], kVectors vectors each, or that added to what is there. Rows
-// of `panel` are `panel_row` apart, those of `product` `product_row`.
+// of `panel` are `panel_row` apart, those of `product` `product_row`. Depths are small, so what stands around the loop
+// counts: loops that are not unrolled early leave the sums in memory at the end, and a call costs as much as some rows.
 template <int kRows, int kVectors, bool kAdd>
 __attribute__((always_inline)) inline void multiply_rows(Factor left, int depth, const float* panel, int64_t panel_row,
                                                          float* product, int64_t product_row) {

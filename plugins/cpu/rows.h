@@ -19,31 +19,28 @@ inline void prefetch_rows(const T* table, int channels, const int32_t* rows, int
 }
 
 // products[i] = row . table[indices[i]] for i < count. `indices` are rounded up to a multiple of 4, and those in excess
-// have to be valid too; `products` are written up to a whole vector. `ahead`, if not null, are as many indices that
-// will be wanted next.
+// have to be valid too, as there has to be room for their products. `ahead`, if not null, are as many indices that will
+// be wanted next.
 template <class T>
 inline void dot_rows(const T* row, const T* table, int channels, const int32_t* indices, int count, float* products,
                      const int32_t* ahead = nullptr) {
   const int whole = channels / kLanes * kLanes;
   const int rest = channels - whole;
-  for (int first = 0; first < count; first += kLanes) {
-    Four fours[kFours] = {};
-    for (int i = first; i < count && i < first + kLanes; i += 4) {
-      const T* rows[4];
-      for (int j = 0; j < 4; ++j) rows[j] = table + static_cast<int64_t>(indices[i + j]) * channels;
-      if (ahead) prefetch_rows(table, channels, ahead + i, 4);
-      Lanes sums[4] = {};
-      for (int c = 0; c < whole; c += kLanes) {
-        const Lanes x = load(row + c);
-        for (int j = 0; j < 4; ++j) sums[j] += x * load(rows[j] + c);
-      }
-      if (rest) {
-        const Lanes x = load_part(row + whole, rest);
-        for (int j = 0; j < 4; ++j) sums[j] += x * load_part(rows[j] + whole, rest);
-      }
-      fours[(i - first) / 4] = sum4(sums[0], sums[1], sums[2], sums[3]);
+  for (int i = 0; i < count; i += 4) {
+    const T* rows[4];
+    for (int j = 0; j < 4; ++j) rows[j] = table + static_cast<int64_t>(indices[i + j]) * channels;
+    if (ahead) prefetch_rows(table, channels, ahead + i, 4);
+    Lanes sums[4] = {};
+    for (int c = 0; c < whole; c += kLanes) {
+      const Lanes x = load(row + c);
+      for (int j = 0; j < 4; ++j) sums[j] += x * load(rows[j] + c);
     }
-    store(products + first, joined(fours));
+    if (rest) {
+      const Lanes x = load_part(row + whole, rest);
+      for (int j = 0; j < 4; ++j) sums[j] += x * load_part(rows[j] + whole, rest);
+    }
+    const Four four = sum4(sums[0], sums[1], sums[2], sums[3]);
+    memcpy(products + i, &four, sizeof four);
   }
 }
 
