@@ -175,16 +175,18 @@ class _Conv3x3(torch.autograd.Function):
         return *gradients, None, None
 
 
+def _resample(name: str, low: torch.Size, source: Tensor, target: Tensor) -> None:
+    batch, channels, height, width = low
+    addresses = map(_address, (source, target))
+    _run(name, native_layers.Upsampling(batch, height, width, channels, *addresses))
+
+
 class _UpsampledConv3x3(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, slope: float) -> Tensor:
         x, weight = _last(x), weight.contiguous()
-        batch, channels, height, width = x.shape
-        high = _map(batch, channels, 2 * height, 2 * width)
-        _run(
-            "dynast_upsample",
-            native_layers.Upsampling(batch, height, width, channels, *map(_address, (x, high))),
-        )
+        high = _map(*x.shape[:2], *(2 * length for length in x.shape[2:]))
+        _resample("dynast_upsample", x.shape, x, high)
         output = _convolved(high, weight, bias, slope=slope)
         ctx.size, ctx.slope = x.shape, slope
         ctx.save_for_backward(high, weight, output)
@@ -200,10 +202,8 @@ class _UpsampledConv3x3(torch.autograd.Function):
         )
         if of_high is None:
             return None, *of_layer, None
-        batch, channels, height, width = ctx.size
         gradient = _map(*ctx.size)
-        addresses = map(_address, (of_high, gradient))
-        _run("dynast_upsample_back", native_layers.Upsampling(batch, height, width, channels, *addresses))
+        _resample("dynast_upsample_back", ctx.size, of_high, gradient)
         return gradient, *of_layer, None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -23,6 +24,19 @@ def built_kernels() -> None:
     if not native.available():
         build.build_all(None)
         native.library.load_cpu.cache_clear()
+
+
+@pytest.fixture
+def set_variant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the native layers computed by the kernels of one instruction set, for one test; skips where it cannot run."""
+    from dynast_deploy.plugins import native, native_layers
+
+    def change(variant: str) -> None:
+        if native.variant(variant) is None:
+            pytest.skip(f"this processor does not run {variant}")
+        monkeypatch.setattr(native_layers, "run", functools.partial(native_layers.run, variant=variant))
+
+    return change
 
 
 @pytest.fixture

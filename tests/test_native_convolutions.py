@@ -14,7 +14,7 @@ from native_kernels import MARKS, assert_equal_with_gradients, normal
 from torch import Tensor
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import build, native, native_layers, torch_layers
+from dynast_deploy.plugins import build, torch_layers
 
 pytestmark = MARKS
 
@@ -139,11 +139,9 @@ def test_a_map_of_one_row_has_no_reflected_border() -> None:
 @pytest.mark.parametrize("variant", build.variants())
 @pytest.mark.parametrize("channels", [(9, 4), (12, 8), (8, 16), (16, 20), (33, 40)])
 def test_every_instruction_set_convolves_alike(
-    channels: tuple[int, int], variant: str, monkeypatch: pytest.MonkeyPatch
+    channels: tuple[int, int], variant: str, set_variant: Callable[[str], None]
 ) -> None:
-    if native.variant(variant) is None:
-        pytest.skip(f"this processor does not run {variant}")
-    monkeypatch.setattr(native_layers, "run", functools.partial(native_layers.run, variant=variant))
+    set_variant(variant)
     torch.manual_seed(16)
     x, weight = normal(1, channels[0], 9, 7), normal(channels[1], channels[0], 3, 3, scale=0.1)
     assert_equal_with_gradients(convolved, torch_layers.conv3x3, [x, weight, normal(channels[1])])

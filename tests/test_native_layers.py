@@ -16,7 +16,7 @@ from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator, to_map, to_tokens, with_position
 from dynast_deploy.layers import Conv3x3, positional_norm, spectral_norm, use_native
-from dynast_deploy.plugins import build, native, native_layers, torch_layers
+from dynast_deploy.plugins import build, native_layers, torch_layers
 
 pytestmark = MARKS
 
@@ -31,11 +31,9 @@ def plain_modulated(x: Tensor, modulation: Tensor) -> Tensor:
     ("channels", "size"), [(3, (3, 5)), (16, (8, 8)), (32, (5, 3)), (37, (1, 9)), (64, (4, 5)), (128, (2, 3))]
 )
 def test_modulation_and_fusion(
-    channels: int, size: tuple[int, int], variant: str, monkeypatch: pytest.MonkeyPatch
+    channels: int, size: tuple[int, int], variant: str, set_variant: Callable[[str], None]
 ) -> None:
-    if native.variant(variant) is None:
-        pytest.skip(f"this processor does not run {variant}")
-    monkeypatch.setattr(native_layers, "run", functools.partial(native_layers.run, variant=variant))
+    set_variant(variant)
     torch.manual_seed(2)
     length = size[0] * size[1]
     x, modulation = normal(2, channels, *size), normal(2, 2 * channels, *size)
@@ -91,16 +89,17 @@ def test_unit_tokens_need_one_position_code_of_the_maps_size() -> None:
 
 
 @pytest.mark.parametrize("variant", build.variants())
-def test_every_instruction_set_makes_the_same_unit_tokens(variant: str) -> None:
-    if native.variant(variant) is None:
-        pytest.skip(f"this processor does not run {variant}")
+def test_every_instruction_set_makes_the_same_unit_tokens(
+    variant: str, set_variant: Callable[[str], None]
+) -> None:
+    set_variant(variant)
     x, pos, grad = torch.randn(2, 6, 9), torch.randn(6, 5), torch.randn(2, 6, 14)
     sizes, output = native_layers.UnitTokens(6, 2, 9, 5), torch.empty(2, 6, 14)
     of_x, of_pos = torch.empty_like(x), torch.empty_like(pos)
     forward = native_layers.UnitTokensForward(*(t.data_ptr() for t in (x, pos, output)))
     backward = native_layers.UnitTokensBackward(*(t.data_ptr() for t in (x, grad, of_x, of_pos)))
-    native_layers.run("dynast_unit_tokens", sizes, forward, threads=1, variant=variant)
-    native_layers.run("dynast_unit_tokens_back", sizes, backward, threads=1, variant=variant)
+    native_layers.run("dynast_unit_tokens", sizes, forward, threads=1)
+    native_layers.run("dynast_unit_tokens_back", sizes, backward, threads=1)
     leaves = [x.requires_grad_(), pos.requires_grad_()]
     expected = plain_unit_tokens(x.mT.unsqueeze(3), pos.mT.unsqueeze(0).unsqueeze(3))
     torch.testing.assert_close(output, expected.detach(), atol=1e-6, rtol=1e-5)
@@ -282,11 +281,9 @@ def test_projections_and_norms_do_not_depend_on_the_number_of_threads(
 
 @pytest.mark.parametrize("variant", build.variants())
 def test_every_instruction_set_projects_and_normalises_alike(
-    variant: str, monkeypatch: pytest.MonkeyPatch
+    variant: str, set_variant: Callable[[str], None]
 ) -> None:
-    if native.variant(variant) is None:
-        pytest.skip(f"this processor does not run {variant}")
-    monkeypatch.setattr(native_layers, "run", functools.partial(native_layers.run, variant=variant))
+    set_variant(variant)
     torch.manual_seed(12)
     x, slope = torch.randn(2, 21, 9, 5), torch.tensor([0.2])
     inputs = [tensor.requires_grad_() for tensor in (x, torch.randn(19, 21, 1, 1), torch.randn(19))]

@@ -58,8 +58,7 @@ def test_two_processes_train_as_one_with_the_same_batch(
     ):
         assert ours.keys() == theirs.keys()
         # Where rounding decides about a match or a ReLU, which depends on the processor, some weights go other ways;
-        # of a gradient that is another one, nearly all. Directions of the largest singular value turn more than the
-        # weights that they follow.
+        # of a gradient that is another one, nearly all.
         apart = torch.cat(
             [
                 (theirs[name] - tensor).double().abs().flatten()
@@ -69,13 +68,17 @@ def test_two_processes_train_as_one_with_the_same_batch(
         )
         assert (apart > 1e-5).double().mean() < 0.3
         assert apart.max() < 3e-4
+        # Directions of the largest singular value turn more than the weights that they follow.
+        for name in ours:
+            if name.endswith(("weight_u", "weight_v")):
+                assert torch.allclose(theirs[name], ours[name], rtol=0, atol=1e-3), name
     torch.manual_seed(config.seed)
     untrained = Generator(config.generator).state_dict()
     trained = one["training_state"]["generator"]
     moved = torch.cat([(trained[name] - untrained[name]).abs().flatten() for name in untrained])
     assert moved.quantile(0.5) > 4e-5
     for ours, theirs in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):
-        assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-5)
+        assert theirs == pytest.approx(ours, rel=1e-4, abs=1e-5)
 
 
 def test_a_batch_that_does_not_divide_among_the_processes_is_refused() -> None:

@@ -101,78 +101,29 @@ int compute(void (*LayerKernels::*kernel)(const Call&, const Parallel&), const C
 
 using namespace dynast;
 
-DYNAST_EXPORT int dynast_convolve(const DynastConvolution* problem, const DynastConvolutionForward* call,
-                                  const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::convolve, problem, call, variant, threads, message, size);
-}
+// The exported function `dynast_NAME` of the kernel NAME, for kernels of a problem and a call and for those of a call.
+#define DYNAST_LAYER(name, Problem, Call)                                                                     \
+  DYNAST_EXPORT int dynast_##name(const Problem* problem, const Call* call, const char* variant, int threads, \
+                                  char* message, int size) {                                                  \
+    return compute(&LayerKernels::name, problem, call, variant, threads, message, size);                      \
+  }
+#define DYNAST_LAYER_CALL(name, kernel, Call)                                                                    \
+  DYNAST_EXPORT int dynast_##name(const Call* call, const char* variant, int threads, char* message, int size) { \
+    return compute(kernel, call, variant, threads, message, size);                                               \
+  }
 
-DYNAST_EXPORT int dynast_convolve_back(const DynastConvolution* problem, const DynastConvolutionBackward* call,
-                                       const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::convolve_back, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_modulate(const DynastModulation* problem, const DynastModulationForward* call,
-                                  const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::modulate, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_modulate_back(const DynastModulation* problem, const DynastModulationBackward* call,
-                                       const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::modulate_back, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_unit_tokens(const DynastUnitTokens* problem, const DynastUnitTokensForward* call,
-                                     const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::unit_tokens, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_unit_tokens_back(const DynastUnitTokens* problem, const DynastUnitTokensBackward* call,
-                                          const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::unit_tokens_back, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_project(const DynastProjections* problem, const DynastProjectionsForward* call,
-                                 const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::project, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_project_back(const DynastProjections* problem, const DynastProjectionsBackward* call,
-                                      const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::project_back, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_norm(const DynastNorm* problem, const DynastNormForward* call, const char* variant,
-                              int threads, char* message, int size) {
-  return compute(&LayerKernels::norm, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_norm_back(const DynastNorm* problem, const DynastNormBackward* call, const char* variant,
-                                   int threads, char* message, int size) {
-  return compute(&LayerKernels::norm_back, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_activate(const DynastActivation* call, const char* variant, int threads, char* message,
-                                  int size) {
-  const auto kernel = call->output ? &LayerKernels::activate : &LayerKernels::activate_back;
-  return compute(kernel, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_spectral_norm(const DynastSpectralNorm* problem, const DynastSpectralNormForward* call,
-                                       const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::spectral_norm, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_spectral_norm_back(const DynastSpectralNorm* problem, const DynastSpectralNormBackward* call,
-                                            const char* variant, int threads, char* message, int size) {
-  return compute(&LayerKernels::spectral_norm_back, problem, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_upsample(const DynastUpsampling* call, const char* variant, int threads, char* message,
-                                  int size) {
-  return compute(&LayerKernels::upsample, call, variant, threads, message, size);
-}
-
-DYNAST_EXPORT int dynast_upsample_back(const DynastUpsampling* call, const char* variant, int threads, char* message,
-                                       int size) {
-  return compute(&LayerKernels::upsample_back, call, variant, threads, message, size);
-}
+DYNAST_LAYER(convolve, DynastConvolution, DynastConvolutionForward)
+DYNAST_LAYER(convolve_back, DynastConvolution, DynastConvolutionBackward)
+DYNAST_LAYER(modulate, DynastModulation, DynastModulationForward)
+DYNAST_LAYER(modulate_back, DynastModulation, DynastModulationBackward)
+DYNAST_LAYER(unit_tokens, DynastUnitTokens, DynastUnitTokensForward)
+DYNAST_LAYER(unit_tokens_back, DynastUnitTokens, DynastUnitTokensBackward)
+DYNAST_LAYER(project, DynastProjections, DynastProjectionsForward)
+DYNAST_LAYER(project_back, DynastProjections, DynastProjectionsBackward)
+DYNAST_LAYER(norm, DynastNorm, DynastNormForward)
+DYNAST_LAYER(norm_back, DynastNorm, DynastNormBackward)
+DYNAST_LAYER(spectral_norm, DynastSpectralNorm, DynastSpectralNormForward)
+DYNAST_LAYER(spectral_norm_back, DynastSpectralNorm, DynastSpectralNormBackward)
+DYNAST_LAYER_CALL(activate, call->output ? &LayerKernels::activate : &LayerKernels::activate_back, DynastActivation)
+DYNAST_LAYER_CALL(upsample, &LayerKernels::upsample, DynastUpsampling)
+DYNAST_LAYER_CALL(upsample_back, &LayerKernels::upsample_back, DynastUpsampling)

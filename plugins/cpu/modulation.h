@@ -86,7 +86,7 @@ inline void modulate_tokens_back(int64_t length, Channels channels, const Dynast
         const float slope = *call.slope;
         for (int v = 0; v < vectors_of(channels); ++v) {
           slopes += z[v] > 0.0f ? fill(0.0f) : gradient[v] * z[v];
-          gradient[v] = z[v] > 0.0f ? gradient[v] : slope * gradient[v];
+          gradient[v] = rectified_back(z[v], slope, gradient[v]);
           mixed[v] = Lanes{};
         }
       }

@@ -110,7 +110,7 @@ inline void norm_back_of_part(const DynastNorm& p, const DynastNormBackward& cal
     if (call.residual) z += part.load_from(call.residual + at);
     const Lanes g = part.load_from(call.grad_output + at);
     slopes = z > 0.0f ? fill(0.0f) : g * z;
-    return z > 0.0f ? g : slope * g;
+    return rectified_back(z, slope, g);
   };
   const int channels = p.channels;
   const Doubles totals(int64_t{3} * channels);  // of the gradient, of its product with the normed input, of the slope
