@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dynast_deploy.runtime.even_samples import EvenSamples
+from dynast_deploy.runtime.pyav import fraction, open_input
 from dynast_deploy.runtime.timestamps import ForwardClock
 from dynast_deploy.runtime.video_file import may_restart
 
@@ -38,7 +39,7 @@ class Sound:
         from av.stream import Discard
 
         self._output = output
-        self._container = av.open(str(path.absolute()), metadata_errors="replace")
+        self._container = open_input(path)
         try:
             source = cast("AudioStream | None", self._container.streams.best("audio"))
             if source is None:
@@ -49,7 +50,7 @@ class Sound:
                 if stream.index != source.index:
                     stream.discard = Discard.all  # containers that can will not even read the pictures
             self._source = source
-            self._tick = source.time_base or Fraction(1, 90_000)
+            self._tick = fraction(source.time_base) or Fraction(1, 90_000)
             self.codec: str = source.codec_context.codec.canonical_name
             """Name of the source's codec, such as "aac"."""
             self.is_copied = self.codec in copied and _can_be_copied(path, source.index, output.format.name)
@@ -198,7 +199,7 @@ def _can_be_copied(path: Path, index: int, muxer: str) -> bool:
     import av
 
     try:
-        with av.open(str(path.absolute())) as source, av.open(BytesIO(), "w", format=muxer) as trial:
+        with open_input(path) as source, av.open(BytesIO(), "w", format=muxer) as trial:
             copy = trial.add_stream_from_template(source.streams[index])
             for packet in source.demux(source.streams[index]):
                 if packet.size:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.pyav import open_input
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -30,8 +31,7 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     if path.stat().st_size == 0:
         raise DynastError(f"{path} is empty (0 bytes); copy or record it again")
     try:
-        # Absolute, so that a colon in the name is not taken for a protocol.
-        container = av.open(str(path.absolute()), metadata_errors="replace")
+        container = open_input(path)
     except PermissionError as error:
         raise DynastError(f"{path} cannot be read: permission denied") from error
     except av.error.EOFError as error:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
+from dynast_deploy.runtime.pyav import fraction
 from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
 from dynast_deploy.runtime.video_file import may_restart, open_video
 
@@ -67,7 +68,7 @@ class VideoReader:
         """About how many frames the file ends before its stated length; known once all frames are read."""
         self._container, self._stream = open_video(self.path)
         self._stream.thread_type = "AUTO"
-        self.time_base: Fraction = self._stream.time_base or Fraction(1, 1000)
+        self.time_base = fraction(self._stream.time_base) or Fraction(1, 1000)
         """The tick of the file's video clock, in seconds."""
         self.rate = _rate(self._stream)
         """Average frames per second; None where the file does not tell."""
@@ -96,7 +97,7 @@ class VideoReader:
             if self._first is None:
                 raise DynastError(self._no_frames())
             self._stored_size = square_pixel_size(
-                self._first.width, self._first.height, self._stream.sample_aspect_ratio
+                self._first.width, self._first.height, fraction(self._stream.sample_aspect_ratio)
             )
             self._orientation = _orientation(self._first)
         except BaseException:
@@ -182,8 +183,9 @@ class VideoReader:
                     failed = 0
                     if not packet.size:
                         continue
-                    if packet.pts is not None:
-                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                    tick = fraction(packet.time_base)
+                    if packet.pts is not None and tick is not None:
+                        end = (packet.pts + (packet.duration or 0)) * tick
                         self._last_packet_end = max(self._last_packet_end, end)
                     if packet.stream_index == self._stream.index:
                         yield packet
@@ -247,14 +249,15 @@ class VideoReader:
 
 
 def _rate(stream: VideoStream) -> Fraction | None:
-    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    rates = map(fraction, (stream.average_rate, stream.guessed_rate, stream.base_rate))
     # Some headers give the clock's ticks a second as the rate, and damaged ones anything.
     return next((rate for rate in rates if rate and 1 / LONGEST_STILL <= rate <= 1000), None)
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return stream.duration * stream.time_base
+    tick = fraction(stream.time_base)
+    if stream.duration is not None and tick is not None:
+        return stream.duration * tick
     return None if container.duration is None else Fraction(container.duration, 1_000_000)
 
 
@@ -262,8 +265,9 @@ def _stated_end(container: InputContainer, stream: VideoStream) -> tuple[Fractio
     """When the file says that it ends, in seconds of its clock, and whether it says so of its pictures alone."""
     if may_restart(container):
         return None, False
-    if stream.duration is not None and stream.time_base is not None:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base, True
+    tick = fraction(stream.time_base)
+    if stream.duration is not None and tick is not None:
+        return ((stream.start_time or 0) + stream.duration) * tick, True
     if (tag := _seconds(stream.metadata.get("DURATION", ""))) is not None:
         return tag, True
     if container.duration is not None:
