@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dynast_deploy.commands.probes import PROBES, REINSTALL
+from dynast_deploy.commands.probes import PROBES, reinstall
 from dynast_deploy.commands.show import megabytes, show
 
 PACKAGES = {
@@ -93,7 +93,7 @@ def probe(name: str) -> dict[str, Any]:
 
 
 def _broken(name: str, detail: str) -> dict[str, Any]:
-    return {"backend": name, "works": False, "detail": detail, "mend": REINSTALL}
+    return {"backend": name, "works": False, "detail": detail, "mend": reinstall(name)}
 
 
 def _version(package: str) -> str | None:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dynast_deploy.broken_package import MENDS, broken_package
 from dynast_deploy.commands.show import megabytes
 from dynast_deploy.errors import DynastError
-
-REINSTALL = "reinstall the package behind it: pip install --force-reinstall PACKAGE"
 
 
 @dataclass(frozen=True)
@@ -252,20 +251,33 @@ def opencv() -> Finding:
     return cv2 if isinstance(cv2, Finding) else Finding(True, cv2.__version__)
 
 
+def onnx() -> Finding:
+    onnx = _imported("onnx", None)
+    if isinstance(onnx, Finding):
+        return onnx
+    protobuf = importlib.import_module("google.protobuf")
+    return Finding(True, f"{onnx.__version__}, protobuf {protobuf.__version__}")
+
+
 def _imported(name: str, extra: str | None) -> Any:
     """The module, or the finding that it is not there."""
     install = f"pip install 'dynast-deploy[{extra}]'" if extra else "pip install dynast-deploy"
+    package = name.split(".")[0]
+    again = MENDS.get(package, f"{install} --force-reinstall")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name == name.split(".")[0]:
+        if error.name == package:
             return Finding(False, "not installed", install)
-        return Finding(False, f"does not import: {error}", install)
+        return Finding(False, f"does not import: {error}", again)
     except ImportError as error:
-        return Finding(False, f"is installed, but does not load: {error}", f"{install} --force-reinstall")
+        return Finding(False, f"is installed, but does not load: {error}", again)
+    except Exception as error:  # whatever a library raises while it is imported
+        return Finding(False, f"does not import: {type(error).__name__}: {error}", again)
 
 
 PROBES: dict[str, Callable[[], Finding]] = {
+    "ONNX": onnx,
     "ONNX Runtime": onnxruntime_cpu,
     "ONNX Runtime, CUDA": onnxruntime_cuda,
     "ONNX Runtime, native attention": onnxruntime_attention,
@@ -283,13 +295,35 @@ PROBES: dict[str, Callable[[], Finding]] = {
 }
 """By the name under which `dynast doctor` shows them."""
 
+PACKAGES_BEHIND = {
+    "ONNX": "onnx",
+    "PyTorch": "torch",
+    "TensorRT": "tensorrt",
+    "TensorRT-RTX": "tensorrt_rtx",
+    "PyCUDA": "pycuda",
+    "CUDA graphs": "cuda-bindings",
+    "video encoders": "av",
+    "OpenCV": "opencv-python-headless",
+}
+"""What to install again where a probe dies; ONNX Runtime stands for those that are not here."""
+
+
+def reinstall(name: str) -> str:
+    """The command that installs again what the probe `name` asks after."""
+    return f"pip install --force-reinstall {PACKAGES_BEHIND.get(name, 'onnxruntime')}"
+
 
 def main() -> None:
     """Answer the probe named on the command line; a fault of whatever kind is an answer too."""
     try:
         finding = PROBES[sys.argv[1]]()
     except Exception as error:
-        finding = Finding(False, f"does not work: {type(error).__name__}: {error}", REINSTALL)
+        broken = broken_package(error)
+        finding = (
+            Finding(False, broken.detail, broken.mend)
+            if broken
+            else Finding(False, f"does not work: {type(error).__name__}: {error}", reinstall(sys.argv[1]))
+        )
     print(json.dumps(asdict(finding)))
 
 

@@ -1,0 +1,55 @@
+"""Installed packages that fail to import: told from faults of this project by where the error rose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+OURS = (Path(__file__).resolve().parent.name, "__main__")
+MENDS = {
+    "cv2": "pip uninstall -y opencv-python opencv-contrib-python; "
+    "pip install --force-reinstall opencv-python-headless",
+    "onnx": "pip install --upgrade onnx protobuf",
+    "google": "pip install --upgrade onnx protobuf",
+}
+"""What usually mends a module, where it is not installing it again."""
+
+
+@dataclass(frozen=True)
+class BrokenPackage:
+    """detail: which package cannot be imported and why; mend: the command that usually mends it."""
+
+    detail: str
+    mend: str
+
+
+def broken_package(error: BaseException) -> BrokenPackage | None:
+    """The package of somebody else whose import raised `error`; None for every other error.
+
+    An error rose in an import where the top level of a module of another package ran below the innermost frame of this
+    project, or where it is an ImportError that names another package.
+    """
+    module = _importing(error.__traceback__)
+    if module is None and isinstance(error, ImportError):
+        module = (error.name or "").split(".")[0]
+        if isinstance(error, ModuleNotFoundError) and module and module not in OURS:
+            return BrokenPackage(f"the package {module} is not installed", "pip install dynast-deploy")
+    if not module or module in OURS:
+        return None
+    detail = f"the installed package {module} cannot be imported ({type(error).__name__}: {error})"
+    return BrokenPackage(detail, MENDS.get(module, f"pip install --force-reinstall {module}"))
+
+
+def _importing(trace: TracebackType | None) -> str | None:
+    """The first foreign package whose top level ran below this project's innermost frame."""
+    found = None
+    while trace is not None:
+        frame = trace.tb_frame
+        package = str(frame.f_globals.get("__name__", "")).split(".")[0]
+        if package in OURS:
+            found = None
+        elif found is None and frame.f_code.co_name == "<module>":
+            found = package
+        trace = trace.tb_next
+    return found

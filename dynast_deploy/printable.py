@@ -1,0 +1,17 @@
+"""Text that came from files, made fit for a terminal."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """`text` as one line of characters that a terminal only shows.
+
+    Line ends and tabs become spaces, several spaces one. Whatever else is not printable (escape sequences,
+    marks that turn the direction of writing, halves of characters) is spelled out, as `\\x1b`.
+    """
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in line
+    )
