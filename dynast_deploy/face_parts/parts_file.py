@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import lzma
-import math
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.conditions.face import check_part_names
 from dynast_deploy.errors import DynastError
+from dynast_deploy.npz_file import NpzArray, NpzFile
 from dynast_deploy.whole_file import save_arrays
-
-_DAMAGE = (
-    ValueError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
-"""What reading a damaged archive raises; RuntimeError stands for a locked one."""
-
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 class PartsFile:
@@ -46,30 +35,16 @@ class PartsFile:
         self._open = ExitStack()
         if not self.path.is_file():
             raise DynastError(f"{self.path}: no such file or folder of parts")
-        if not zipfile.is_zipfile(self.path):
-            raise DynastError(
-                f"{self.path}: not an .npz file, or cut short; write it with numpy.savez_compressed"
-            )
         with ExitStack() as stack:
-            try:
-                archive = stack.enter_context(zipfile.ZipFile(self.path))
-                members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-                check_part_names(members, f"{self.path}: ")
-                self._parts = {
-                    part: _Masks(stack.enter_context(archive.open(info)), info.file_size)
-                    for part, info in members.items()
-                }
-            except _DAMAGE as error:
-                raise self._damaged(error) from None
+            file = stack.enter_context(NpzFile(self.path))
+            check_part_names(file.arrays, f"{self.path}: ")
+            self._parts = {part: _Masks(array) for part, array in file.arrays.items()}
             self.frames, self.size = self._common_shape()
             self._open = stack.pop_all()
 
     def masks(self, index: int) -> dict[str, np.ndarray]:
         """Bool [H, W] of every part that is seen in frame `index`, from 0; raises DynastError for damaged data."""
-        try:
-            found = {part: masks.read(index) for part, masks in self._parts.items()}
-        except _DAMAGE as error:
-            raise self._damaged(error) from None
+        found = {part: masks.read(index) for part, masks in self._parts.items()}
         return {part: mask for part, mask in found.items() if mask.any()}
 
     def close(self) -> None:
@@ -87,7 +62,7 @@ class PartsFile:
         for part, masks in self._parts.items():
             if not masks.are_masks:
                 raise DynastError(
-                    f"{self.path}: {part} is {masks.dtype} {list(masks.shape)}; masks are bool or integers "
+                    f"{self.path}: {part} is {masks.array.dtype} {list(masks.array.shape)}; masks are bool or integers "
                     "[frames, height, width], or [height, width]"
                 )
         first, *others = ((part, masks.each) for part, masks in self._parts.items())
@@ -99,9 +74,6 @@ class PartsFile:
                 )
         frames, height, width = first[1]
         return frames, (width, height)
-
-    def _damaged(self, error: Exception) -> DynastError:
-        return DynastError(f"{self.path}: damaged, or holds Python objects instead of masks ({error})")
 
 
 def write_parts(path: str | os.PathLike[str], frames: Sequence[Mapping[str, np.ndarray]]) -> None:
@@ -126,28 +98,15 @@ def write_parts(path: str | os.PathLike[str], frames: Sequence[Mapping[str, np.n
 
 
 class _Masks:
-    """The masks of one part in an open member of the archive, whose `bytes_` are known."""
+    """The masks of one part: an array [T, H, W], or [H, W]."""
 
-    def __init__(self, stream: IO[bytes], bytes_: int) -> None:
-        version = np.lib.format.read_magic(stream)
-        if version not in _HEADERS:
-            raise ValueError(f"array of version {version}")
-        self.shape, columns_first, self.dtype = _HEADERS[version](stream)
-        self.are_masks = self.dtype.kind in "biu" and len(self.shape) in (2, 3) and 0 not in self.shape
-        self.each = self.shape if len(self.shape) == 3 else (1, *self.shape)
-        self._stream, self._start = stream, stream.tell()
-        self._whole: np.ndarray | None = None
-        if not self.are_masks:
-            return
-        if bytes_ != self._start + math.prod(self.shape) * self.dtype.itemsize:
-            raise ValueError("an array has another length than it states")
-        if columns_first:
-            self._whole = np.frombuffer(stream.read(), self.dtype).reshape(self.shape[::-1]).T
+    def __init__(self, array: NpzArray) -> None:
+        self.array, shape = array, array.shape
+        self.are_masks = array.dtype.kind in "biu" and len(shape) in (2, 3) and 0 not in shape
+        self.each = shape if len(shape) == 3 else (1, *shape)
 
     def read(self, index: int) -> np.ndarray:
         """Bool [H, W]."""
-        if self._whole is not None:
-            return self._whole.reshape(self.each)[index] != 0
-        length = math.prod(self.each[1:]) * self.dtype.itemsize
-        self._stream.seek(self._start + index * length)
-        return np.frombuffer(self._stream.read(length), self.dtype).reshape(self.each[1:]) != 0
+        if len(self.array.shape) == 2:
+            return self.array.read() != 0
+        return self.array.rows(index, index + 1)[0] != 0
