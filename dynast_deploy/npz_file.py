@@ -95,25 +95,25 @@ class NpzArray:
         self._file, self.name, self._stream = file, name, stream
         self.shape, self._columns_first, self.dtype = _read_header(stream, name)
         self._start = stream.tell()
-        if not self.dtype.hasobject and info.file_size != self._start + self.bytes:
+        if not self.dtype.hasobject and info.file_size != self._start + self.nbytes:
             raise ValueError(f"{name!r} has another length than it states")
         self._whole: np.ndarray | None = None
 
     @property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         """What the whole array takes in memory."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:
         """The whole array. Raises DynastError where it is damaged or larger than `MOST_BYTES`."""
-        if self.bytes > MOST_BYTES:
+        if self.nbytes > MOST_BYTES:
             raise DynastError(
-                f"{self._file.path}: {self.name!r} is {self.dtype} {list(self.shape)}, {self.bytes / 1e6:.0f} MB; at "
+                f"{self._file.path}: {self.name!r} is {self.dtype} {list(self.shape)}, {self.nbytes / 1e6:.0f} MB; at "
                 f"most {MOST_BYTES / 1e6:.0f} MB are read at once"
             )
         with self._file._named():
             self._stream.seek(self._start)
-            flat = np.frombuffer(self._exactly(self.bytes), self.dtype)
+            flat = np.frombuffer(self._exactly(self.nbytes), self.dtype)
             return flat.reshape(self.shape[::-1]).T if self._columns_first else flat.reshape(self.shape)
 
     def rows(self, first: int, end: int) -> np.ndarray:

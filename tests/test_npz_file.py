@@ -98,7 +98,7 @@ def test_a_small_file_that_inflates_takes_no_memory(tmp_path: Path, monkeypatch:
             array.rows(0, 512)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4e6
+    assert peak < 50e6  # zipfile skips ahead by 16 MB at a time
 
 
 @pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
