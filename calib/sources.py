@@ -5,6 +5,7 @@ Conditions are drawn by the painters that `dynast-run` uses, so ranges are those
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,7 +110,10 @@ def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> C
         if path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES:
             _add_video(data, painters.of(path, given), path, request.frames)
         else:
-            pictures = list_pictures([path])
+            left_out: list[str] = []
+            pictures = list_pictures([path], left_out)
+            for note in left_out:
+                print(f"note: {note}", file=sys.stderr)
             of_picture = painters.of_pictures(pictures, given)
             for turn, chosen in enumerate(spread(len(pictures), request.frames)):
                 painter, number = of_picture(pictures[chosen])

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.natural_order import natural_order
+from dynast_deploy.runtime.picture_colours import srgb_pixels
+from dynast_deploy.runtime.picture_names import (
+    CAMERA_RAW,
+    PICTURE_SUFFIXES,
+    WRITTEN_SUFFIXES,
+    list_pictures,
+    register_heif,
+    remedy,
+)
 from dynast_deploy.whole_file import WholeFile, write_failure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-"""What `list_pictures` looks for in a folder."""
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "WRITTEN_SUFFIXES",
+    "list_pictures",
+    "opened_picture",
+    "read_picture",
+    "upright",
+    "write_picture",
+]
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG", "compress_level": 3},
@@ -24,42 +39,84 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".webp": {"format": "WEBP", "quality": 95, "method": 4},
 }
-WRITTEN_SUFFIXES = frozenset(_SAVE_OPTIONS)
-"""What `write_picture` writes."""
+_EXIF_ORIENTATION = 0x0112
+
+MOST_BYTES = 950_000_000
+"""Memory that reading one picture of an ordinary file may take; the larger a file, the more, in proportion."""
+
+ORDINARY_FILE = 20_000_000
+"""Bytes."""
+
+_BYTES_A_PIXEL = {"JPEG2000": 24, "WEBP": 17, "AVIF": 16, "TIFF": 11}
+_BYTES_A_PIXEL_OTHERWISE = 8
+_BYTES_A_PIXEL_PROGRESSIVE = 13  # a JPEG in several scans
+"""What Pillow's decoder, its picture and ours take together, measured."""
 
 
 def read_picture(path: str | Path) -> np.ndarray:
-    """Read a picture as uint8 [H, W, 3] RGB, turned as its EXIF orientation says.
+    """Read a picture as uint8 [H, W, 3] RGB in sRGB, turned as its EXIF orientation says.
 
-    Transparency is laid over white, 16-bit and floating-point greys (0..1) are brought to 8 bits, CMYK and palettes
-    become RGB without colour management, and of an animation the first picture is taken.
+    Colours come out as a screen shows them (`picture_colours.srgb_pixels`): embedded profiles are converted to sRGB,
+    transparency is laid over white, deeper greys are brought to 8 bits. Of an animation the first picture is taken.
 
-    Raises DynastError for a missing file, a folder, something that is no picture, a picture cut short, and one of
-    so many pixels that it looks like a decompression bomb (Pillow's limit, about 179 million).
+    Raises DynastError for a missing file, a folder, something that is not a picture, a picture cut short, and one of so
+    many pixels that reading it would take more than `MOST_BYTES` (118 million of a JPEG or PNG, 178 million where the
+    file has more than 30 MB).
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image
 
     path = Path(path)
-    if not path.exists():
-        raise DynastError(f"{path}: no such picture file")
-    if not path.is_file():
-        raise DynastError(f"{path} is not a picture file; name a file such as ref.jpg")
     try:
-        with Image.open(path) as stored:
+        if not path.exists():
+            raise DynastError(f"{path}: no such picture file")
+        if not path.is_file():
+            raise DynastError(f"{path} is not a picture file; name a file such as ref.jpg")
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+        raise DynastError(f"{path}: no such picture file ({error})") from None
+    # The limit below comes before Pillow's, whose warning says nothing to the person who runs a command.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    with opened_picture(path) as stored:
+        _check_pixels(path, stored)
+        try:
             stored.load()
-            try:
-                upright = ImageOps.exif_transpose(stored)
-            except Exception:  # a broken EXIF block says nothing about the pixels
-                upright = stored
-            return _rgb(upright)
+        except MemoryError:
+            raise DynastError(f"{path} does not fit into memory; scale it down first") from None
+        except Exception as error:  # whatever Pillow's decoders raise over what is in a file
+            raise DynastError(f"{path} is damaged or cut short ({error}); copy it again") from error
+        orientation = _orientation(stored)
+        pixels = srgb_pixels(stored)
+    del stored  # frees Pillow's pixels before these are copied
+    return upright(pixels, orientation)
+
+
+def opened_picture(path: Path) -> Image:
+    """Pillow's picture of a file, its pixels not read yet; raises DynastError where it is none that Pillow can read."""
+    from PIL import Image, UnidentifiedImageError
+
+    if path.suffix.lower() in CAMERA_RAW:
+        raise DynastError(f"{path} is a camera's raw file, which Pillow does not read; {remedy(path.suffix)}")
+    register_heif()
+    try:
+        return Image.open(path)
     except UnidentifiedImageError as error:
-        raise DynastError(
-            f"{path} is not a picture that Pillow can read; convert it to PNG or JPEG"
-        ) from error
+        raise DynastError(f"{path} is not a picture that Pillow can read; {remedy(path.suffix)}") from error
     except Image.DecompressionBombError as error:
-        raise DynastError(f"{path} is too large: {error}; scale it down first") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DynastError(
+            f"{path} is too large: more than 178 million pixels; scale it down first"
+        ) from error
+    except Exception as error:  # whatever Pillow's decoders raise over what is in a file
         raise DynastError(f"{path} is damaged or cut short ({error}); copy it again") from error
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """[H, W, C] turned and mirrored from an EXIF orientation (1..8; others count as 1) to the upright picture."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def write_picture(path: str | Path, picture: np.ndarray) -> None:
@@ -75,7 +132,7 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
         raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 [H, W, 3]")
     options = _SAVE_OPTIONS.get(path.suffix.lower())
     if options is None:
-        known = ", ".join(_SAVE_OPTIONS)
+        known = ", ".join(WRITTEN_SUFFIXES)
         raise DynastError(
             f"{path}: pictures are written as {known}, not as {path.suffix or 'a name without suffix'!r}"
         )
@@ -90,49 +147,22 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
     file.keep()
 
 
-def list_pictures(arguments: Iterable[str | Path]) -> list[Path]:
-    """The picture files that a list of files and folders names, each once.
-
-    Arguments stay in their order. A folder stands for the pictures directly in it, by suffix, in natural order
-    (frame2 before frame10), hidden files left out. Raises DynastError for a name that does not exist, a folder
-    without pictures, and an empty list.
-    """
-    pictures: dict[Path, None] = {}
-    for argument in map(Path, arguments):
-        if argument.is_dir():
-            found = [
-                path
-                for path in argument.iterdir()
-                if path.suffix.lower() in PICTURE_SUFFIXES
-                and not path.name.startswith(".")
-                and path.is_file()
-            ]
-            if not found:
-                known = ", ".join(sorted(PICTURE_SUFFIXES))
-                raise DynastError(f"{argument} holds no pictures ({known})")
-            pictures.update(dict.fromkeys(sorted(found, key=natural_order)))
-        elif argument.exists():
-            pictures[argument] = None
-        else:
-            raise DynastError(f"{argument}: no such picture file or folder")
-    if not pictures:
-        raise DynastError("no pictures are named; give picture files or folders with pictures in them")
-    return list(pictures)
+def _check_pixels(path: Path, stored: Image) -> None:
+    width, height = stored.size
+    each = _BYTES_A_PIXEL.get(stored.format or "", _BYTES_A_PIXEL_OTHERWISE)
+    if stored.info.get("progressive"):
+        each = _BYTES_A_PIXEL_PROGRESSIVE
+    most = int(MOST_BYTES / each * max(1, path.stat().st_size / ORDINARY_FILE))
+    if width * height > most:
+        raise DynastError(
+            f"{path} is too large: {width}x{height} is more than {most // 1_000_000} million pixels; "
+            "scale it down first"
+        )
 
 
-def _rgb(picture: Image) -> np.ndarray:
-    from PIL import Image
-
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return np.repeat(_eight_bit_grey(np.asarray(picture))[..., None], 3, axis=2)
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        paper = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(paper, picture)
-    return np.array(picture.convert("RGB"))
-
-
-def _eight_bit_grey(grey: np.ndarray) -> np.ndarray:
-    """[H, W] of 16-bit integers, or floats of 0..1, to uint8."""
-    scaled = grey * 255.0 if np.issubdtype(grey.dtype, np.floating) else grey / 257.0
-    return np.nan_to_num(scaled, nan=0.0).round().clip(0, 255).astype(np.uint8)
+def _orientation(stored: Image) -> int:
+    try:
+        orientation = stored.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # a broken EXIF block says nothing about the pixels
+        return 1
+    return orientation if isinstance(orientation, int) else 1

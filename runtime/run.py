@@ -77,7 +77,10 @@ def dynast_run(
         exemplar_picture = read_picture(exemplar)
         check_exemplar_size(exemplar_picture, str(exemplar))
         reader = stack.enter_context(VideoReader(video)) if video is not None else None
-        listed = list_pictures(pictures) if pictures else []
+        left_out: list[str] = []
+        listed = list_pictures(pictures, left_out) if pictures else []
+        for note in left_out:
+            print(f"note: {note}", file=sys.stderr)
         loaded = load_engine(engine, device.value)
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
         of_poses, of_parts = (poses, exemplar_poses, pose_model, save_poses), (parts, exemplar_parts)
@@ -123,9 +126,13 @@ def picture_outputs(
     With `output` a picture's name (one picture only) or a folder, which is made; else beside the input: `a.png` becomes
     `a.dynast.png`, a folder `photos` becomes `photos.dynast` with the same names in it.
     """
-    from dynast_deploy.runtime.pictures import WRITTEN_SUFFIXES
+    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES, WRITTEN_SUFFIXES
+    from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
 
-    if output is not None and output.suffix.lower() in WRITTEN_SUFFIXES:
+    ending = "" if output is None or output.is_dir() else output.suffix.lower()
+    if ending in PICTURE_SUFFIXES.union(VIDEO_SUFFIXES).difference(WRITTEN_SUFFIXES):
+        raise DynastError(f"{output}: pictures are written as {', '.join(WRITTEN_SUFFIXES)}, not as {ending}")
+    if output is not None and ending in WRITTEN_SUFFIXES:
         if len(pictures) != 1:
             raise DynastError(
                 f"-o {output} is one picture, and {len(pictures)} are to be rendered; name a folder"

@@ -92,3 +92,10 @@ def lacks_mp4_index(path: Path) -> bool:
                 break
             file.seek(next_box)
     return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free") and b"moov" not in kinds
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Whether a file begins as an animated WebP does: a RIFF container whose VP8X chunk has the animation bit set."""
+    with path.open("rb") as file:
+        start = file.read(21)
+    return start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X" and bool(start[20:] and start[20] & 2)

@@ -16,7 +16,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
 from dynast_deploy.runtime.pyav import fraction
 from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
-from dynast_deploy.runtime.video_file import may_restart, open_video
+from dynast_deploy.runtime.video_file import is_animated_webp, may_restart, open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -243,6 +243,8 @@ class VideoReader:
         return max(1, round(gap / step))
 
     def _no_frames(self) -> str:
+        if is_animated_webp(self.path):
+            return f"{self.path} is an animated WebP, which FFmpeg does not decode; convert it to GIF or MP4 first"
         if self.damaged:
             return f"{self.path} holds no frame that can be decoded ({self.damaged} packets are damaged); copy it again"
         return f"{self.path} ends before its first frame; record or copy it again"
