@@ -161,6 +161,8 @@ def _check_pixels(path: Path, stored: Image) -> None:
 
 
 def _orientation(stored: Image) -> int:
+    if stored.format == "TIFF":  # turned by Pillow while it was loaded
+        return 1
     try:
         orientation = stored.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # a broken EXIF block says nothing about the pixels

@@ -244,7 +244,7 @@ class VideoReader:
 
     def _no_frames(self) -> str:
         if is_animated_webp(self.path):
-            return f"{self.path} is an animated WebP, which FFmpeg does not decode; convert it to GIF or MP4 first"
+            return f"{self.path} is an animated WebP, which this FFmpeg does not decode; make it a GIF or MP4 first"
         if self.damaged:
             return f"{self.path} holds no frame that can be decoded ({self.damaged} packets are damaged); copy it again"
         return f"{self.path} ends before its first frame; record or copy it again"
