@@ -153,11 +153,10 @@ def _reads(suffix: str) -> bool:
     if suffix in _HEIF:
         register_heif()
     kind = Image.registered_extensions().get(suffix, "")
-    return (
-        kind in _FORMATS
-        and kind in Image.OPEN
-        and (kind not in _FEATURES or features.check(_FEATURES[kind]) is True)
-    )
+    feature = _FEATURES.get(kind, "")
+    if feature in (*features.modules, *features.codecs) and not features.check(feature):
+        return False
+    return kind in _FORMATS and kind in Image.OPEN
 
 
 def _is_picture(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_pictures_as_phones_and_browsers_name_them_are_found(tmp_path: Path) -> 
         "g": "PNG", "h.heic": "JPEG", "i.dib": "BMP",
     }  # fmt: skip
     kinds |= {f"j.{ending}": kind for ending, kind in (("jp2", "JPEG2000"),) if features.check("jpg_2000")}
-    if features.check("avif"):
+    if "avif" in features.get_supported():
         kinds["k.avif"] = "AVIF"
     for name, kind in kinds.items():
         PICTURE.save(tmp_path / name, kind)
@@ -117,12 +118,23 @@ def test_a_picture_that_would_fill_the_memory_is_refused_in_one_line(
         assert stored.size == (20, 16)
 
 
-def test_an_animated_webp_is_a_picture_and_as_a_video_named_rightly(tmp_path: Path) -> None:
+def times_or_message(path: Path) -> list[Fraction] | str:
+    try:
+        with VideoReader(path) as video:
+            return [frame.time for frame in video]
+    except DynastError as error:
+        return str(error)
+
+
+def test_an_animated_webp_is_a_picture_and_a_video_or_named_rightly(tmp_path: Path) -> None:
     frames = [PICTURE.resize((64, 64)), PICTURE.rotate(180).resize((64, 64))]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=[200, 700])
     assert read_picture(tmp_path / "a.webp").shape == (64, 64, 3)
-    with pytest.raises(DynastError, match="animated WebP, which FFmpeg does not decode; convert it to GIF"):
-        VideoReader(tmp_path / "a.webp")
+    # FFmpeg of PyAV 19 decodes it, that of 18 does not.
+    found = times_or_message(tmp_path / "a.webp")
+    assert found == [0, Fraction(1, 5)] or "is an animated WebP, which this FFmpeg does not decode" in str(
+        found
+    )
 
 
 def test_a_name_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
