@@ -1,15 +1,18 @@
 """Compile the native libraries: `python -m dynast_deploy.plugins.build`.
 
 Needs a C++17 compiler of the GCC or Clang family (`$CXX`, else c++, g++ or clang++), and for the ONNX Runtime operators
-that library's C headers (`onnxruntime_headers.py` says where they come from). Installing the package does the same
-where a compiler is found, and does without where there is none. Standard library only, since setup.py calls it.
+that library's C headers (`onnxruntime_headers.py` says where they come from). A cross compiler makes libraries for its
+own target, into the folder that `--output` names. Installing the package does the same where a compiler is found, and
+does without where there is none. Standard library only, since setup.py calls it.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -29,8 +32,38 @@ _AVX2 = ("-mavx2", "-mfma", "-mf16c")
 _AVX512 = (*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq")
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a compiler makes code for; with a cross compiler that is not the machine it runs on.
+
+    is_x86: 64-bit x86, whose instruction sets are chosen from when the library is loaded.
+    system: as `sys.platform` spells it, "linux", "darwin" or "win32".
+    """
+
+    is_x86: bool
+    system: str
+
+
+@functools.cache
+def target_of(compiler: tuple[str, ...]) -> Target:
+    """Asks `compiler`, the beginning of a command, by the macros that it predefines.
+
+    Raises DynastError with the compiler's words if it does not preprocess an empty file.
+    """
+    shown = run([*compiler, "-dM", "-E", "-x", "c++", os.devnull])
+    macros = set(re.findall(r"^#define (\w+)", shown, re.MULTILINE))
+    systems = {"__APPLE__": "darwin", "_WIN32": "win32"}
+    system = next((name for macro, name in systems.items() if macro in macros), "linux")
+    return Target("__x86_64__" in macros, system)
+
+
+THIS_MACHINE = Target(platform.machine().lower() in {"x86_64", "amd64"}, sys.platform)
+
+
 def is_x86() -> bool:
-    return platform.machine().lower() in {"x86_64", "amd64"}
+    """Whether the compiler that is used makes code for 64-bit x86; false where there is no compiler."""
+    compiler = find_compiler()
+    return compiler is not None and target_of(tuple(compiler)).is_x86
 
 
 def variants() -> dict[str, tuple[str, ...]]:
@@ -45,6 +78,16 @@ def find_compiler() -> list[str] | None:
         command = shlex.split(chosen)
         return command if shutil.which(command[0]) else None
     return next(([path] for name in ("c++", "g++", "clang++") if (path := shutil.which(name))), None)
+
+
+def required_compiler() -> list[str]:
+    """As `find_compiler`; raises DynastError where there is none."""
+    compiler = find_compiler()
+    if compiler is None:
+        chosen = os.environ.get("CXX")
+        what = f"the compiler in CXX, {chosen}, was not found" if chosen else "no C++ compiler was found"
+        raise DynastError(f"{what}: install g++ or clang++, or name one in the environment variable CXX")
+    return compiler
 
 
 @dataclass(frozen=True)
@@ -94,15 +137,12 @@ def compile_libraries(
     `extra` are further options for compiler and linker, such as those of a sanitizer, and `linked` what every library
     is linked with besides. Raises DynastError with the compiler's words if it fails, or if there is none.
     """
-    compiler = find_compiler()
-    if compiler is None:
-        chosen = os.environ.get("CXX")
-        what = f"the compiler in CXX, {chosen}, was not found" if chosen else "no C++ compiler was found"
-        raise DynastError(f"{what}: install g++ or clang++, or name one in the environment variable CXX")
+    compiler = required_compiler()
     common = [*compiler, *FLAGS, "-w", *(["-DDYNAST_X86"] if is_x86() else []), *extra]
     includes = ["-I", str(library.FOLDER / "include"), "-I", str(library.FOLDER)]
     # A Python of another origin (conda) brings a C++ library of its own, often an older one.
-    static = ["-static-libstdc++", "-static-libgcc"] if sys.platform == "linux" and not extra else []
+    on_linux = target_of(tuple(compiler)).system == "linux"
+    static = ["-static-libstdc++", "-static-libgcc"] if on_linux and not extra else []
     with tempfile.TemporaryDirectory(prefix="dynast-build-") as folder:
         distinct = dict.fromkeys(unit for members in targets.values() for unit in members)
         objects = {unit: str(Path(folder) / f"{i}.o") for i, unit in enumerate(distinct)}
@@ -123,25 +163,31 @@ def compile_libraries(
                 unfinished.unlink(missing_ok=True)
 
 
-def run(command: list[str]) -> None:
-    """Run a compiler; DynastError with its words if it fails."""
+def run(command: list[str]) -> str:
+    """Run a compiler and return what it printed; DynastError with its words if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
         raise DynastError(f"the C++ compiler {command[0]} does not start: {error}") from None
     if done.returncode:
         raise DynastError(f"the C++ compiler failed.\n{shlex.join(command)}\n{done.stderr.strip()}")
+    return done.stdout
 
 
 def build_all(folder: Path | None) -> list[str]:
     """Build every library that can be built here, into `folder` or where each is looked for; say what was done.
 
-    Raises DynastError if the CPU kernels cannot be compiled. The ONNX Runtime operators may stay out, for want of
-    headers: then a line says so.
+    Raises DynastError if the CPU kernels cannot be compiled, and if a cross compiler is used without `folder`. The ONNX
+    Runtime operators may stay out, for want of headers: then a line says so.
     """
+    made_for = target_of(tuple(required_compiler()))
+    if folder is None and made_for != THIS_MACHINE:
+        raise DynastError(
+            "the C++ compiler makes code for another machine than this one; name a folder for the libraries with --output"
+        )
     targets, lines = {}, []
     for name in (library.CPU, library.ONNXRUNTIME):
-        target = (folder or target_folder(name)) / library.file_name(name)
+        target = (folder or target_folder(name)) / library.file_name(name, made_for.system)
         try:
             targets[target] = units(name)
             lines.append(f"built {target}")

@@ -25,12 +25,13 @@ _SOURCES = {
     GPU: ("include/dynast", "cpu/calls.h", "cpu/check.cpp", "cpu/select.h", "cuda"),
     ONNXRUNTIME_GPU: ("include/dynast", "cpu", "ort", "cuda"),
 }
-_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+_SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
 BUILD_COMMAND = "python -m dynast_deploy.plugins.build"
 
 
-def file_name(library: str) -> str:
-    return f"lib{library}{_SUFFIX}"
+def file_name(library: str, system: str = sys.platform) -> str:
+    """What `library` is called on `system`, which is spelled as `sys.platform` is."""
+    return f"lib{library}{_SUFFIXES.get(system, '.so')}"
 
 
 @functools.cache

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,6 +101,68 @@ def test_apts_package_names_tell_the_version() -> None:
     assert version(Path("libonnxruntime-dev_1.21.0+dfsg-1_amd64.deb")) == (1, 21)
     assert version(Path("libonnxruntime-dev_1%3a1.22.2-3_arm64.deb")) == (1, 22)
     assert version(Path("libonnxruntime-dev.deb")) == (0, 0)
+
+
+CROSS_COMPILER = "aarch64-linux-gnu-g++"
+ARM64 = 183
+"""The number of the machine in an ELF header (System V ABI for the Arm 64-bit architecture)."""
+
+
+@pytest.mark.skipif(not shutil.which(CROSS_COMPILER), reason=f"{CROSS_COMPILER} is not installed")
+def test_a_cross_compiler_makes_libraries_for_its_own_target(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CXX", CROSS_COMPILER)
+    assert list(build.variants()) == ["plain"]
+    build.build_all(tmp_path)
+    header = (tmp_path / "libdynast_cpu.so").read_bytes()[:20]
+    assert struct.unpack_from("<H", header, 18) == (ARM64,)
+
+
+@pytest.fixture
+def compiler_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Makes $CXX a program that predefines the given macros and compiles nothing."""
+
+    def choose(*macros: str) -> None:
+        script = tmp_path / f"compiler-{len(list(tmp_path.iterdir()))}"
+        lines = "\n".join(f"#define {macro} 1" for macro in macros)
+        script.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}\nEND\n")
+        script.chmod(0o755)
+        monkeypatch.setenv("CXX", str(script))
+
+    return choose
+
+
+@pytest.mark.parametrize(
+    ("macros", "variants", "name"),
+    [
+        (("__linux__", "__x86_64__"), ["plain", "avx2", "avx512"], "libdynast_cpu.so"),
+        (("__linux__", "__aarch64__"), ["plain"], "libdynast_cpu.so"),
+        (("__linux__", "__i386__"), ["plain"], "libdynast_cpu.so"),
+        (("__APPLE__", "__aarch64__"), ["plain"], "libdynast_cpu.dylib"),
+        (("_WIN32", "__x86_64__"), ["plain", "avx2", "avx512"], "libdynast_cpu.dll"),
+    ],
+)
+def test_the_compiler_is_asked_what_it_builds_for(
+    compiler_for: Callable[..., None],
+    macros: tuple[str, ...],
+    variants: list[str],
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    compiler_for(*macros)
+    assert list(build.variants()) == variants
+    made: list[str] = []
+    monkeypatch.setattr(build, "compile_libraries", lambda targets: made.extend(path.name for path in targets))
+    build.build_all(tmp_path)
+    assert name in made
+
+
+def test_a_cross_build_does_not_replace_this_machines_libraries(compiler_for: Callable[..., None]) -> None:
+    compiler_for("_WIN32" if sys.platform == "linux" else "__linux__")
+    with pytest.raises(DynastError, match="--output"):
+        build.build_all(None)
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
