@@ -183,7 +183,7 @@ def build_all(folder: Path | None) -> list[str]:
     made_for = target_of(tuple(required_compiler()))
     if folder is None and made_for != THIS_MACHINE:
         raise DynastError(
-            "the C++ compiler makes code for another machine than this one; name a folder for the libraries with --output"
+            "the C++ compiler makes code for another machine than this one; name a folder for its libraries: --output"
         )
     targets, lines = {}, []
     for name in (library.CPU, library.ONNXRUNTIME):
