@@ -1,12 +1,54 @@
-"""GPU tests skip with a reason where there is no GPU; native kernels are built where tests use them."""
+"""GPU tests skip with a reason where there is no GPU, and tests that need PyTorch where it is not installed.
+
+Native kernels are built where tests use them.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from pathlib import Path
 
 import pytest
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+NO_TORCH = "PyTorch is not installed"
+
+
+class TestFile(pytest.Module):
+    """A test file; skipped where it, or a helper that it imports, needs PyTorch and there is none."""
+
+    __test__ = False
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            if HAS_TORCH or not lacks_torch(error.__cause__):
+                raise
+            pytest.skip(NO_TORCH, allow_module_level=True)
+
+
+def lacks_torch(error: BaseException | None) -> bool:
+    return isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "torch"
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> TestFile:
+    collected: TestFile = TestFile.from_parent(parent, path=module_path)
+    return collected
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if not HAS_TORCH and call.excinfo is not None and lacks_torch(call.excinfo.value):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {NO_TORCH}")
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -191,6 +191,7 @@ def test_a_source_archive_has_all_that_a_build_needs(editable: Installed, tmp_pa
         Path("README.md"),
         Path("LICENSE"),
         Path("constraints.txt"),
+        Path("constraints-oldest.txt"),
     }
     for folder in ("dynast_deploy", *PARTS, "tests"):
         for ending in ("py", "typed", "h", "cpp", "cu", "cuh"):
