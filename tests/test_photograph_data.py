@@ -341,3 +341,28 @@ def test_an_error_in_a_worker_process_is_as_clear(tmp_path: Path) -> None:
         next(iter(stream_batches(stream, batch=4, workers=1)))
     assert str(caught.value).startswith(f"{tmp_path}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le-bom"])
+@pytest.mark.parametrize("task", [Task.POSE, Task.FACE])
+def test_lists_may_begin_with_a_byte_order_mark(task: Task, encoding: str, tmp_path: Path) -> None:
+    WRITERS[task](tmp_path)
+    if task is Task.FACE:
+        (tmp_path / "train.txt").write_text("0.jpg\n2001.jpg\n")
+        (tmp_path / "celebahq_ref.txt").write_text("0.jpg,2001.jpg\n")
+    before = first_epoch(task, tmp_path)
+    for path in tmp_path.rglob("*.txt"):
+        text = path.read_text().replace("\n", "\r\n")
+        marked = "\ufeff" + text if encoding == "utf-16-le-bom" else text
+        path.write_bytes(marked.encode(encoding.removesuffix("-bom")))
+    after = first_epoch(task, tmp_path)
+    assert after.keys() == before.keys()
+    for name, sample in before.items():
+        torch.testing.assert_close(after[name]["condition"], sample["condition"], rtol=0, atol=0)
+
+
+def test_a_list_in_another_encoding_is_named(tmp_path: Path) -> None:
+    write_deepfashion(tmp_path)
+    (tmp_path / "train.txt").write_bytes("img/Kleider/größe.jpg\n".encode("latin-1"))
+    with pytest.raises(DynastError, match=r"train\.txt: the list cannot be read .* save it as UTF-8"):
+        training_data(Task.POSE, tmp_path, SIZE, seed=0)

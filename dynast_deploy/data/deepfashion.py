@@ -11,7 +11,7 @@ import torch
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.data.augment import Augmentation, Cut
 from dynast_deploy.data.damage import Damaged, DataError
-from dynast_deploy.data.listed import Folders, ListedSamples, read_list, sound_picture
+from dynast_deploy.data.listed import Folders, ListedSamples, read_list, read_text, sound_picture
 from dynast_deploy.data.sample import Sample
 
 SELF_PAIRS, PAIRS, VALIDATION_PAIRS = (
@@ -109,7 +109,7 @@ def read_keypoints(candidate: Path, subset: Path) -> np.ndarray:
     tables = []
     for path in (candidate, subset):
         try:
-            tables.append(np.loadtxt(path, ndmin=2))
+            tables.append(np.loadtxt(read_text(path).splitlines(), ndmin=2))
         except FileNotFoundError:
             raise DataError(f"{path}: no such keypoint file") from None
         except (OSError, ValueError) as error:

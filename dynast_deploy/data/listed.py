@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from abc import abstractmethod
 from pathlib import Path
 
@@ -70,17 +71,24 @@ def sound_picture(path: Path) -> np.ndarray:
 def read_list(path: Path) -> list[str]:
     """Lines of a text file, without empty ones; raises DataError where it is missing, unreadable or empty."""
     try:
-        lines = [line.strip() for line in path.read_text().splitlines()]
+        lines = [line.strip() for line in read_text(path).splitlines()]
     except FileNotFoundError:
         raise DataError(
             f"{path}: no such list; see docs/data.md for the files that a data set needs"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the list cannot be read ({error})") from None
+        raise DataError(f"{path}: the list cannot be read ({error}); save it as UTF-8") from None
     lines = [line for line in lines if line]
     if not lines:
         raise DataError(f"{path}: the list is empty")
     return lines
+
+
+def read_text(path: Path) -> str:
+    """A text in UTF-8, or in what its byte order mark says (Windows' editors and shells write UTF-16 too)."""
+    data = path.read_bytes()
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig")
 
 
 class Folders:
