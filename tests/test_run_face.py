@@ -169,8 +169,8 @@ MISTAKES = {
         "nose is [6, 32, 32] and skin is [6, 64, 64]; all parts have as many masks, of one size",
     ),
     "an unknown part": (
-        lambda f: _parts(f, skin=_ones(6, 64, 64), neck=_ones(6, 64, 64)),
-        "other.npz: no part of a face: neck; the parts are skin, l_brow",
+        lambda f: _parts(f, skin=_ones(6, 64, 64), beard=_ones(6, 64, 64)),
+        "other.npz: no part of a face: beard; the parts are skin, l_brow",
     ),
     "probabilities": (
         lambda f: _parts(f, skin=np.ones((6, 64, 64), np.float32)),

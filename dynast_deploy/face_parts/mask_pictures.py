@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.errors import DynastError
+from dynast_deploy.face_parts.inside import inside
+from dynast_deploy.face_parts.label_map import order_of, parts_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _FACES_IN_A_FOLDER = 2000
+_MOST_PIXELS = 1 << 26
 
 
 def celebamask_file(folder: Path, number: int, part: str) -> Path:
@@ -35,14 +43,59 @@ def find_mask_pictures(folder: Path, name: str) -> dict[str, Path]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """bool [H, W] from a picture, white inside the part; raises DynastError where it cannot be read."""
+    """bool [H, W] from a picture; raises DynastError where it cannot be read or is not one mask.
+
+    Inside is what `inside` says of the brightest channel, so that white, 1 and any colour on black will do; of a
+    picture that is transparent in places it is what is not.
+    """
+    picture = _loaded(path)
+    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
+        if alpha.min() < alpha.max():
+            return alpha > 127
+    if picture.mode[0] not in "IFL1" or picture.mode == "LAB":
+        picture = picture.convert("RGB")
+    levels = np.asarray(picture)
+    return inside(levels if levels.ndim == 2 else levels[..., :3].max(axis=2), str(path))
+
+
+def read_label_map(path: Path) -> dict[str, np.ndarray]:
+    """The masks, bool [H, W], of every part that a picture of labels shows (`label_map`), by part.
+
+    Labels are grey levels or palette entries. Raises DynastError where it cannot be read, is no picture of labels, or
+    shows nothing.
+    """
+    picture = _loaded(path)
+    if picture.format == "JPEG":
+        raise DynastError(f"{path} is a JPEG, which blurs labels; save them as PNG")
+    labels = np.asarray(picture)
+    if labels.ndim == 3:
+        if (labels[..., :3] != labels[..., :1]).any():
+            raise DynastError(
+                f"{path} is a picture in colours; a label map holds the number of a part in each pixel"
+            )
+        labels = labels[..., 0]
+    if labels.dtype.kind not in "iu":
+        raise DynastError(f"{path} holds no labels, which are whole numbers from 0")
+    if not labels.any():
+        return {}
+    return parts_of(labels, order_of(labels, str(path)))
+
+
+def _loaded(path: Path) -> Image:
     from PIL import Image
 
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     try:
         with Image.open(path) as picture:
-            return np.asarray(picture.convert("L")) > 127
-    except (OSError, SyntaxError, ValueError) as error:
+            if picture.width * picture.height <= _MOST_PIXELS:
+                picture.load()
+                return picture
+    except Exception as error:  # whatever Pillow's decoders raise over what is in a file
         raise DynastError(f"{path}: no mask that can be read ({error})") from None
+    raise DynastError(
+        f"{path}: a mask of {picture.width}x{picture.height} pixels is too large; scale it down first"
+    )
 
 
 def common_size(masks: Mapping[str, np.ndarray], what: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Masks of a face's parts in one `.npz`: an array for each part, read a frame at a time."""
+"""Masks of a face's parts in one `.npz`: an array for each part, or one of labels, read a frame at a time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ import numpy as np
 from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.conditions.face import check_part_names
 from dynast_deploy.errors import DynastError
+from dynast_deploy.face_parts.inside import inside
+from dynast_deploy.face_parts.label_map import IGNORED_PARTS, order_of, parts_of
 from dynast_deploy.npz_file import NpzArray, NpzFile
 from dynast_deploy.whole_file import save_arrays
+
+LABELS = "labels"
+"""The array that holds labels of all parts instead of one mask for each."""
 
 
 class PartsFile:
@@ -27,9 +32,11 @@ class PartsFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open an `.npz` file of bool or integer arrays [T, H, W], or [H, W], named as in `FACE_PARTS`.
+        """Open an `.npz` file of arrays [T, H, W], or [H, W], named as in `FACE_PARTS`: bool or integers.
 
-        Raises DynastError, naming file and part, for what is missing, damaged, no mask, or of unequal shapes.
+        Instead of masks there may be one array called `labels` (`label_map`). Parts that only face parsers know are
+        passed over. Raises DynastError, naming file and part, for what is missing, damaged, no mask, of another name,
+        or of unequal shapes.
         """
         self.path = Path(path)
         self._open = ExitStack()
@@ -37,14 +44,27 @@ class PartsFile:
             raise DynastError(f"{self.path}: no such file or folder of parts")
         with ExitStack() as stack:
             file = stack.enter_context(NpzFile(self.path))
-            check_part_names(file.arrays, f"{self.path}: ")
-            self._parts = {part: _Masks(array) for part, array in file.arrays.items()}
+            arrays = {name: array for name, array in file.arrays.items() if name not in IGNORED_PARTS}
+            if LABELS not in arrays:
+                check_part_names(arrays, f"{self.path}: ")
+            elif len(arrays) > 1:
+                raise DynastError(
+                    f"{self.path}: holds both {LABELS} and masks of parts; leave one of them out"
+                )
+            self._parts = {part: _Masks(array, f"{self.path}: {part}") for part, array in arrays.items()}
+            self._order: tuple[str, ...] | None = None
             self.frames, self.size = self._common_shape()
             self._open = stack.pop_all()
 
     def masks(self, index: int) -> dict[str, np.ndarray]:
         """Bool [H, W] of every part that is seen in frame `index`, from 0; raises DynastError for damaged data."""
-        found = {part: masks.read(index) for part, masks in self._parts.items()}
+        if LABELS in self._parts:
+            labels = self._parts[LABELS].read(index)
+            if not labels.any():
+                return {}
+            self._order = self._order or order_of(labels, f"{self.path}, frame {index},")
+            return parts_of(labels, self._order)
+        found = {part: inside(masks.read(index), masks.name) for part, masks in self._parts.items()}
         return {part: mask for part, mask in found.items() if mask.any()}
 
     def close(self) -> None:
@@ -100,13 +120,13 @@ def write_parts(path: str | os.PathLike[str], frames: Sequence[Mapping[str, np.n
 class _Masks:
     """The masks of one part: an array [T, H, W], or [H, W]."""
 
-    def __init__(self, array: NpzArray) -> None:
-        self.array, shape = array, array.shape
+    def __init__(self, array: NpzArray, name: str) -> None:
+        self.array, self.name, shape = array, name, array.shape
         self.are_masks = array.dtype.kind in "biu" and len(shape) in (2, 3) and 0 not in shape
         self.each = shape if len(shape) == 3 else (1, *shape)
 
     def read(self, index: int) -> np.ndarray:
-        """Bool [H, W]."""
+        """[H, W] as it lies in the file."""
         if len(self.array.shape) == 2:
-            return self.array.read() != 0
-        return self.array.rows(index, index + 1)[0] != 0
+            return self.array.read()
+        return self.array.rows(index, index + 1)[0]

@@ -8,13 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.face_parts.mask_pictures import check_covers, common_size, find_mask_pictures, read_mask
+from dynast_deploy.face_parts.mask_pictures import (
+    check_covers,
+    common_size,
+    find_mask_pictures,
+    read_label_map,
+    read_mask,
+)
 from dynast_deploy.face_parts.parts_file import PartsFile
 from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.mediapipe_pose import mediapipe_is_installed
 
 SIDECAR_ENDING = ".parts.npz"
 """What follows a video's or picture's name without its own ending."""
+
+LABEL_MAP_ENDINGS = (".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jpg", ".jpeg")
 
 
 class PartSource(FrameSource):
@@ -49,24 +57,31 @@ class FileParts(PartSource):
 
 
 class PictureParts(PartSource):
-    """Masks of one picture in a folder, found by its name."""
+    """Masks of one picture: pictures in a folder, found by its name, or one picture of labels."""
 
     frames = 1
 
-    def __init__(self, folder: Path, picture: Path) -> None:
-        files = find_mask_pictures(folder, picture.stem)
-        if not files:
+    def __init__(self, parts: Path, picture: Path) -> None:
+        """`parts` is the folder, in which `NAME.png` of labels will do as well, or the picture of labels."""
+        files = find_mask_pictures(parts, picture.stem) if parts.is_dir() else {}
+        label_map = parts / f"{picture.stem}.png" if parts.is_dir() else parts
+        self.origin = f"{parts}: masks of {picture.name}"
+        if files:
+            self._masks = {part: read_mask(path) for part, path in files.items()}
+        elif label_map.is_file() and not (picture.exists() and label_map.samefile(picture)):
+            self._masks = read_label_map(label_map)
+        else:
+            stem = picture.stem
             raise DynastError(
-                f"{folder}: no masks of {picture.name} ({picture.stem}_skin.png, {picture.stem}_nose.png, ...); a "
-                "folder holds masks of pictures, those of a video come as one .npz"
+                f"{parts}: no masks of {picture.name} ({stem}_skin.png, {stem}_nose.png, ...); a folder holds masks of "
+                f"pictures, or their labels ({stem}.png); those of a video come as one .npz"
             )
-        self.origin = f"{folder}: masks of {picture.name}"
-        self._masks = {part: read_mask(path) for part, path in files.items()}
-        self._size = common_size(self._masks, self.origin)
+        self._size = common_size(self._masks, self.origin) if self._masks else None
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
         self.check_frame(frame_index)
-        check_covers(self._size, picture.shape[1::-1], f"{self.origin}: the picture")
+        if self._size is not None:
+            check_covers(self._size, picture.shape[1::-1], f"{self.origin}: the picture")
         return {part: mask for part, mask in self._masks.items() if mask.any()}
 
 
@@ -90,8 +105,8 @@ def resolve_parts(
 
     Args:
         media_path: The picture or video; the file beside it is `NAME.parts.npz`.
-        parts_path: What the user named: an `.npz` file (`PartsFile`), or a folder with masks of pictures
-            (`mask_pictures.find_mask_pictures`).
+        parts_path: What the user named: an `.npz` file (`PartsFile`), a picture of labels, or a folder with masks of
+            pictures (`mask_pictures.find_mask_pictures`) or labels.
         option: The command-line option that sets `parts_path`, for the error.
 
     Order: `parts_path`, the file beside the video, MediaPipe where it is installed. Raises a DynastError that lists
@@ -100,7 +115,8 @@ def resolve_parts(
     media = Path(media_path)
     if parts_path is not None:
         parts = Path(parts_path)
-        return PictureParts(parts, media) if parts.is_dir() else FileParts(parts)
+        of_pictures = parts.is_dir() or (parts.is_file() and parts.suffix.lower() in LABEL_MAP_ENDINGS)
+        return PictureParts(parts, media) if of_pictures else FileParts(parts)
     beside = find_parts_beside(media)
     if beside is not None:
         return FileParts(beside)
