@@ -12,6 +12,7 @@ from dynast_deploy.commands.convert import convert
 from dynast_deploy.commands.data import data
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.evaluate import evaluate
+from dynast_deploy.commands.fetch_models import fetch_models
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
@@ -31,6 +32,7 @@ COMMANDS = (
     condition,
     convert,
     doctor,
+    fetch_models,
     data,
     train,
     evaluate,

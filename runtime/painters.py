@@ -73,11 +73,14 @@ class Painters:
         find_beside = find_sidecar if self.task is Task.POSE else find_parts_beside
 
         def of_picture(picture: Path) -> tuple[Painter, int]:
-            if find_beside(picture) is not None:
+            if find_beside(picture) is not None and self.pose_model is None:
                 return self.of(picture, None), 0
             if not estimators:
                 estimators.append(self._source(picture, None))
-            return self._painter(estimators[0]), 0
+            estimator = estimators[0]
+            if isinstance(estimator, PoseSource):
+                estimator.restart()
+            return self._painter(estimator), 0
 
         return of_picture
 

@@ -28,7 +28,10 @@ def dynast_run(
     ] = None,
     exemplar_poses: Annotated[Path | None, typer.Option(help="Keypoints of the exemplar.")] = None,
     pose_model: Annotated[
-        Path | None, typer.Option(help="Pose estimator in ONNX (RTMPose, DWPose, ViTPose, YOLO pose).")
+        Path | None,
+        typer.Option(
+            help="Pose estimator: .onnx (RTMPose, DWPose, ViTPose, YOLO pose) or MediaPipe's .task."
+        ),
     ] = None,
     pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
     parts: Annotated[

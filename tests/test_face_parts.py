@@ -78,10 +78,11 @@ def test_nothing_wrong_is_written(tmp_path: Path) -> None:
 def test_the_named_file_comes_before_the_one_beside_the_video_and_that_before_mediapipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "mediapipe_is_installed", lambda: True)
+    monkeypatch.setattr(sources, "find_models", lambda _: Path("bundle.task"))
+    monkeypatch.setattr(sources, "FaceMesh", lambda models: None)
     video = tmp_path / "talk.2.mp4"
     assert find_parts_beside(video) is None
-    assert resolve_parts(video).origin == "MediaPipe"
+    assert resolve_parts(video).origin == "MediaPipe's models in bundle.task"
     write_parts(tmp_path / "talk.2.parts.npz", [portraits()[0].masks])
     write_parts(tmp_path / "other.npz", [portraits()[1].masks] * 2)
     with resolve_parts(video) as beside, resolve_parts(video, tmp_path / "other.npz") as named:

@@ -154,7 +154,9 @@ def test_the_compiler_is_asked_what_it_builds_for(
     compiler_for(*macros)
     assert list(build.variants()) == variants
     made: list[str] = []
-    monkeypatch.setattr(build, "compile_libraries", lambda targets: made.extend(path.name for path in targets))
+    monkeypatch.setattr(
+        build, "compile_libraries", lambda targets: made.extend(path.name for path in targets)
+    )
     build.build_all(tmp_path)
     assert name in made
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +11,16 @@ import pytest
 from dynast_deploy.conditions import FACE_PARTS, face_condition
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, resolve_poses, sources, write_poses
-from dynast_deploy.keypoints.mediapipe_face import OUTLINES, face_masks, masks_of_mesh
+from dynast_deploy.keypoints.mediapipe_face import OUTLINES, FaceMesh, face_masks, masks_of_mesh
+from dynast_deploy.keypoints.mediapipe_models import Network, find_models
 from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, openpose18_of_landmarks
 from dynast_deploy.keypoints.poses import no_person
 
 PICTURE = np.zeros((90, 160, 3), np.uint8)
 
-needs_mediapipe = pytest.mark.skipif(
-    importlib.util.find_spec("mediapipe") is None, reason="MediaPipe (the extra [pose]) is not installed"
+MODELS = find_models(tuple(Network))
+needs_models = pytest.mark.skipif(
+    MODELS is None, reason="MediaPipe's networks are not here; dynast fetch-models brings them"
 )
 
 
@@ -30,8 +30,8 @@ def poses(count: int = 2, picture_size: tuple[int, int] | None = None) -> Poses:
 
 @pytest.fixture
 def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A video's name, and a machine without MediaPipe."""
-    monkeypatch.setattr(sources, "mediapipe_is_installed", lambda: False)
+    """A video's name, and a machine without MediaPipe's networks."""
+    monkeypatch.setattr(sources, "find_models", lambda _: None)
     return tmp_path / "walk.mp4"
 
 
@@ -48,27 +48,49 @@ class FixedModel:
 
 
 class TestOrder:
-    def test_the_named_file_comes_before_the_one_beside_the_video(self, video: Path, tmp_path: Path) -> None:
+    def test_what_is_named_comes_before_the_file_beside_the_video(
+        self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         write_poses(tmp_path / "walk.poses.npz", poses(1))
         write_poses(tmp_path / "other.npz", poses(3))
-        with resolve_poses(video, poses_path=tmp_path / "other.npz") as source:
+        monkeypatch.setattr(sources, "PoseModel", lambda *_: FixedModel([]))
+        with resolve_poses(video, poses_path=tmp_path / "other.npz", model_path="rtm.onnx") as source:
             assert source.frames == 3
-        with resolve_poses(video, model_path=tmp_path / "no-such.onnx") as source:
+        with resolve_poses(video, model_path="rtm.onnx") as source:
+            assert (source.origin, source.frames) == ("rtm.onnx", None)
+        with resolve_poses(video) as source:
             assert source.origin.endswith("walk.poses.npz")
 
-    def test_the_users_model_comes_before_mediapipe(
-        self, video: Path, monkeypatch: pytest.MonkeyPatch
+    def test_a_named_model_that_is_not_there_is_an_error_even_beside_a_file(
+        self, video: Path, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(sources, "mediapipe_is_installed", lambda: True)
-        monkeypatch.setattr(sources, "PoseModel", lambda path, channel_order: FixedModel([]))
-        with resolve_poses(video, model_path="rtm.onnx") as source:
-            assert source.origin == "rtm.onnx"
-            assert source.frames is None
+        write_poses(tmp_path / "walk.poses.npz", poses(1))
+        for name in ("no-such.onnx", "no-such.task"):
+            with pytest.raises(DynastError, match=name):
+                resolve_poses(video, model_path=tmp_path / name)
+
+    @pytest.mark.parametrize("name", ["pose_landmarker_full.task", "mediapipe-0.10.14-any.WHL"])
+    def test_mediapipes_bundles_and_wheels_are_models_too(
+        self, video: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setattr(sources, "MediaPipePose", lambda models, min_score: (models, min_score))
+        source = resolve_poses(video, model_path=name, min_score=0.4)
+        assert name in source.origin
+        assert source._tracker == (Path(name), 0.4)  # type: ignore[attr-defined]
+
+    def test_a_file_beside_the_video_comes_before_mediapipes_networks(
+        self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sources, "find_models", lambda _: Path("fetched.task"))
+        monkeypatch.setattr(sources, "MediaPipePose", lambda models, min_score: None)
+        assert resolve_poses(video).origin == "MediaPipe's models in fetched.task"
+        write_poses(tmp_path / "walk.poses.npz", poses(1))
+        assert resolve_poses(video).origin.endswith("walk.poses.npz")
 
     def test_without_any_the_four_ways_are_named(self, video: Path) -> None:
         with pytest.raises(DynastError) as error:
             resolve_poses(video)
-        for way in ("--poses", "walk.poses.npz", "--pose-model", "dynast-deploy[pose]"):
+        for way in ("--poses", "walk.poses.npz", "--pose-model", "dynast fetch-models"):
             assert way in str(error.value)
 
     def test_a_named_file_that_is_not_there_is_an_error(self, video: Path, tmp_path: Path) -> None:
@@ -107,6 +129,10 @@ def test_a_model_is_told_where_the_person_was_last_seen() -> None:
     assert model.previous[0] is None
     np.testing.assert_array_equal(model.previous[1], first)
     np.testing.assert_array_equal(model.previous[2], first)
+    source.restart()
+    model.previous.clear()
+    source.pose(0, PICTURE)
+    assert model.previous == [None], "another picture: nobody is followed into it"
 
 
 class TestMediaPipe:
@@ -135,31 +161,28 @@ class TestMediaPipe:
         assert set(masks) < set(FACE_PARTS)
         assert all(mask.dtype == bool and mask.shape == (60, 60) for mask in masks.values())
 
-    def test_without_it_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "mediapipe", None)
-        with pytest.raises(DynastError, match=r"dynast-deploy\[pose\]"):
-            MediaPipePose()
-
-    @needs_mediapipe
+    @needs_models
     def test_a_person_in_a_photograph_is_found(self) -> None:
         photo = pytest.importorskip("skimage.data", reason="scikit-image has the photograph").astronaut()
-        with MediaPipePose() as tracker:
-            pose = tracker(photo)
-            assert np.isnan(tracker(np.zeros_like(photo))[:, 0]).all()
-        tracker.close()
+        assert MODELS is not None
+        tracker = MediaPipePose(MODELS)
+        pose = tracker(photo)
+        assert np.isnan(tracker(np.zeros_like(photo))[:, 0]).all()
         # Nose, right and left shoulder as one sees them in the picture; a twentieth of its side is precise
         # enough to tell every keypoint from its neighbours.
         np.testing.assert_allclose(pose[[0, 2, 5], :2], [[223, 132], [110, 235], [299, 241]], atol=25)
         assert np.isnan(pose[8:14, 0]).all(), "her legs are outside the picture"
 
-    @needs_mediapipe
+    @needs_models
     def test_the_parts_of_a_face_in_a_photograph_lie_where_they_should(self) -> None:
         photo = pytest.importorskip("skimage.data", reason="scikit-image has the photograph").astronaut()
-        masks = face_masks(photo)
+        assert MODELS is not None
+        mesh = FaceMesh(MODELS)
+        masks = face_masks(photo, mesh)
         centres = {part: np.argwhere(mask).mean(axis=0) for part, mask in masks.items()}
         assert centres["l_eye"][1] < centres["nose"][1] < centres["r_eye"][1]
         rows = [centres[part][0] for part in ("l_brow", "l_eye", "nose", "u_lip", "mouth", "l_lip")]
         assert rows == sorted(rows)
         assert all((mask & ~masks["skin"]).sum() <= 0.1 * mask.sum() for mask in masks.values())
         assert face_condition(masks, photo)[-1].any()
-        assert face_masks(np.zeros_like(photo)) == {}
+        assert face_masks(np.zeros_like(photo), mesh) == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 UNTESTED_EXTRAS = ("gpu", "trt", "export", "train", "pose")
-"""These need a GPU, gigabytes of CUDA or a model; constraints-oldest.txt says so."""
+"""These need a GPU or gigabytes of CUDA, or are pip itself; constraints-oldest.txt says so."""
 
 
 def requirements() -> list[str]:
@@ -38,7 +38,9 @@ def test_the_oldest_versions_tested_are_the_lower_bounds() -> None:
         bounds[name_of(requirement)] = found[1]
     assert pinned.keys() == bounds.keys()
     for name, bound in bounds.items():
-        assert f"{pinned[name]}.".startswith(f"{bound}."), f"{name}: {pinned[name]} is not the first from {bound}"
+        assert f"{pinned[name]}.".startswith(f"{bound}."), (
+            f"{name}: {pinned[name]} is not the first from {bound}"
+        )
 
 
 def test_an_upper_bound_has_its_reason_beside_it() -> None:

@@ -334,8 +334,8 @@ MISTAKES = {
 def test_a_mistake_gets_one_line_status_2_and_no_output(
     work: Path, monkeypatch, capsys, mistake: str
 ) -> None:
-    # Where MediaPipe is installed it would find poses of its own.
-    monkeypatch.setattr("dynast_deploy.keypoints.sources.mediapipe_is_installed", lambda: False)
+    # Where MediaPipe's networks are they would find poses of their own.
+    monkeypatch.setattr("dynast_deploy.keypoints.sources.find_models", lambda _: None)
     change, message = MISTAKES[mistake]
     changes = change(work)
     before = files(work)

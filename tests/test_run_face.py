@@ -44,7 +44,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def work(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of `faces` that a test may change, on a machine without MediaPipe."""
-    monkeypatch.setattr("dynast_deploy.face_parts.sources.mediapipe_is_installed", lambda: False)
+    monkeypatch.setattr("dynast_deploy.face_parts.sources.find_models", lambda _: None)
     return Path(shutil.copytree(faces, tmp_path / "work"))
 
 
@@ -210,7 +210,7 @@ MISTAKES = {
     ),
     "nothing for the video": (
         lambda f: (f / "drive.parts.npz").unlink() or {},
-        "put them beside it as drive.parts.npz, or have them estimated by MediaPipe: pip install",
+        "or have them estimated by MediaPipe's networks, which come with: dynast fetch-models",
     ),
     "nothing for the exemplar": (
         lambda f: (f / "ref.parts.npz").unlink() or {},

@@ -29,7 +29,10 @@ def condition(
         Path | None, typer.Option(help="Keypoints: OpenPose JSON (file or folder), JSONL or .npz.")
     ] = None,
     pose_model: Annotated[
-        Path | None, typer.Option(help="Pose estimator in ONNX (RTMPose, DWPose, ViTPose, YOLO pose).")
+        Path | None,
+        typer.Option(
+            help="Pose estimator: .onnx (RTMPose, DWPose, ViTPose, YOLO pose) or MediaPipe's .task."
+        ),
     ] = None,
     pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
     parts: Annotated[

@@ -25,7 +25,7 @@ PACKAGES = {
     "rtx": ("tensorrt_rtx",),
     "export": ("torch",),
     "train": ("torch", "tensorboard"),
-    "pose": ("mediapipe",),
+    "pose": ("pip",),
     "plot": ("matplotlib",),
 }
 """What each extra of this project brings; "core" comes by itself."""

@@ -218,18 +218,25 @@ def nvidia_driver() -> Finding:
     )
 
 
-def mediapipe() -> Finding:
-    from dynast_deploy.keypoints.mediapipe_pose import mediapipe_is_installed, mediapipe_solutions
+def mediapipe_models() -> Finding:
+    """MediaPipe's networks for poses and faces: found, whole, and loaded by ONNX Runtime."""
+    from dynast_deploy.keypoints.mediapipe_face import FACE_NETWORKS
+    from dynast_deploy.keypoints.mediapipe_models import FETCH_COMMAND, find_models, open_network
+    from dynast_deploy.keypoints.mediapipe_pose import POSE_NETWORKS
 
-    if not mediapipe_is_installed():
-        return Finding(
-            False, "not installed; poses come from files or a pose model", "pip install 'dynast-deploy[pose]'"
-        )
-    try:
-        mediapipe_solutions()
-    except DynastError as error:
-        return Finding(False, str(error))
-    return Finding(True, sys.modules["mediapipe"].__version__)
+    places = {}
+    for kind, networks in (("poses", POSE_NETWORKS), ("faces", FACE_NETWORKS)):
+        path = places[kind] = find_models(networks)
+        if path is None:
+            return Finding(
+                False, f"no networks for {kind}; {kind} come from files or a model of yours", FETCH_COMMAND
+            )
+        try:
+            for network in networks:
+                open_network(path, network)
+        except DynastError as error:
+            return Finding(False, str(error), FETCH_COMMAND)
+    return Finding(True, ", ".join(f"{kind}: {path}" for kind, path in places.items()))
 
 
 def video() -> Finding:
@@ -289,7 +296,7 @@ PROBES: dict[str, Callable[[], Finding]] = {
     "TensorRT-RTX": tensorrt_rtx,
     "PyCUDA": pycuda,
     "CUDA graphs": cuda_graphs,
-    "MediaPipe": mediapipe,
+    "MediaPipe's networks": mediapipe_models,
     "video encoders": video,
     "OpenCV": opencv,
 }

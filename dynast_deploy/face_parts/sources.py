@@ -1,4 +1,4 @@
-"""Where the parts of a face come from: what the user names, a file beside the video, or MediaPipe."""
+"""Where the parts of a face come from: what the user names, a file beside the video, or MediaPipe's networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from dynast_deploy.face_parts.mask_pictures import (
 )
 from dynast_deploy.face_parts.parts_file import PartsFile
 from dynast_deploy.frame_source import FrameSource, Words
-from dynast_deploy.keypoints.mediapipe_pose import mediapipe_is_installed
+from dynast_deploy.keypoints.mediapipe_face import FACE_NETWORKS, FaceMesh, face_masks
+from dynast_deploy.keypoints.mediapipe_models import FETCH_COMMAND, find_models
 
 SIDECAR_ENDING = ".parts.npz"
 """What follows a video's or picture's name without its own ending."""
@@ -88,12 +89,12 @@ class PictureParts(PartSource):
 class MediaPipeParts(PartSource):
     """Approximate parts from MediaPipe's face mesh: no ears, glasses or hair."""
 
-    origin = "MediaPipe"
+    def __init__(self, models: Path) -> None:
+        self.origin = f"MediaPipe's models in {models}"
+        self._mesh = FaceMesh(models)
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
-        from dynast_deploy.keypoints.mediapipe_face import face_masks
-
-        return face_masks(picture)
+        return face_masks(picture, self._mesh)
 
 
 def resolve_parts(
@@ -109,8 +110,8 @@ def resolve_parts(
             pictures (`mask_pictures.find_mask_pictures`) or labels.
         option: The command-line option that sets `parts_path`, for the error.
 
-    Order: `parts_path`, the file beside the video, MediaPipe where it is installed. Raises a DynastError that lists
-    them where there is none, and what reading a file raises.
+    Order: `parts_path`, the file beside the video, MediaPipe's networks where they are on this machine. Raises a
+    DynastError that lists them where there is none, and what reading a file raises.
     """
     media = Path(media_path)
     if parts_path is not None:
@@ -120,12 +121,13 @@ def resolve_parts(
     beside = find_parts_beside(media)
     if beside is not None:
         return FileParts(beside)
-    if mediapipe_is_installed():
-        return MediaPipeParts()
+    models = find_models(FACE_NETWORKS)
+    if models is not None:
+        return MediaPipeParts(models)
     raise DynastError(
         f"no parts of a face for {media}. Give them with {option} (.npz with masks for each part, or a folder of "
         f"CelebAMask-HQ's mask pictures), put them beside it as {media.stem}{SIDECAR_ENDING}, or have them estimated "
-        "by MediaPipe: pip install 'dynast-deploy[pose]'"
+        f"by MediaPipe's networks, which come with: {FETCH_COMMAND}"
     )
 
 

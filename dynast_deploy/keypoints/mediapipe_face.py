@@ -1,4 +1,4 @@
-"""Parts of a face from MediaPipe's face mesh (the extra `[pose]`), for the face condition.
+"""Parts of a face from MediaPipe's face mesh, run by ONNX Runtime, for the face condition.
 
 Approximate. The published conditions were made from masks drawn by hand; the mesh gives smooth outlines of
 skin, brows, eyes, nose, lips and mouth, and nothing of ears, glasses and hair. A face parser's masks are the
@@ -7,10 +7,21 @@ better input.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
-from dynast_deploy.keypoints.mediapipe_pose import mediapipe_solutions
+from dynast_deploy.keypoints.detector import Detection, Detector
+from dynast_deploy.keypoints.mediapipe_models import Network, open_network
+from dynast_deploy.keypoints.regions import Region
+
+FACE_NETWORKS = (Network.FACE_DETECTOR, Network.FACE_LANDMARKS)
+STRIDES = (8, 16, 16, 16)
+REGION_SCALE = 1.5
+MIN_PRESENCE = 0.5
+MESH = 468
+"""Landmarks of the mesh; networks with irises have some more after them."""
 
 # Landmarks of the mesh, from the picture's left to its right, for a face that looks at the camera.
 # fmt: off
@@ -37,25 +48,55 @@ OUTLINES = {
 """Outline of each part in the mesh. `l_` is taken for the left of the picture, not of the person."""
 
 
-def face_masks(photo: np.ndarray) -> dict[str, np.ndarray]:
+class FaceMesh:
+    """MediaPipe's face networks: finds the largest face of a picture and the mesh of its landmarks."""
+
+    def __init__(self, models: Path) -> None:
+        """Load the networks in `models`, a bundle, wheel or folder of MediaPipe's.
+
+        Raises DynastError where they cannot be read or ONNX Runtime is missing.
+        """
+        self._detect = Detector(open_network(models, Network.FACE_DETECTOR), STRIDES)
+        self._landmarks = open_network(models, Network.FACE_LANDMARKS)
+        self._input = self._landmarks.get_inputs()[0]
+        self._size = int(self._input.shape[1])
+
+    def __call__(self, photo: np.ndarray) -> np.ndarray | None:
+        """Float64 [468, 2] in pixels of a photo, uint8 [H, W, 3] RGB, or None where no face is found."""
+        faces = [region_of(face) for face in self._detect(photo)]
+        if not faces:
+            return None
+        region = max(faces, key=lambda face: face.side)
+        crop = region.crop(photo, self._size)
+        outputs = self._landmarks.run(None, {self._input.name: crop[None] / np.float32(255)})
+        mesh = max(outputs, key=np.size).reshape(-1, 3)
+        presence = next(each for each in outputs if each.size == 1)
+        if 1 / (1 + np.exp(-presence.item())) < MIN_PRESENCE:
+            return None
+        return region.to_picture(mesh[:MESH, :2].astype(np.float64) / self._size)
+
+
+def region_of(face: Detection) -> Region:
+    """The square around a face, upright by the line between its eyes."""
+    low, high = face.box[:2], face.box[2:]
+    right_eye, left_eye = face.points[:2]
+    angle = float(np.arctan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]))
+    return Region((low + high) / 2, REGION_SCALE * float((high - low).max()), angle)
+
+
+def face_masks(photo: np.ndarray, mesh: FaceMesh) -> dict[str, np.ndarray]:
     """Masks of the parts of the one face in a photo, for `face_condition`.
 
     Args:
         photo: uint8 [H, W, 3], RGB.
+        mesh: Finds the landmarks.
 
     Returns:
         Part name (keys of `OUTLINES`) to bool [H, W]. Parts overlap: the skin covers all of the face. Empty where no
         face is found.
-
-    Raises DynastError where MediaPipe is not installed.
     """
-    with mediapipe_solutions().face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1) as mesh:
-        found = mesh.process(np.ascontiguousarray(photo)).multi_face_landmarks
-    if not found:
-        return {}
-    height, width = photo.shape[:2]
-    points = np.array([(each.x * width, each.y * height) for each in found[0].landmark])
-    return masks_of_mesh(points, (height, width))
+    points = mesh(photo)
+    return {} if points is None else masks_of_mesh(points, photo.shape[:2])
 
 
 def masks_of_mesh(points: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:

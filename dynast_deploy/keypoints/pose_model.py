@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +22,7 @@ from dynast_deploy.keypoints.heads import (
 )
 from dynast_deploy.keypoints.people import choose_person, person_box, person_size
 from dynast_deploy.keypoints.poses import canonical, is_seen
+from dynast_deploy.keypoints.session import open_session
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 
 MIN_SCORE = 0.3
@@ -31,6 +34,13 @@ MEAN = np.array([123.675, 116.28, 103.53], np.float32)  # ImageNet's, in RGB
 DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 LETTERBOX_GREY = 114
 CROP_SIZE, YOLO_SIZE = (192, 256), (640, 640)  # (width, height) where the file leaves them open
+LARGEST_SIDE = 4096  # pixels of a model's input
+INPUT_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
 
 
 class Head(Enum):
@@ -38,7 +48,20 @@ class Head(Enum):
 
     SIMCC = "simcc"
     HEATMAP = "heatmap"
+    HEATMAP_LAST = "heatmap, keypoints last"
     YOLO = "yolo"
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What a model takes: name; dtype, numpy's; batch pictures at once; (width, height), or None where the file leaves
+    it open; whether channels come last. Pictures of uint8 go in as they are: such models scale them inside."""
+
+    name: str
+    dtype: type
+    batch: int
+    size: tuple[int, int] | None
+    channels_last: bool
 
 
 class PoseModel:
@@ -52,26 +75,24 @@ class PoseModel:
     there is none or where nobody is left in it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], channel_order: Literal["rgb", "bgr"] = "rgb") -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        channel_order: Literal["rgb", "bgr"] = "rgb",
+        min_score: float | None = None,
+    ) -> None:
         """Load the model on the GPU where ONNX Runtime has one, on the CPU otherwise.
 
-        `channel_order` is that of the model's input. Raises DynastError where the file or ONNX Runtime is
-        missing, or the model is none of the above.
+        `channel_order` is that of the model's input; keypoints below `min_score` (0.3) are not seen. Raises DynastError
+        where the file or ONNX Runtime is missing, or the model is none of the above.
         """
         self._path = Path(path)
         self._reverse_channels = channel_order == "bgr"
-        self._session = _session(self._path)
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4:
-            raise DynastError(
-                f"{path}: a pose model takes one picture [N, 3, height, width]; {_shapes(inputs)} is taken"
-            )
-        self._head = _recognised(self._session.get_outputs(), self._path)
-        self._input_name = inputs[0].name
-        self._input_type = np.float16 if inputs[0].type == "tensor(float16)" else np.float32
-        height, width = inputs[0].shape[2:]
-        open_size = YOLO_SIZE if self._head is Head.YOLO else CROP_SIZE
-        self._size = (width, height) if isinstance(width, int) and isinstance(height, int) else open_size
+        self._min_score = MIN_SCORE if min_score is None else min_score
+        self._session = open_session(self._path, str(self._path))
+        self._input = _understood(self._session.get_inputs(), self._path)
+        self._head, self._outputs = _recognised(self._session.get_outputs(), self._path)
+        self._size = self._input.size or (YOLO_SIZE if self._head is Head.YOLO else CROP_SIZE)
 
     def __call__(self, picture: np.ndarray, previous: np.ndarray | None = None) -> np.ndarray:
         """The pose in one frame.
@@ -82,7 +103,7 @@ class PoseModel:
                 cut.
 
         Returns:
-            float32 [18, 3], pixels; keypoints scoring below 0.3 count as not seen.
+            float32 [18, 3], pixels; keypoints scoring below the limit count as not seen.
         """
         if self._head is Head.YOLO:
             people = self._run_letterboxed(picture)
@@ -98,13 +119,14 @@ class PoseModel:
         (left, top), scale = _crop(picture.shape[1], picture.shape[0], previous, width / height, width)
         matrix = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
         crop = cv2.warpAffine(picture, matrix, self._size, flags=cv2.INTER_LINEAR)
-        outputs = self._run((crop - MEAN) / DEVIATION)
+        outputs = self._run(crop, lambda pixels: (pixels - MEAN) / DEVIATION)
         if self._head is Head.SIMCC:
-            keypoints = simcc_keypoints(outputs[0][0], outputs[1][0], self._size)
+            keypoints = simcc_keypoints(outputs[0], outputs[1], self._size)
         else:
-            keypoints = heatmap_keypoints(outputs[0][0], self._size)
+            last = self._head is Head.HEATMAP_LAST
+            keypoints = heatmap_keypoints(outputs[0].transpose(2, 0, 1) if last else outputs[0], self._size)
         keypoints[:, :2] = keypoints[:, :2] / scale + (left, top)
-        return _present(keypoints[None])
+        return self._present(keypoints[None])
 
     def _run_letterboxed(self, picture: np.ndarray) -> np.ndarray:
         """Float64 [P, 17, 3] of everybody, in pixels of the picture."""
@@ -114,63 +136,101 @@ class PoseModel:
         left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
         canvas = np.full((height, width, 3), LETTERBOX_GREY, np.uint8)
         canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner)
-        people = yolo_keypoints(self._run(canvas / np.float32(255))[0][0])
+        people = yolo_keypoints(self._run(canvas, lambda pixels: pixels / np.float32(255))[0])
         people[..., :2] = (people[..., :2] - (left, top)) / scale
-        return _present(people)
+        return self._present(people)
 
-    def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
-        """The outputs for `pixels`, float [height, width, 3] in RGB, as float32; of two, x comes first."""
+    def _run(self, pixels: np.ndarray, scaled: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
+        """The outputs for one picture, uint8 [height, width, 3] in RGB, as float32; of two, x comes first.
+
+        `scaled` brings it to the numbers that models of floats take.
+        """
+        values = pixels if self._input.dtype is np.uint8 else scaled(pixels)
         if self._reverse_channels:
-            pixels = pixels[..., ::-1]
-        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], self._input_type)
-        names = ["simcc_x", "simcc_y"] if self._head is Head.SIMCC else None
-        outputs = self._session.run(names, {self._input_name: planes})
-        return [np.asarray(output, np.float32) for output in outputs]
+            values = values[..., ::-1]
+        if not self._input.channels_last:
+            values = values.transpose(2, 0, 1)
+        pictures: np.ndarray = np.repeat(values[None].astype(self._input.dtype), self._input.batch, axis=0)
+        try:
+            found = self._session.run(self._outputs, {self._input.name: pictures})
+        except Exception as error:  # ONNX Runtime's exception classes share no base of their own
+            width, height = self._size
+            raise DynastError(
+                f"{self._path}: the model does not run on {width}x{height} pixels: {error}"
+            ) from None
+        outputs = [np.asarray(output[0], np.float32) for output in found]
+        if any(np.isnan(output).any() for output in outputs):
+            raise DynastError(f"{self._path}: the model gives NaN; export it again, as float32")
+        count = outputs[0].shape[-1 if self._head is Head.HEATMAP_LAST else 0]
+        if self._head is not Head.YOLO:
+            _check_skeleton(count, self._path)
+        return outputs
+
+    def _present(self, people: np.ndarray) -> np.ndarray:
+        """The people, [P, K, 3], of whom anything was seen, without the keypoints that were not."""
+        people[people[..., 2] < self._min_score] = 0
+        return people[(people[..., 2] > 0).any(axis=1)]
 
 
-def _present(people: np.ndarray) -> np.ndarray:
-    """The people, [P, K, 3], of whom anything was seen, without the keypoints that were not."""
-    people[people[..., 2] < MIN_SCORE] = 0
-    return people[(people[..., 2] > 0).any(axis=1)]
-
-
-def _session(path: Path) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
+def _understood(inputs: list[Any], path: Path) -> ModelInput:
+    """The model's one input. Raises DynastError where it is not pictures in a way that is clear."""
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
         raise DynastError(
-            "a pose model needs ONNX Runtime: pip install 'dynast-deploy[cpu]' or 'dynast-deploy[gpu]'"
-        ) from None
-    if not path.is_file():
-        raise DynastError(f"{path}: no such pose model")
-    wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    try:
-        return onnxruntime.InferenceSession(str(path), providers=providers)
-    except Exception as error:  # its exception classes share no base of their own
-        raise DynastError(f"{path}: ONNX Runtime cannot load this pose model: {error}") from None
+            f"{path}: a pose model takes one picture [N, 3, height, width] or [N, height, width, 3]; this one takes "
+            f"{_shapes(inputs)}"
+        )
+    batch, *sides = inputs[0].shape
+    # Names of open axes say nothing that could be relied on; ONNX models are channels first where nothing else is said.
+    channels_last = sides[2] == 3 and sides[0] != 3
+    channels, height, width = (sides[2], *sides[:2]) if channels_last else sides
+    if isinstance(channels, int) and channels != 3:
+        raise DynastError(
+            f"{path}: the model takes pictures of {channels} channels ({_shapes(inputs)}), not of 3"
+        )
+    if inputs[0].type not in INPUT_TYPES:
+        raise DynastError(
+            f"{path}: the model takes {inputs[0].type}; {', '.join(INPUT_TYPES)} are understood"
+        )
+    fixed = isinstance(height, int) and isinstance(width, int)
+    if fixed and not (0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE):
+        raise DynastError(
+            f"{path}: the model takes pictures of {width}x{height} pixels; up to {LARGEST_SIDE} a side are run"
+        )
+    return ModelInput(
+        inputs[0].name,
+        INPUT_TYPES[inputs[0].type],
+        batch if isinstance(batch, int) and batch > 0 else 1,
+        (width, height) if fixed else None,
+        channels_last,
+    )
 
 
-def _recognised(outputs: list[Any], path: Path) -> Head:
+def _recognised(outputs: list[Any], path: Path) -> tuple[Head, list[str]]:
+    """The kind of model, and the outputs to ask for."""
     shapes = {output.name: output.shape for output in outputs}
     if {"simcc_x", "simcc_y"} <= set(shapes):
-        _check_skeleton(shapes["simcc_x"], path)
-        return Head.SIMCC
-    first = outputs[0].shape
+        _check_skeleton(shapes["simcc_x"][1], path)
+        return Head.SIMCC, ["simcc_x", "simcc_y"]
+    names, first = list(shapes), outputs[0].shape
+    if len(outputs) == 2 and all(len(shape) == 3 and shape[1] in SKELETONS for shape in shapes.values()):
+        return Head.SIMCC, names
     if len(first) == 4 and len(outputs) == 1:
-        _check_skeleton(first, path)
-        return Head.HEATMAP
+        if first[3] in SKELETONS and first[1] not in SKELETONS:
+            return Head.HEATMAP_LAST, names
+        _check_skeleton(first[1], path)
+        return Head.HEATMAP, names
     if len(first) == 3 and len(outputs) == 1 and (YOLO_ROW in first[1:] or first[2] == YOLO_FILTERED_ROW):
-        return Head.YOLO
+        return Head.YOLO, names
     raise DynastError(
         f"{path}: no pose model that is known here; known are simcc_x and simcc_y (RTMPose, DWPose), "
         f"heatmaps [N, K, h, w] (ViTPose) and YOLO's [N, 56, candidates]; this one gives {_shapes(outputs)}"
     )
 
 
-def _check_skeleton(shape: list[Any], path: Path) -> None:
-    if isinstance(shape[1], int) and shape[1] not in SKELETONS:
-        raise DynastError(f"{path}: the model has {shape[1]} keypoints; known are {KNOWN_SKELETONS}")
+def _check_skeleton(count: Any, path: Path) -> None:
+    """`count` is a name where the file leaves the number of keypoints open."""
+    if isinstance(count, int) and count not in SKELETONS:
+        raise DynastError(f"{path}: the model has {count} keypoints; known are {KNOWN_SKELETONS}")
 
 
 def _shapes(tensors: list[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Where poses come from: a file that the user names, one beside the video, the user's model, or MediaPipe."""
+"""Where poses come from: a file or model that the user names, a file beside the video, or MediaPipe's networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from dynast_deploy.errors import DynastError
 from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.files import find_sidecar, read_poses
-from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, mediapipe_is_installed
+from dynast_deploy.keypoints.mediapipe_models import ENDINGS, FETCH_COMMAND, find_models
+from dynast_deploy.keypoints.mediapipe_pose import POSE_NETWORKS, MediaPipePose
 from dynast_deploy.keypoints.pose_model import PoseModel
 from dynast_deploy.keypoints.poses import Poses, is_seen
 
@@ -24,6 +25,9 @@ class PoseSource(FrameSource):
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""
         raise NotImplementedError
+
+    def restart(self) -> None:
+        """The next picture has nothing to do with those before: nobody is followed into it."""
 
 
 class FilePoses(PoseSource):
@@ -55,19 +59,22 @@ class ModelPoses(PoseSource):
             self._last_seen = pose
         return pose
 
+    def restart(self) -> None:
+        self._last_seen = None
+
 
 class MediaPipePoses(PoseSource):
-    """Poses from MediaPipe, which follows one person."""
+    """Poses from MediaPipe's networks, which follow one person."""
 
-    def __init__(self) -> None:
-        self.origin = "MediaPipe"
-        self._tracker = MediaPipePose()
+    def __init__(self, models: Path, min_score: float | None = None) -> None:
+        self.origin = f"MediaPipe's models in {models}"
+        self._tracker = MediaPipePose(models, min_score)
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         return self._tracker(picture)
 
-    def close(self) -> None:
-        self._tracker.close()
+    def restart(self) -> None:
+        self._tracker.restart()
 
 
 def resolve_poses(
@@ -76,31 +83,41 @@ def resolve_poses(
     model_path: str | os.PathLike[str] | None = None,
     channel_order: Literal["rgb", "bgr"] = "rgb",
     option: str = "--poses",
+    min_score: float | None = None,
 ) -> PoseSource:
     """The source of poses for a picture or video: the first of these that there is.
 
     Args:
         media_path: The picture or video; a file of poses beside it is found by its name (`find_sidecar`).
         poses_path: The file or folder that the user named.
-        model_path: The user's own pose model in ONNX, which takes its channels in `channel_order`.
+        model_path: The user's own pose model: in ONNX, with its channels in `channel_order`, or a bundle or wheel of
+            MediaPipe's.
         option: The command-line option that sets `poses_path`, for the error.
+        min_score: Keypoints that a model scores lower are not seen; by default each kind of model's own.
 
-    Order: `poses_path`, the file beside the video, `model_path`, MediaPipe where it is installed. Raises a
-    DynastError that lists the four where there is none of them.
+    Order: `poses_path`, `model_path`, the file beside the video, MediaPipe's networks where they are on this machine.
+    Raises a DynastError that lists the four where there is none of them.
     """
     if poses_path is not None:
         return FilePoses(poses_path)
+    if model_path is not None:
+        return _of_model(Path(model_path), channel_order, min_score)
     sidecar = find_sidecar(media_path)
     if sidecar is not None:
         return FilePoses(sidecar)
-    if model_path is not None:
-        return ModelPoses(PoseModel(model_path, channel_order), str(model_path))
-    if mediapipe_is_installed():
-        return MediaPipePoses()
+    models = find_models(POSE_NETWORKS)
+    if models is not None:
+        return MediaPipePoses(models, min_score)
     stem = Path(media_path).stem
     raise DynastError(
         f"no poses for {media_path}. Give them with {option} (OpenPose JSON, JSONL or .npz), "
         f"put them beside it as {stem}.poses.npz or {stem}.poses.json, "
         "name a pose model with --pose-model (RTMPose, DWPose, ViTPose or YOLO pose, as .onnx), "
-        "or have them estimated by MediaPipe: pip install 'dynast-deploy[pose]'"
+        f"or have them estimated by MediaPipe's networks, which come with: {FETCH_COMMAND}"
     )
+
+
+def _of_model(path: Path, channel_order: Literal["rgb", "bgr"], min_score: float | None) -> PoseSource:
+    if path.suffix.lower() in ENDINGS:
+        return MediaPipePoses(path, min_score)
+    return ModelPoses(PoseModel(path, channel_order, min_score), str(path))
