@@ -127,9 +127,9 @@ def _add_video(data: CalibrationData, painter: Painter, path: Path, most: int) -
     from dynast_deploy.runtime.video_reader import VideoReader
 
     with VideoReader(path) as reader:
-        if reader.counts_frames and reader.frame_count:
+        if reader.counts_frames:
             painter.check_frames(reader.frame_count)
-        chosen = spread(reader.frame_count or most, most)
+        chosen = spread(reader.frame_count, most)
         wanted = set(chosen)
         for frame in reader:
             if frame.index in wanted:

@@ -184,11 +184,8 @@ def render_pictures(
 
 
 def _check_count_early(painter: Painter, reader: VideoReader) -> None:
-    """Refuse poses or parts for another number of frames before work is spent, as far as the file tells its number."""
-    given = painter.source.frames if painter.source else None
-    if given is None or reader.frame_count is None:
-        return
-    if abs(given - reader.frame_count) > (0 if reader.counts_frames else max(2, reader.frame_count // 50)):
+    """Refuse poses or parts for another number of frames before work is spent, where their number is certain."""
+    if reader.counts_frames:
         painter.check_frames(reader.frame_count)
 
 

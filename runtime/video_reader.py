@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.frame_colours import RgbConverter, StatedColours
 from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
+from dynast_deploy.runtime.packets import Packets, read_only
 from dynast_deploy.runtime.pyav import fraction
 from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
+from dynast_deploy.runtime.video_contents import Contents, video_contents
 from dynast_deploy.runtime.video_file import is_animated_webp, may_restart, open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-# Reads that fail one after the other before the rest of a file is given up.
-_MOST_FAILED_READS = 1000
-# AVColorSpace numbers that swscale converts from: 0 is RGB, the others are YUV matrices.
-_KNOWN_MATRICES = frozenset({0, 1, 4, 5, 6, 7, 9, 10})
 
 
 @dataclass(frozen=True)
@@ -47,55 +45,51 @@ class Frame:
 class VideoReader:
     """The frames of one video file, once, in the order they are shown.
 
-    A context manager and an iterator over `Frame`. Pictures are turned upright (display matrix), scaled to square
-    pixels by enlarging one side, and converted with the matrix and range the file states; where it states none,
-    BT.709 from 720 lines or 1280 columns up and BT.601 below. All have the size of the first: a stream that
+    A context manager and an iterator over `Frame`. Pictures are converted to RGB (see `RgbConverter`), scaled to square
+    pixels by enlarging one side, and turned upright (display matrix). All have the size of the first: a stream that
     changes its size is scaled. High dynamic range is not tone-mapped.
 
+    The file is gone through once before its first frame is decoded, to tell how much it holds (see `video_contents`).
     Damaged packets are skipped and counted; damage in the very last ones can cost as many frames as there are
     decoding threads, because PyAV gives up what the decoder still holds. Times only go forward (see `ForwardClock`).
 
-    Raises DynastError as `video_file.open_video` does, and for a file whose video has no frame that can be decoded.
+    Raises DynastError as `video_file.open_video` does, for a file whose video has no frame that can be decoded, and
+    for colours that cannot be converted to RGB.
     """
 
     def __init__(self, path: str | Path) -> None:
-        from av.video.reformatter import VideoReformatter
-
         self.path = Path(path)
         self.damaged = 0
         """Packets skipped so far because they could not be read or decoded."""
-        self.missing = 0
-        """About how many frames the file ends before its stated length; known once all frames are read."""
         self._container, self._stream = open_video(self.path)
-        self._stream.thread_type = "AUTO"
-        self.time_base = fraction(self._stream.time_base) or Fraction(1, 1000)
-        """The tick of the file's video clock, in seconds."""
-        self.rate = _rate(self._stream)
-        """Average frames per second; None where the file does not tell."""
-        self.duration = _duration(self._container, self._stream)
-        """Stated length in seconds; None where the file states none."""
-        self.frame_count: int | None = self._stream.frames or None
-        """Stated number of frames, or what length and rate amount to; None where they are not stated."""
-        self.counts_frames = self.frame_count is not None
-        """Whether the file states how many frames it holds, not just how long it lasts."""
-        if self.frame_count is None and self.duration is not None and self.rate is not None:
-            self.frame_count = max(1, round(self.duration * self.rate))
-        self.has_audio = bool(self._container.streams.audio)
-        """Whether there is a sound stream."""
-        self._stated_end, self._ends_with_pictures = _stated_end(self._container, self._stream)
-        self._clock = ForwardClock(may_restart=may_restart(self._container))
-        self._reformatter = VideoReformatter()
-        self._closed = False
         self._count = 0
-        self._start: Fraction | None = None
-        self._last: Fraction | None = None
-        self._end: Fraction | None = None
-        self._last_packet_end = Fraction(0)
-        self._decoded = self._decode()
         try:
+            contents = self._contents()
+            self.frame_count = max(1, contents.frames)
+            """Frames that the file holds and shows, whatever its header says; about so many if not `counts_frames`."""
+            self.counts_frames = contents.exact
+            """Whether just `frame_count` frames will be read, unless some are damaged."""
+            self.missing = contents.missing
+            """About how many frames the file ends before its stated length."""
+            self.rate = contents.rate
+            """Average frames per second; None for a single frame."""
+            self.time_base = fraction(self._stream.time_base) or Fraction(1, 1000)
+            """The tick of the file's video clock, in seconds."""
+            self.duration = _duration(self._container, self._stream)
+            """Stated length in seconds; None where the file states none."""
+            self.has_audio = bool(self._container.streams.audio)
+            """Whether there is a sound stream."""
+            read_only(self._container, self._stream)
+            self._decoder = self._transparent_decoder() if contents.has_alpha else self._stream.codec_context
+            self._decoder.thread_type = "AUTO"
+            self._step = 1 / self.rate if self.rate else Fraction(1, 25)
+            self._clock = ForwardClock(may_restart=may_restart(self._container))
+            self._colours = RgbConverter(self.path, StatedColours.of(self._container, self._stream))
+            self._decoded = self._decode()
             self._first: VideoFrame | None = next(self._decoded, None)
             if self._first is None:
                 raise DynastError(self._no_frames())
+            self._colours.matrix(self._first)  # refused before any work is done
             self._stored_size = square_pixel_size(
                 self._first.width, self._first.height, fraction(self._stream.sample_aspect_ratio)
             )
@@ -126,28 +120,17 @@ class VideoReader:
         if stored is not None:
             self._first = None
         else:
-            try:
-                stored = next(self._decoded)
-            except StopIteration:
-                if not self._closed:
-                    self.missing = self._shortfall()
-                raise
-        step = self._step()
+            stored = next(self._decoded)
         duration = (stored.duration or 0) * self.time_base
         if not 0 < duration <= LONGEST_STILL:
-            duration = step
-        time = self._clock.stamp(self._stated_time(stored), step)
-        if self._start is None:
-            self._start = time
-        self._last = time
-        self._end = time + duration
+            duration = self._step
+        time = self._clock.stamp(self._stated_time(stored), self._step)
         frame = Frame(self._picture(stored), time, duration, self._count)
         self._count += 1
         return frame
 
     def close(self) -> None:
         """Close the file; safe to call again. No frame can be read after it."""
-        self._closed = True
         self._first = None
         self._decoded.close()
         self._container.close()
@@ -160,43 +143,49 @@ class VideoReader:
     ) -> None:
         self.close()
 
+    def _contents(self) -> Contents:
+        try:
+            return video_contents(self.path, self._stream.index)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _transparent_decoder(self) -> VideoCodecContext:
+        """FFmpeg's own decoders of VP8 and VP9 leave out transparency; those of libvpx give it."""
+        from av.codec.codec import UnknownCodecError
+        from av.video.codeccontext import VideoCodecContext
+
+        codec = self._stream.codec_context.codec.canonical_name
+        name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec)
+        if name is None:
+            return self._stream.codec_context
+        try:
+            return cast("VideoCodecContext", VideoCodecContext.create(name, "r"))
+        except UnknownCodecError as error:
+            raise DynastError(
+                f"{self.path} is transparent, and this PyAV was built without {name}; install the wheel: pip install av"
+            ) from error
+
     def _decode(self) -> Generator[VideoFrame, None, None]:
         from av.error import FFmpegError
 
-        for packet in self._packets():
-            try:
-                frames = self._stream.decode(packet)
-            except FFmpegError:
-                self.damaged += 1
-            else:
-                yield from frames
+        packets = Packets(self._container, self._stream)
+        unreadable = 0
+        try:
+            # After the last packet, None makes the decoder give out what it holds back.
+            for packet in chain(packets, [None]):
+                self.damaged += packets.damaged - unreadable
+                unreadable = packets.damaged
+                try:
+                    frames = self._decoder.decode(packet)
+                except FFmpegError:
+                    self.damaged += 1
+                else:
+                    yield from frames
+        except OSError as error:
+            raise self._unreadable(error) from error
 
-    def _packets(self) -> Iterator[Packet | None]:
-        """The packets of the video stream, then None, which makes the decoder give out what it holds back."""
-        from av.error import FFmpegError
-
-        failed = 0
-        while failed < _MOST_FAILED_READS:
-            try:
-                # Sound is read along to see where the file ends.
-                for packet in self._container.demux():
-                    failed = 0
-                    if not packet.size:
-                        continue
-                    tick = fraction(packet.time_base)
-                    if packet.pts is not None and tick is not None:
-                        end = (packet.pts + (packet.duration or 0)) * tick
-                        self._last_packet_end = max(self._last_packet_end, end)
-                    if packet.stream_index == self._stream.index:
-                        yield packet
-                break
-            except OSError as error:
-                raise DynastError(f"{self.path} cannot be read any further: {error.strerror}") from error
-            except (FFmpegError, IndexError):
-                # PyAV raises the second where damage in a transport stream looks like one more stream.
-                self.damaged += 1
-                failed += 1
-        yield None
+    def _unreadable(self, error: OSError) -> DynastError:
+        return DynastError(f"{self.path} cannot be read any further: {error.strerror}")
 
     def _stated_time(self, frame: VideoFrame) -> Fraction | None:
         # AVI stores the order of decoding only; the presentation times derived from it are wrong with B-frames.
@@ -205,42 +194,16 @@ class VideoReader:
         return None if stamp is None else stamp * self.time_base
 
     def _picture(self, frame: VideoFrame) -> np.ndarray:
-        from av.video.reformatter import Colorspace, Interpolation
+        import cv2
 
+        picture = self._colours.convert(frame)
         width, height = self._stored_size
-        scaled = (frame.width, frame.height) != self._stored_size
-        matrix = None
-        if int(frame.colorspace) not in _KNOWN_MATRICES and not frame.format.is_rgb:
-            high_definition = frame.width >= 1280 or frame.height >= 720
-            matrix = Colorspace.ITU709 if high_definition else Colorspace.ITU601
-        picture = self._reformatter.reformat(
-            frame,
-            width,
-            height,
-            "rgb24",
-            src_colorspace=matrix,
-            interpolation=Interpolation.BICUBIC if scaled else None,
-        ).to_ndarray()
+        if (frame.width, frame.height) != (width, height):
+            smaller = frame.width > width or frame.height > height
+            picture = cv2.resize(
+                picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+            )
         return self._orientation.apply(picture)
-
-    def _step(self) -> Fraction:
-        """The usual distance of two frames, in seconds."""
-        if self.rate is not None:
-            return 1 / self.rate
-        if self._count > 1 and self._start is not None and self._last is not None:
-            return (self._last - self._start) / (self._count - 1)
-        return Fraction(1, 25)
-
-    def _shortfall(self) -> int:
-        """About how many frames lie between the last one and the stated end of the file."""
-        if self._end is None or self._stated_end is None:
-            return 0
-        seen = self._end if self._ends_with_pictures else max(self._end, self._last_packet_end)
-        gap = self._stated_end - seen
-        step = self._step()
-        if gap < max(step * 3 / 2, Fraction(1, 10)):
-            return 0
-        return max(1, round(gap / step))
 
     def _no_frames(self) -> str:
         if is_animated_webp(self.path):
@@ -250,12 +213,6 @@ class VideoReader:
         return f"{self.path} ends before its first frame; record or copy it again"
 
 
-def _rate(stream: VideoStream) -> Fraction | None:
-    rates = map(fraction, (stream.average_rate, stream.guessed_rate, stream.base_rate))
-    # Some headers give the clock's ticks a second as the rate, and damaged ones anything.
-    return next((rate for rate in rates if rate and 1 / LONGEST_STILL <= rate <= 1000), None)
-
-
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
     tick = fraction(stream.time_base)
     if stream.duration is not None and tick is not None:
@@ -263,29 +220,6 @@ def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None
     return None if container.duration is None else Fraction(container.duration, 1_000_000)
 
 
-def _stated_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction | None, bool]:
-    """When the file says that it ends, in seconds of its clock, and whether it says so of its pictures alone."""
-    if may_restart(container):
-        return None, False
-    tick = fraction(stream.time_base)
-    if stream.duration is not None and tick is not None:
-        return ((stream.start_time or 0) + stream.duration) * tick, True
-    if (tag := _seconds(stream.metadata.get("DURATION", ""))) is not None:
-        return tag, True
-    if container.duration is not None:
-        return Fraction((container.start_time or 0) + container.duration, 1_000_000), False
-    return None, False
-
-
 def _orientation(frame: VideoFrame) -> Orientation:
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     return Orientation() if matrix is None else Orientation.from_display_matrix(bytes(matrix))
-
-
-def _seconds(text: str) -> Fraction | None:
-    """Matroska's DURATION tag, "00:00:01.499000000", in seconds."""
-    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
-    if found is None:
-        return None
-    hours, minutes, seconds = found.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)

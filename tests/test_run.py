@@ -172,6 +172,14 @@ def test_a_cut_video_renders_what_is_there(work: Path, monkeypatch, capsys) -> N
     assert 0 < len(frames_of(work / "cut.dynast.mkv")) < 12 * FRAMES
 
 
+def test_keypoints_of_a_trimmed_video_are_those_of_the_frames_it_shows(work: Path, monkeypatch) -> None:
+    video = Path(shutil.copy(Path(__file__).parent / "data" / "videos" / "trim.mp4", work))
+    poses = np.tile(read_poses(work / "drive.poses.npz").keypoints, (37, 1, 1))[:37]
+    write_poses(work / "trim.poses.npz", Poses(poses))
+    assert dynast_run(monkeypatch, *job(work, video=video)) == 0
+    assert len(frames_of(work / "trim.dynast.mp4")) == 37
+
+
 @pytest.mark.parametrize(
     ("name", "sound", "codec", "rotation"),
     [

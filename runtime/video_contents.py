@@ -1,0 +1,151 @@
+"""What a video file really holds: how many frames, how fast they follow each other, and what is missing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from dynast_deploy.runtime.packets import Packets
+from dynast_deploy.runtime.pyav import fraction, open_input
+from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
+from dynast_deploy.runtime.video_file import may_restart
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+# Some headers give the clock's ticks a second as the rate, and damaged ones anything.
+_HIGHEST_RATE = 1000
+# How far the frames may be from a stated rate that they bear out; of the two it is the exact one.
+_SAME_RATE = Fraction(1, 50)
+# Codecs that put two frames into one packet and a filler into the next (DivX).
+_PACKED = frozenset({"mpeg4"})
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds of one video stream, as its packets tell; nothing of it is decoded."""
+
+    frames: int
+    """Frames to be shown: packets, but for those that an edit list hides and those that only help to decode."""
+    exact: bool
+    """Whether just as many frames will be decoded, unless some are damaged."""
+    rate: Fraction | None
+    """Average frames per second: the stated one where the frames bear it out, else theirs; None for one frame."""
+    missing: int
+    """About how many frames the file ends before its stated length."""
+    has_alpha: bool
+    """Whether transparency is stored beside its frames, as WebM does."""
+
+
+def video_contents(path: Path, index: int) -> Contents:
+    """Go through all packets of `path`, a file that is known to open, for its video stream number `index`.
+
+    It takes as long as reading the file once. What the header states is not enough: browsers write neither length
+    nor rate, a trimmed MP4 counts what it hides, an AVI frames that were dropped. Raises OSError for a file that
+    cannot be read to its end.
+    """
+    with open_input(path) as container:
+        stream = cast("VideoStream", container.streams[index])
+        restarts = may_restart(container)
+        codec = stream.codec_context.codec.canonical_name
+        tick = fraction(stream.time_base) or Fraction(1, 1000)
+        packets = Packets(container)
+        frames, stamps = 0, list[int]()
+        pictures_end = any_end = Fraction(0)
+        first: Packet | None = None
+        orderly, has_alpha = not restarts and codec not in _PACKED, False
+        for packet in packets:
+            end = _end(packet)
+            any_end = max(any_end, end)
+            if packet.stream_index != index:
+                continue
+            first = first or packet
+            orderly = orderly and first.is_keyframe and not _precedes(packet, first)
+            has_alpha = has_alpha or packet.has_sidedata("matroska_block_additional")
+            if packet.is_discard or shows_nothing(packet, codec):
+                continue
+            # Where the clock may start again, only the order of decoding is known.
+            stamp = packet.dts if restarts or packet.pts is None else packet.pts
+            if stamp is not None:
+                stamps.append(stamp)
+            pictures_end = max(pictures_end, end)
+            frames += 1
+        measured = _measured_rate(stamps if restarts else sorted(stamps), tick, may_restart=restarts)
+        rate = _rate(fraction(stream.average_rate), measured)
+        stated_end, of_pictures = (None, False) if restarts else _stated_end(container, stream)
+        missing = 0
+        if frames and stated_end is not None:
+            missing = _frames_between(pictures_end if of_pictures else any_end, stated_end, rate)
+        return Contents(frames, orderly and not packets.damaged and not missing, rate, missing, has_alpha)
+
+
+def _end(packet: Packet) -> Fraction:
+    tick = fraction(packet.time_base)
+    if packet.pts is None or tick is None:
+        return Fraction(0)
+    return (packet.pts + (packet.duration or 0)) * tick
+
+
+def _precedes(packet: Packet, first: Packet) -> bool:
+    """Whether a frame is shown before the file's first: it may refer to one that is not there, and is then left out."""
+    return packet.pts is not None and first.pts is not None and packet.pts < first.pts
+
+
+def shows_nothing(packet: Packet, codec: str) -> bool:
+    """Whether a packet of VP8 (RFC 6386, 9.1) or VP9 (bitstream specification, 6.2) is decoded but not shown."""
+    head = memoryview(packet)
+    if codec == "vp8":
+        return not head[0] & 0x10
+    if codec == "vp9":
+        is_superframe = head[-1] & 0xE0 == 0xC0
+        profile_3, show_existing, show = head[0] & 0x30 == 0x30, head[0] & 0x08, head[0] & 0x02
+        return not (is_superframe or profile_3 or show_existing or show)
+    return False
+
+
+def _measured_rate(stamps: list[int], tick: Fraction, *, may_restart: bool) -> Fraction | None:
+    if len(stamps) < 2:
+        return None
+    clock = ForwardClock(may_restart=may_restart)
+    times = [clock.stamp(stamp * tick, Fraction(1, 25)) for stamp in stamps]
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+def _rate(stated: Fraction | None, measured: Fraction | None) -> Fraction | None:
+    borne_out = stated and (measured is None or abs(stated - measured) <= measured * _SAME_RATE)
+    rate = stated if borne_out else measured
+    return rate if rate is not None and 1 / LONGEST_STILL <= rate <= _HIGHEST_RATE else None
+
+
+def _stated_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction | None, bool]:
+    """When the file says that it ends, in seconds of its clock, and whether it says so of its pictures alone."""
+    tick = fraction(stream.time_base)
+    if stream.duration is not None and tick is not None:
+        return ((stream.start_time or 0) + stream.duration) * tick, True
+    if (tag := _seconds(stream.metadata.get("DURATION", ""))) is not None:
+        return tag, True
+    if container.duration is not None:
+        return Fraction((container.start_time or 0) + container.duration, 1_000_000), False
+    return None, False
+
+
+def _seconds(text: str) -> Fraction | None:
+    """Matroska's DURATION tag, "00:00:01.499000000", in seconds."""
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+
+
+def _frames_between(end: Fraction, stated_end: Fraction, rate: Fraction | None) -> int:
+    """About how many frames lie between the end of the last one and the stated end of the file."""
+    gap, step = stated_end - end, 1 / rate if rate else Fraction(1, 25)
+    if gap < max(step * 3 / 2, Fraction(1, 10)):
+        return 0
+    return max(1, round(gap / step))
