@@ -14,6 +14,8 @@ MENDS = {
     "google": "pip install --upgrade onnx protobuf",
 }
 """What usually mends a module, where it is not installing it again."""
+EXTRAS = {"torch": "export", "onnxruntime": "cpu", "matplotlib": "plot", "tensorboard": "train"}
+"""The extra that brings a module, for those that the package alone does not bring."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ def broken_package(error: BaseException) -> BrokenPackage | None:
     if module is None and isinstance(error, ImportError):
         module = (error.name or "").split(".")[0]
         if isinstance(error, ModuleNotFoundError) and module and module not in OURS:
-            return BrokenPackage(f"the package {module} is not installed", "pip install dynast-deploy")
+            extra = f"[{EXTRAS[module]}]" if module in EXTRAS else ""
+            return BrokenPackage(
+                f"the package {module} is not installed", f"pip install 'dynast-deploy{extra}'"
+            )
     if not module or module in OURS:
         return None
     detail = f"the installed package {module} cannot be imported ({type(error).__name__}: {error})"

@@ -26,13 +26,16 @@ class TestFile(pytest.Module):
         try:
             return super().collect()
         except self.CollectError as error:
-            if HAS_TORCH or not lacks_torch(error.__cause__):
+            if HAS_TORCH or not lacks_torch(error):
                 raise
             pytest.skip(NO_TORCH, allow_module_level=True)
 
 
 def lacks_torch(error: BaseException | None) -> bool:
-    return isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "torch"
+    """Whether PyTorch could not be imported, which may be why `error` was raised."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "torch":
+        return True
+    return error is not None and lacks_torch(error.__cause__ or error.__context__)
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> TestFile:

@@ -55,6 +55,18 @@ def test_the_doctor_names_the_package_and_what_mends_it(
     assert found["mend"] == "pip install --upgrade onnx protobuf"
 
 
+def test_a_package_that_is_not_there_is_named_with_the_extra_that_brings_it() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['to_onnx.py', 'missing.pth']\n"
+        "from dynast_deploy.export.to_onnx import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: the package torch is not installed; pip install 'dynast-deploy[export]'\n"
+
+
 def test_a_package_missing_from_another_one_is_told_from_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

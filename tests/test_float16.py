@@ -190,6 +190,7 @@ def test_ranges_show_overflow_and_underflow() -> None:
 
 
 def test_the_exporter_writes_it(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     engine = write_tiny_engine(tmp_path)
     script = Path(__file__).resolve().parents[1] / "export" / "to_onnx.py"
     command = [sys.executable, script, engine.with_suffix(".pth"), "-o", tmp_path / "half.onnx", "--fp16"]
