@@ -41,6 +41,7 @@ class Request:
     exemplar_parts: Sequence[Path] = ()
     pose_model: Path | None = None
     pose_channels: ChannelOrder = ChannelOrder.RGB
+    pose_score: float | None = None
     fit: Fit = Fit.PAD
 
 
@@ -98,17 +99,19 @@ def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> C
         if each and len(each) != len(request.exemplars):
             raise DynastError(f"--exemplar-{option}: give one for each --exemplar, in the same order")
     task = task_of(Task(info.task) if info.task else None, info.channels, source)
-    of_poses = (request.poses, request.exemplar_poses, request.pose_model)
+    of_poses = (request.poses, request.exemplar_poses, request.pose_model, request.pose_score is not None)
     check_options(task, source, of_poses, (request.parts, request.exemplar_parts))
     given, given_exemplars = request.poses or request.parts, request.exemplar_poses or request.exemplar_parts
     data = CalibrationData(info, str(path))
     size = info.height, info.width
-    with Painters(task, size, request.fit, request.pose_model, request.pose_channels) as painters:
+    with Painters(
+        task, size, request.fit, request.pose_model, request.pose_channels, request.pose_score
+    ) as painters:
         for number, exemplar in enumerate(list_pictures(request.exemplars)):
             painter = painters.of_exemplar(exemplar, given_exemplars[number] if given_exemplars else None)
             data.add_exemplar(*painter.exemplar(read_picture(exemplar), str(exemplar)), str(exemplar))
         if path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES:
-            _add_video(data, painters.of(path, given), path, request.frames)
+            _add_video(data, painters.of_video(path, given), path, request.frames)
         else:
             left_out: list[str] = []
             pictures = list_pictures([path], left_out)

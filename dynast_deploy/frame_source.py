@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from dynast_deploy.errors import DynastError
@@ -39,6 +41,11 @@ class FrameSource:
     origin: str
     frames: int | None = None
 
+    @property
+    def note(self) -> str | None:
+        """One line on what it leaves out, for people to read; None where there is nothing to say."""
+        return None
+
     def check_frames(self, frames: int) -> None:
         """Raise a DynastError unless there is something for each of the `frames` of a video, and no more."""
         if self.frames not in (None, frames):
@@ -47,6 +54,20 @@ class FrameSource:
                 f"{self.origin} holds {self.frames} {self.words.counted} for {frames} frames: cut the video or the "
                 f"{option} to the same frames, or leave --{option} out to have the {option} estimated"
             )
+
+    def check_pictures(self, pictures: Sequence[Path]) -> None:
+        """Raise a DynastError unless there is something for each of the `pictures`, and no more."""
+        if self.frames in (None, len(pictures)):
+            return
+        these = (
+            f"{pictures[0].name} is one picture"
+            if len(pictures) == 1
+            else f"there are {len(pictures)} pictures"
+        )
+        raise DynastError(
+            f"{self.origin} holds {self.frames} {self.words.counted}, and {these}: give one for each picture, in their "
+            "order"
+        )
 
     def check_frame(self, index: int) -> None:
         """Raise a DynastError unless there is something for frame `index`, from 0."""

@@ -11,5 +11,10 @@ def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
 
     Pictures and the files of their poses are sorted by it alike, so that they stay in step.
     """
-    parts = re.split(r"([0-9]+)", path.name.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
+    return natural_name(path.name)
+
+
+def natural_name(name: str) -> tuple[list[tuple[int, str]], str]:
+    """The same for a name that is no path."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name

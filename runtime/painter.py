@@ -89,6 +89,11 @@ class Painter:
         tensor = picture_tensor(self.canvas((width, height)).place(picture), self.network_size)
         return tensor[None], painted.condition[None]
 
+    @property
+    def note(self) -> str | None:
+        """One line on what the source leaves out."""
+        return self.source.note if self.source is not None else None
+
     def check_frames(self, frames: int) -> None:
         """Raise a DynastError where a file gives poses or parts for another number of frames than the video has."""
         if self.source is not None:

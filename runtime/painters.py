@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.face_parts import PartSource, find_parts_beside, resolve_parts
-from dynast_deploy.keypoints import PoseSource, find_sidecar, resolve_poses
+from dynast_deploy.face_parts import PartSource, parts_beside, resolve_parts
+from dynast_deploy.keypoints import PoseSource, poses_beside, resolve_poses
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 from dynast_deploy.runtime.painter import SOURCES, Painter
+from dynast_deploy.runtime.picture_names import has_picture_beside
 
 
 class Painters:
@@ -29,9 +31,10 @@ class Painters:
         fit: Fit = Fit.PAD,
         pose_model: Path | None = None,
         channel_order: ChannelOrder = ChannelOrder.RGB,
+        pose_score: float | None = None,
     ) -> None:
-        """`network_size` is (height, width)."""
-        self.task, self.network_size, self.fit = task, network_size, fit
+        """`network_size` is (height, width). Keypoints that score less than `pose_score` are not seen."""
+        self.task, self.network_size, self.fit, self.pose_score = task, network_size, fit, pose_score
         self.pose_model, self.channel_order = pose_model, channel_order
         self._sources = ExitStack()
 
@@ -43,40 +46,42 @@ class Painters:
     ) -> None:
         self._sources.close()
 
-    def of(self, media: Path, given: Path | None) -> Painter:
-        """The painter of one video or picture."""
-        return self._painter(self._source(media, given))
+    def of_video(self, video: Path, given: Path | None) -> Painter:
+        """The painter of a video."""
+        return self._painter(self._source(video, given))
+
+    def of_picture(self, picture: Path, given: Path | None) -> Painter:
+        """The painter of one picture."""
+        return self._painter(self._source(picture, given, [picture]))
 
     def of_exemplar(self, picture: Path, given: Path | None) -> Painter:
         """The painter of an exemplar, which has options of its own."""
-        return self._painter(self._source(picture, given, "--exemplar-"))
+        return self._painter(self._source(picture, given, [picture], "--exemplar-"))
 
     def of_pictures(
         self, pictures: Sequence[Path], given: Path | None
     ) -> Callable[[Path], tuple[Painter, int]]:
         """For each of several pictures its own painter, and the number under which that knows it.
 
-        `given` is a folder with masks of each picture by its name, or holds one pose or mask for each of `pictures`, in
-        their order; without it the file beside each picture is used, and the same estimator for all that have none.
+        `given` is a folder with masks of each picture by its name, or holds poses by the names of `pictures`, or one
+        pose or mask for each of them in their order; without it the file beside each picture is used where it is the
+        picture's own, and the same estimator for all that have none.
         """
         if self.task not in SOURCES:
             return lambda _: (self._painter(None), 0)
         if given is not None and self.task is Task.FACE and given.is_dir():
-            return lambda picture: (self.of(picture, given), 0)
+            return lambda picture: (self.of_picture(picture, given), 0)
         if given is not None:
-            shared = self._source(pictures[0], given)
-            assert shared is not None
-            shared.check_frames(len(pictures))
+            shared = self._source(pictures[0], given, pictures)
             numbers = {picture: number for number, picture in enumerate(pictures)}
             return lambda picture: (self._painter(shared), numbers[picture])
         estimators: list[PoseSource | PartSource | None] = []
-        find_beside = find_sidecar if self.task is Task.POSE else find_parts_beside
 
         def of_picture(picture: Path) -> tuple[Painter, int]:
-            if find_beside(picture) is not None and self.pose_model is None:
-                return self.of(picture, None), 0
+            if self._has_own_file(picture):
+                return self.of_picture(picture, None), 0
             if not estimators:
-                estimators.append(self._source(picture, None))
+                estimators.append(self._source(picture, None, [picture]))
             estimator = estimators[0]
             if isinstance(estimator, PoseSource):
                 estimator.restart()
@@ -84,14 +89,27 @@ class Painters:
 
         return of_picture
 
-    def _source(self, media: Path, given: Path | None, prefix: str = "--") -> PoseSource | PartSource | None:
+    def _has_own_file(self, picture: Path) -> bool:
+        if self.task is Task.POSE:
+            return self.pose_model is None and poses_beside(picture, is_picture=True) is not None
+        beside = parts_beside(picture, is_picture=True)
+        if beside is not None:
+            beside.close()
+        return beside is not None
+
+    def _source(
+        self, media: Path, given: Path | None, pictures: Sequence[Path] | None = None, prefix: str = "--"
+    ) -> PoseSource | PartSource | None:
         if self.task not in SOURCES:
             return None
         option = prefix + SOURCES[self.task].words.option
+        shares_name = pictures is None and has_picture_beside(media)
         if self.task is Task.FACE:
-            return self._sources.enter_context(resolve_parts(media, given, option))
+            return self._sources.enter_context(resolve_parts(media, given, option, pictures, shares_name))
+        order: Literal["rgb", "bgr"] = self.channel_order.value
+        score = self.pose_score
         return self._sources.enter_context(
-            resolve_poses(media, given, self.pose_model, self.channel_order.value, option)
+            resolve_poses(media, given, self.pose_model, order, option, pictures, shares_name, score)
         )
 
     def _painter(self, source: PoseSource | PartSource | None) -> Painter:

@@ -170,3 +170,12 @@ def _is_picture(path: Path) -> bool:
             return True
     except Exception:  # whatever Pillow's readers raise over what is in a file
         return False
+
+
+def has_picture_beside(media: Path) -> bool:
+    """Whether a picture of the same name, but for its ending, lies beside a video."""
+    siblings = media.parent.glob("*") if media.parent.is_dir() else ()
+    return any(
+        path.stem == media.stem and path != media and path.suffix.lower() in PICTURE_SUFFIXES
+        for path in siblings
+    )

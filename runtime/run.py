@@ -34,6 +34,15 @@ def dynast_run(
         ),
     ] = None,
     pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
+    pose_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Keypoints that score less are not seen.",
+            show_default="all of files, 0.3 of models",
+        ),
+    ] = None,
     parts: Annotated[
         Path | None,
         typer.Option(help="Parts of a face: masks as .npz, or a folder of CelebAMask-HQ's (pictures)."),
@@ -86,17 +95,22 @@ def dynast_run(
             print(f"note: {note}", file=sys.stderr)
         loaded = load_engine(engine, device.value)
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
-        of_poses, of_parts = (poses, exemplar_poses, pose_model, save_poses), (parts, exemplar_parts)
+        of_poses, of_parts = (
+            (poses, exemplar_poses, pose_model, save_poses, pose_score is not None),
+            (parts, exemplar_parts),
+        )
         check_options(task, str(engine), of_poses, of_parts)
         network_size = loaded.info.height, loaded.info.width
-        painters = stack.enter_context(Painters(task, network_size, fit, pose_model, pose_channels))
+        painters = stack.enter_context(
+            Painters(task, network_size, fit, pose_model, pose_channels, pose_score)
+        )
         painter = painters.of_exemplar(exemplar, exemplar_poses or exemplar_parts)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))
         beside = exemplar_picture if side_by_side else None
         if reader is not None:
             assert video is not None
             assert output is not None
-            painter = painters.of(video, poses or parts)
+            painter = painters.of_video(video, poses or parts)
             report = render_video(loaded, encoded, painter, Composer(painter, beside), reader, output, batch)
             print(f"{output} ({report.frames} frames)")
         else:

@@ -11,6 +11,8 @@ import pytest
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, find_sidecar, read_poses, write_poses
+from dynast_deploy.keypoints.files import read_recording
+from dynast_deploy.keypoints.pose_file import PoseFile
 from dynast_deploy.keypoints.skeletons import to_openpose18
 from dynast_deploy.keypoints.sources import FilePoses
 
@@ -150,9 +152,10 @@ class TestJson:
             ("", "not whole JSON"),
             ("\x00\xff", "not whole JSON"),
             ("[" * 100_000, "not whole JSON"),
-            ('{"people": [{"pose_keypoints_2d": [NaN]}]}', "NaN is no number"),
+            ('{"people": [{"pose_keypoints_2d": [NaN]}]}', "person 0: 1 numbers; keypoints have 3 each"),
             ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "person 0: 3 numbers; keypoints have 3 each"),
-            ('{"people": [{"pose_keypoints_2d": ["1", 2, 3]}]}', "no flat list of numbers"),
+            ('{"people": [{"pose_keypoints_2d": ["one", 2, 3]}]}', "no flat list of numbers"),
+            ('{"people": [{"pose_keypoints_2d": [true, 2, 3]}]}', "no flat list of numbers"),
             ('{"people": [{"pose_keypoints_2d": [[1, 2], 3]}]}', "no flat list of numbers"),
             ('{"people": [{"pose_keypoints_2d": [1e999' + ", 1" * 53 + "]}]}", "infinite"),
             ('{"people": 3}', '"people" is no list'),
@@ -315,7 +318,7 @@ def test_a_sidecar_is_found_by_the_name_of_the_video(tmp_path: Path) -> None:
 
 def test_the_number_of_frames_must_agree(tmp_path: Path) -> None:
     write_poses(tmp_path / "walk.npz", Poses(body()[None]))
-    poses = FilePoses(tmp_path / "walk.npz")
+    poses = FilePoses(PoseFile(read_recording(tmp_path / "walk.npz")))
     poses.check_frames(1)
     with pytest.raises(DynastError, match=r"walk\.npz holds 1 poses for 2 frames"):
         poses.check_frames(2)

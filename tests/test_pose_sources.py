@@ -107,10 +107,10 @@ class TestFilePoses:
                 source.pose(2, PICTURE)
 
     def test_poses_of_another_picture_size_are_scaled(self, video: Path, tmp_path: Path) -> None:
-        write_poses(tmp_path / "walk.poses.npz", poses(picture_size=(80, 30)))
+        write_poses(tmp_path / "walk.poses.npz", poses(picture_size=(320, 180)))
         with resolve_poses(video) as source:
             np.testing.assert_allclose(
-                source.pose(0, PICTURE), poses().keypoints[0] * np.array([2, 3, 1], np.float32)
+                source.pose(0, PICTURE), poses().keypoints[0] * np.array([0.5, 0.5, 1], np.float32)
             )
 
     def test_fractions_are_of_the_picture_itself(self, video: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def calibrate(
     exemplar_parts: options.ExemplarParts = None,
     pose_model: options.PoseModel = None,
     pose_channels: options.PoseChannels = ChannelOrder.RGB,
+    pose_score: options.PoseScore = None,
     fit: options.FitOption = Fit.PAD,
     frames: options.Frames = 200,
     output: Annotated[
@@ -71,6 +72,7 @@ def calibrate(
         exemplar_parts=exemplar_parts or (),
         pose_model=pose_model,
         pose_channels=pose_channels,
+        pose_score=pose_score,
         fit=fit,
     )
     if fp16:

@@ -31,6 +31,15 @@ ExemplarParts = Annotated[
 ]
 PoseModel = Annotated[Path | None, typer.Option(help="Pose estimator in ONNX.")]
 PoseChannels = Annotated[ChannelOrder, typer.Option(help="Its channel order.")]
+PoseScore = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Keypoints that score less are not seen.",
+        show_default="all of files, 0.3 of models",
+    ),
+]
 FitOption = Annotated[Fit, typer.Option(help="Pictures of another shape than the engine's.")]
 Frames = Annotated[int, typer.Option(min=1, help="Frames to measure on, evenly spread.")]
 KeepFloat = Annotated[

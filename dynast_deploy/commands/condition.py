@@ -35,6 +35,15 @@ def condition(
         ),
     ] = None,
     pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
+    pose_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Keypoints that score less are not seen.",
+            show_default="all of files, 0.3 of models",
+        ),
+    ] = None,
     parts: Annotated[
         Path | None,
         typer.Option(help="Parts of a face: masks as .npz, or a folder of CelebAMask-HQ's (a picture)."),
@@ -59,15 +68,16 @@ def condition(
     if not media.is_file():
         raise DynastError(f"{media}: no such picture or video")
     task, network_size = choose_target(engine, task, size)
-    check_options(task, str(engine or f"--task {task}"), (poses, pose_model), (parts,))
-    with Painters(task, network_size, fit, pose_model, pose_channels) as painters:
-        painter = painters.of(media, poses or parts)
+    check_options(
+        task, str(engine or f"--task {task}"), (poses, pose_model, pose_score is not None), (parts,)
+    )
+    with Painters(task, network_size, fit, pose_model, pose_channels, pose_score) as painters:
         if media.suffix.lower() in PICTURE_SUFFIXES:
             output = output or media.with_name(f"{media.stem}.condition.png")
-            draw_picture(painter, media, output)
+            draw_picture(painters.of_picture(media, poses or parts), media, output)
         else:
             output = output or media.with_name(f"{media.stem}.condition.mp4")
-            draw_video(painter, media, output)
+            draw_video(painters.of_video(media, poses or parts), media, output)
     print(output)
 
 

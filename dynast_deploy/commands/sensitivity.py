@@ -23,6 +23,7 @@ def sensitivity(
     exemplar_parts: options.ExemplarParts = None,
     pose_model: options.PoseModel = None,
     pose_channels: options.PoseChannels = ChannelOrder.RGB,
+    pose_score: options.PoseScore = None,
     fit: options.FitOption = Fit.PAD,
     frames: options.Frames = 50,
     method: Annotated[Method, typer.Option(help="How ranges follow from values.")] = Method.MSE,
@@ -53,6 +54,7 @@ def sensitivity(
         exemplar_parts=exemplar_parts or (),
         pose_model=pose_model,
         pose_channels=pose_channels,
+        pose_score=pose_score,
         fit=fit,
     )
     number_format = Format.FP8 if fp8 else Format.INT8

@@ -28,6 +28,7 @@ def verify(
     exemplar_parts: options.ExemplarParts = None,
     pose_model: options.PoseModel = None,
     pose_channels: options.PoseChannels = ChannelOrder.RGB,
+    pose_score: options.PoseScore = None,
     fit: options.FitOption = Fit.PAD,
     frames: Annotated[int, typer.Option(min=1, help="Frames to compare.")] = 8,
     stages: Annotated[
@@ -57,6 +58,7 @@ def verify(
         exemplar_parts=exemplar_parts or (),
         pose_model=pose_model,
         pose_channels=pose_channels,
+        pose_score=pose_score,
         fit=fit,
     )
     document = run_verification(Request(engine, onnx, wanted, checkpoint, target_psnr, stages))

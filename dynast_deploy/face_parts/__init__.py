@@ -5,6 +5,6 @@ cover the whole picture, whatever its size; a part that is not seen is left out 
 """
 
 from dynast_deploy.face_parts.parts_file import PartsFile, write_parts
-from dynast_deploy.face_parts.sources import PartSource, find_parts_beside, resolve_parts
+from dynast_deploy.face_parts.sources import PartSource, find_parts_beside, parts_beside, resolve_parts
 
-__all__ = ["PartSource", "PartsFile", "find_parts_beside", "resolve_parts", "write_parts"]
+__all__ = ["PartSource", "PartsFile", "find_parts_beside", "parts_beside", "resolve_parts", "write_parts"]

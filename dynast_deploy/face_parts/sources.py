@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,8 @@ def resolve_parts(
     media_path: str | os.PathLike[str],
     parts_path: str | os.PathLike[str] | None = None,
     option: str = "--parts",
+    pictures: Sequence[Path] | None = None,
+    shares_name: bool = False,
 ) -> PartSource:
     """The source of parts for a picture or video: the first of these that there is.
 
@@ -109,6 +112,8 @@ def resolve_parts(
         parts_path: What the user named: an `.npz` file (`PartsFile`), a picture of labels, or a folder with masks of
             pictures (`mask_pictures.find_mask_pictures`) or labels.
         option: The command-line option that sets `parts_path`, for the error.
+        pictures: The pictures that the parts are for, in their order; None for a video.
+        shares_name: Whether a picture of the same name lies beside the video (`parts_beside`).
 
     Order: `parts_path`, the file beside the video, MediaPipe's networks where they are on this machine. Raises a
     DynastError that lists them where there is none, and what reading a file raises.
@@ -117,17 +122,20 @@ def resolve_parts(
     if parts_path is not None:
         parts = Path(parts_path)
         of_pictures = parts.is_dir() or (parts.is_file() and parts.suffix.lower() in LABEL_MAP_ENDINGS)
-        return PictureParts(parts, media) if of_pictures else FileParts(parts)
-    beside = find_parts_beside(media)
+        source = PictureParts(parts, media) if of_pictures else FileParts(parts)
+        if pictures is not None:
+            source.check_pictures(pictures)
+        return source
+    beside = parts_beside(media, pictures is not None, shares_name)
     if beside is not None:
-        return FileParts(beside)
+        return beside
     models = find_models(FACE_NETWORKS)
     if models is not None:
         return MediaPipeParts(models)
     raise DynastError(
-        f"no parts of a face for {media}. Give them with {option} (.npz with masks for each part, or a folder of "
-        f"CelebAMask-HQ's mask pictures), put them beside it as {media.stem}{SIDECAR_ENDING}, or have them estimated "
-        f"by MediaPipe's networks, which come with: {FETCH_COMMAND}"
+        f"no parts of a face for {media}{_passed_over(media)}. Give them with {option} (.npz with masks for each part, "
+        f"or a folder of CelebAMask-HQ's mask pictures), put them beside it as {media.stem}{SIDECAR_ENDING}, or have "
+        f"them estimated by MediaPipe's networks, which come with: {FETCH_COMMAND}"
     )
 
 
@@ -136,3 +144,25 @@ def find_parts_beside(media_path: str | os.PathLike[str]) -> Path | None:
     media = Path(media_path)
     beside = media.parent / (media.stem + SIDECAR_ENDING)
     return beside if beside.exists() else None
+
+
+def parts_beside(media: Path, is_picture: bool, shares_name: bool = False) -> FileParts | None:
+    """The masks that lie beside a picture or video, where they are its own.
+
+    Of a picture and a video of one name, a file with masks for one frame is the picture's, any other the video's.
+    `shares_name` says of a video that there is such a picture.
+    """
+    beside = find_parts_beside(media)
+    if beside is None:
+        return None
+    source = FileParts(beside)
+    is_of_picture = source.frames == 1
+    if is_of_picture != is_picture and (is_picture or shares_name):
+        source.close()
+        return None
+    return source
+
+
+def _passed_over(media: Path) -> str:
+    beside = find_parts_beside(media)
+    return f" ({beside} is of another picture or video of that name)" if beside else ""

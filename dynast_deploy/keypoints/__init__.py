@@ -5,6 +5,7 @@ keypoint that was not seen.
 """
 
 from dynast_deploy.keypoints.files import find_sidecar, read_poses, write_poses
+from dynast_deploy.keypoints.pose_file import poses_beside
 from dynast_deploy.keypoints.poses import KEYPOINT_NAMES, Poses, no_person
 from dynast_deploy.keypoints.sources import PoseSource, resolve_poses
 
@@ -14,6 +15,7 @@ __all__ = [
     "Poses",
     "find_sidecar",
     "no_person",
+    "poses_beside",
     "read_poses",
     "resolve_poses",
     "write_poses",

@@ -3,59 +3,92 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.json_frames import Frame, read_json, read_json_lines
+from dynast_deploy.keypoints.json_frames import named, read_json, read_json_lines
+from dynast_deploy.keypoints.json_people import NOBODY
+from dynast_deploy.keypoints.npz_frames import read_npz
 from dynast_deploy.keypoints.people import follow_person
-from dynast_deploy.keypoints.poses import RELATIVE, Poses, canonical, is_seen
-from dynast_deploy.keypoints.skeletons import to_openpose18
+from dynast_deploy.keypoints.pixels import are_fractions
+from dynast_deploy.keypoints.poses import RELATIVE, Poses, is_seen
+from dynast_deploy.keypoints.recording import Frame, Recording, checked, numbered, picture_name
+from dynast_deploy.keypoints.timeline import NOTHING, timeline
+from dynast_deploy.keypoints.yolo_labels import read_labels
 from dynast_deploy.natural_order import natural_order
 from dynast_deploy.whole_file import save_arrays
 
 SIDECAR_ENDINGS = (".poses.npz", ".poses.json", ".poses.jsonl", "_keypoints.json", "_keypoints")
 """What follows a video's or picture's name without its own ending; the last is OpenPose's folder."""
 
-RELATIVE_LIMIT = 2.0
-"""Coordinates all nearer to 0 than this are fractions of the picture. Not 1: estimators place keypoints
-a little outside the picture, and no person is two pixels large."""
+
+PERCENT = 10
+"""A file whose largest score is above this has its scores in percent; those of AlphaPose's first models went to 6."""
 
 
-def read_poses(path: str | os.PathLike[str]) -> Poses:
-    """One person's poses from a file or a folder.
+def read_poses(path: str | os.PathLike[str], min_score: float = 0) -> Poses:
+    """One person's poses from a file or a folder, for the frames of a video.
 
     Args:
-        path: A folder of OpenPose JSON files, one a frame, in natural order of their names (`frame2` before
-            `frame10`); a `.json` file with one frame, a list of frames or COCO's keypoint annotations; a
-            `.jsonl` file, one frame a line; or an `.npz` file with an array `keypoints`, [T, K, 3] or
-            [T, people, K, 3] (x, y, score; without scores [..., 2]) and, where it is known, `picture_size`
-            (width, height). K is 18 (OpenPose's COCO order), 25 (BODY_25), 17 (COCO) or 133
-            (COCO-WholeBody).
+        path: As `read_recording` takes it.
+        min_score: Keypoints that score less were not seen.
 
     Returns:
-        Poses of the largest person in the first frame that shows anyone, and of whoever is nearest to them
-        in each frame after. Frames without a person are there, with 18 missing keypoints. Fractional
-        coordinates become pixels of the canvas that the file states; without one, `picture_size` is (1, 1).
+        Poses of the person who is most present in the first frame that shows anyone, followed through the others
+        (`people.Follower`). Frames without a person are there, with 18 missing keypoints, also those whose number is
+        missing where files are numbered in a fixed width. Fractional coordinates become pixels of the canvas that the
+        file states; without one, `picture_size` is (1, 1).
+
+    Raises DynastError, naming file and frame, for what is missing, damaged or of another format.
+    """
+    recording = read_recording(path, min_score)
+    places = timeline(recording)
+    assert places is not None
+    return followed(recording, places)
+
+
+def followed(recording: Recording, places: np.ndarray) -> Poses:
+    """Poses of one person in a video whose frames have these `places` in the recording (`timeline.timeline`).
+
+    Raises DynastError where frames state different sizes.
+    """
+    canvases = {frame.canvas for frame in recording.frames if frame.canvas is not None}
+    if len(canvases) > 1:
+        sizes = " and ".join(f"{width}x{height}" for width, height in sorted(canvases)[:2])
+        raise DynastError(
+            f"{recording.origin}: frames of different sizes ({sizes}); poses of one video share one size"
+        )
+    size = canvases.pop() if canvases else None
+    people = [frame.people for frame in recording.frames]
+    scale = None
+    if are_fractions(people, recording.origin):
+        size = size or RELATIVE
+        scale = np.array([*size, 1], np.float32)
+    here = (NOBODY if place == NOTHING else people[place] for place in places)
+    return Poses(follow_person(each if scale is None else each * scale for each in here), size)
+
+
+def read_recording(path: str | os.PathLike[str], min_score: float = 0) -> Recording:
+    """Everybody in each frame of a file or folder; endings in any case.
+
+    Args:
+        path: A folder of JSON files, one a frame, in natural order of their names (`frame2` before `frame10`), or of
+            YOLO's labels (`yolo_labels`); a `.json` file (`json_frames`); a `.jsonl` file, one frame a line; a `.txt`
+            file of labels; or an `.npz` file with an array `keypoints`, [T, K, 3] or [T, people, K, 3] (x, y, score;
+            without scores [..., 2]) and, where it is known, `picture_size` (width, height). K is that of a skeleton in
+            `skeletons.SKELETONS`.
+        min_score: Keypoints that score less were not seen.
 
     Raises DynastError, naming file and frame, for what is missing, damaged or of another format.
     """
     path = Path(path)
-    if path.is_dir():
-        return _assembled(_read_folder(path), path)
-    if not path.is_file():
-        raise DynastError(f"{path}: no such file or folder of poses")
-    ending = path.suffix.lower()
-    if ending == ".npz":
-        return _read_npz(path)
-    if ending == ".json":
-        return _assembled(read_json(path), path)
-    if ending == ".jsonl":
-        return _assembled(read_json_lines(path), path)
-    raise DynastError(f"{path}: poses come as .npz, .json, .jsonl, or a folder of OpenPose's JSON files")
+    try:
+        recording = checked(_read(path))
+    except OSError as error:
+        raise DynastError(f"{path} cannot be read: {error.strerror or error}") from None
+    return _above(recording, min_score) if min_score > 0 else recording
 
 
 def write_poses(path: str | os.PathLike[str], poses: Poses) -> None:
@@ -84,79 +117,54 @@ def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:
     return next((path for path in candidates if path.exists()), None)
 
 
-def _read_folder(folder: Path) -> list[Frame]:
-    files = sorted((file for file in folder.glob("*.json") if file.name[0] != "."), key=natural_order)
+def _read(path: Path) -> Recording:
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise DynastError(f"{path}: no such file or folder of poses")
+    ending = path.suffix.lower()
+    if ending == ".npz":
+        return read_npz(path)
+    if ending == ".json":
+        return read_json(path)
+    if ending == ".jsonl":
+        return read_json_lines(path)
+    if ending == ".txt":
+        return Recording(str(path), [Frame(read_labels(path))])
+    raise DynastError(
+        f"{path}: poses come as .npz, .json, .jsonl, .txt (YOLO's labels), or a folder of JSON files or labels"
+    )
+
+
+def _read_folder(folder: Path) -> Recording:
+    """A frame from each JSON file, or each label file where there is no JSON, in natural order of their names."""
+    files = sorted((file for file in folder.iterdir() if file.name[0] != "."), key=natural_order)
+    of_json = [file for file in files if file.suffix.lower() == ".json"]
+    labels = [file for file in files if file.suffix.lower() == ".txt"]
+    frames = [_only_frame(file) for file in of_json]
+    if not of_json:
+        frames = [Frame(read_labels(file), None, picture_name(file.name)) for file in labels]
+    _, padded = numbered([frame.name or "" for frame in frames])
+    is_labels = not of_json
+    return named(str(folder), frames, leaves_out=padded or is_labels, open_ended=is_labels)
+
+
+def _only_frame(file: Path) -> Frame:
+    found = read_json(file).frames
+    if len(found) != 1:
+        raise DynastError(f"{file}: {len(found)} frames; a file of a folder holds one frame")
+    return Frame(found[0].people, found[0].canvas, picture_name(file.name))
+
+
+def _above(recording: Recording, min_score: float) -> Recording:
+    """The same without the keypoints that score less; where scores are in percent, than so many percent."""
+    largest = max(
+        (float(frame.people[..., 2].max()) for frame in recording.frames if len(frame.people)), default=0
+    )
+    least = min_score * 100 if largest > PERCENT else min_score
     frames = []
-    for file in files:
-        found = read_json(file)
-        if len(found) != 1:
-            raise DynastError(f"{file}: {len(found)} frames; a file of a folder holds one frame")
-        frames += found
-    return frames
-
-
-def _assembled(frames: list[Frame], path: Path) -> Poses:
-    if not frames:
-        raise DynastError(f"{path}: no frame of poses in it")
-    people = [canonical(np.array(frame.people).reshape(-1, 18, 3)) for frame in frames]
-    canvases = {frame.canvas for frame in frames if frame.canvas is not None}
-    if len(canvases) > 1:
-        sizes = " and ".join(f"{width}x{height}" for width, height in sorted(canvases)[:2])
-        raise DynastError(f"{path}: frames of different sizes ({sizes}); poses of one video share one size")
-    return _follow(people, canvases.pop() if canvases else None)
-
-
-def _follow(people: list[np.ndarray], picture_size: tuple[int, int] | None) -> Poses:
-    """Poses of one person from canonical arrays [P, 18, 3], one a frame, in pixels or fractions."""
-    seen = np.concatenate([each[is_seen(each)] for each in people])
-    if len(seen) and np.abs(seen[:, :2]).max() < RELATIVE_LIMIT:
-        scale = np.array([*(picture_size or RELATIVE), 1], np.float32)
-        people = [each * scale for each in people]
-        picture_size = picture_size or RELATIVE
-    return Poses(follow_person(people), picture_size)
-
-
-def _read_npz(path: Path) -> Poses:
-    arrays = _npz_arrays(path)
-    if "keypoints" not in arrays:
-        raise DynastError(f"{path}: no array `keypoints` in it ({', '.join(arrays) or 'nothing'})")
-    keypoints = arrays["keypoints"]
-    if keypoints.dtype.kind not in "fiu" or keypoints.ndim not in (3, 4) or keypoints.shape[-1] not in (2, 3):
-        raise DynastError(
-            f"{path}: `keypoints` is {keypoints.dtype} {list(keypoints.shape)}; numbers [frames, 18, 3] or "
-            "[frames, people, 18, 3] are wanted"
-        )
-    if not len(keypoints):
-        raise DynastError(f"{path}: no frame of poses in it")
-    keypoints = keypoints.astype(np.float64)
-    infinite = np.isinf(keypoints).reshape(len(keypoints), -1).any(axis=1)
-    if infinite.any():
-        raise DynastError(f"{path}, frame {int(infinite.argmax())}: a keypoint is infinite")
-    if keypoints.ndim == 3:
-        keypoints = keypoints[:, None]
-    if keypoints.shape[-1] == 2:
-        keypoints = np.concatenate([keypoints, np.ones_like(keypoints[..., :1])], axis=-1)
-    try:
-        people = canonical(to_openpose18(keypoints))
-    except DynastError as error:
-        raise DynastError(f"{path}: {error}") from None
-    return _follow(list(people), _stated_size(arrays, path))
-
-
-def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(path):
-        raise DynastError(f"{path}: not an .npz file, or cut short; write it with numpy.savez")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("keypoints", "picture_size") if name in arrays}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise DynastError(f"{path}: damaged, or holds Python objects instead of numbers ({error})") from None
-
-
-def _stated_size(arrays: dict[str, np.ndarray], path: Path) -> tuple[int, int] | None:
-    if "picture_size" not in arrays:
-        return None
-    size = arrays["picture_size"]
-    if size.dtype.kind not in "iu" or size.shape != (2,) or (size < 1).any():
-        raise DynastError(f"{path}: `picture_size` must be two integers, width and height")
-    return int(size[0]), int(size[1])
+    for frame in recording.frames:
+        people = frame.people.copy()
+        people[people[..., 2] < least] = (np.nan, np.nan, 0)
+        frames.append(Frame(people[is_seen(people).any(axis=1)], frame.canvas, frame.name, frame.number))
+    return Recording(recording.origin, frames, recording.leaves_out, recording.open_ended)

@@ -1,120 +1,261 @@
-"""Frames of people from JSON: OpenPose's files, what other tools write in their manner, and COCO annotations.
+"""Frames of people from JSON files: what stands in them, whichever tool wrote it.
 
-The formats: OpenPose "output format" (`people[].pose_keypoints_2d`, and `pose_keypoints` before 1.4); the
-files of DWPose and controlnet_aux (the same with `canvas_width` and `canvas_height`, lists that may be null,
-coordinates that may be fractions of the canvas); COCO's keypoint annotations (`images`,
-`annotations[].keypoints`).
+A document is one frame; a list of frames; one person of a list (MMPose's and Ultralytics' results of one picture); an
+object of frames by their pictures' names (AlphaPose's `--format open` and `cmu`, PoseFlow's tracks); results by
+`image_id` (AlphaPose, COCO's results); `instance_info` (MMPose's demos); or COCO's keypoint annotations (`images`,
+`annotations`). How people stand in a frame is `json_people`'s subject.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
+from dynast_deploy.keypoints.json_people import (
+    BODIES,
+    NOBODY,
+    PEOPLE,
+    SIZES,
+    canvas_of,
+    is_frame,
+    is_person,
+    people_of,
+    people_of_list,
+    pose_of,
+    stacked,
+)
+from dynast_deploy.keypoints.json_stream import read_pieces, reason
+from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording, numbered, picture_name
+from dynast_deploy.natural_order import natural_name
+
+_FRAME_KEYS = {*PEOPLE, *BODIES, *(name for names in SIZES for name in names), "frame_id", "image_id"}
 
 
-@dataclass(frozen=True)
-class Frame:
-    """The people of one frame, float64 [18, 3] each, and its (width, height) where that is stated."""
-
-    people: list[np.ndarray] = field(default_factory=list)
-    canvas: tuple[int, int] | None = None
-
-
-def read_json(path: Path) -> list[Frame]:
-    """The frames of a JSON file: one frame, a list of frames, or COCO annotations."""
-    document = _parsed(path.read_bytes(), str(path))
-    if isinstance(document, dict) and "annotations" in document:
-        return _coco_frames(document, path)
-    if isinstance(document, list):
-        return [_frame(each, f"{path}, frame {number}") for number, each in enumerate(document)]
-    return [_frame(document, str(path))]
+def read_json(path: Path) -> Recording:
+    """The frames of a JSON file. Raises DynastError, naming file and frame, for anything that is not known."""
+    entries, members = _Entries(path), _Members(path)
+    scalar = None
+    for piece in read_pieces(path):
+        if not piece.keys:
+            scalar = piece.value
+        elif isinstance(piece.keys[0], int):
+            entries.add(piece.value)
+        else:
+            members.add(str(piece.keys[0]), len(piece.keys) == 2, piece.value)
+    if scalar is not None:
+        people_of(scalar, str(path))
+    return members.recording() if members.any else entries.recording()
 
 
-def read_json_lines(path: Path) -> list[Frame]:
+def read_json_lines(path: Path) -> Recording:
     """The frames of a JSONL file: one frame a line."""
-    lines = path.read_bytes().rstrip().splitlines()
-    return [
-        _frame(_parsed(line, f"{path}, line {number}"), f"{path}, line {number}")
-        for number, line in enumerate(lines, start=1)
-    ]
+    with path.open("rb") as file:
+        encoding = json.detect_encoding(file.read(4))
+    entries, empty = _Entries(path, "line", 1), 0
+    with path.open(encoding=encoding, errors="surrogatepass") as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    empty = empty or number
+                    continue
+                if empty:
+                    raise DynastError(
+                        f"{path}, line {empty}: not whole JSON (it is empty); write the file again"
+                    )
+                try:
+                    document = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise DynastError(
+                        f"{path}, line {number}: not whole JSON ({reason(error)}); write the file again"
+                    ) from None
+                entries.add([document] if is_person(document) and "image_id" not in document else document)
+        except UnicodeDecodeError as error:
+            raise DynastError(f"{path}: not whole JSON ({reason(error)}); write the file again") from None
+    return entries.recording()
 
 
-def _parsed(text: bytes, where: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DynastError(f"{where}: not whole JSON ({error}); write the file again") from None
+class _Entries:
+    """A list's entries as they come: frames, one frame's people, or results by `image_id`; never two of these."""
 
+    def __init__(self, path: Path, word: str = "frame", first: int = 0) -> None:
+        self._path, self._word, self._count = path, word, first
+        self._frames: list[Frame] = []
+        self._people: list[np.ndarray | None] = []
+        self._of_images: dict[str | int, list[np.ndarray | None]] = {}
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    def add(self, document: Any) -> None:
+        where = f"{self._path}, {self._word} {self._count}"
+        self._count += 1
+        if is_person(document) and isinstance(document.get("image_id"), (str, int)):
+            self._of_images.setdefault(document["image_id"], []).append(pose_of(document, where))
+        elif is_person(document):
+            self._people.append(pose_of(document, f"{self._path}, person {self._count - 1}"))
+        else:
+            self._frames.append(frame_of(document, where))
+        if bool(self._frames) + bool(self._people) + bool(self._of_images) > 1:
+            raise DynastError(f"{where}: frames and people without a frame in one list; write one kind")
+        if len(self._frames) > MOST_FRAMES:
+            raise DynastError(f"{self._path}: more than {MOST_FRAMES} frames; cut it with the video")
 
-
-def _frame(document: Any, where: str) -> Frame:
-    if not isinstance(document, dict) or "people" not in document:
-        raise DynastError(
-            f'{where}: no list "people"; known are OpenPose\'s JSON, a list of such frames, '
-            "and COCO's keypoint annotations"
-        )
-    people = document["people"]
-    if people is None:
-        people = []
-    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
-        raise DynastError(f'{where}: "people" is no list of people')
-    bodies = [person.get("pose_keypoints_2d", person.get("pose_keypoints")) for person in people]
-    # A person of whom only a hand or the face was found has null or an empty list here.
-    poses = [_pose(body, f"{where}, person {number}") for number, body in enumerate(bodies) if body]
-    return Frame(poses, _canvas(document.get("canvas_width"), document.get("canvas_height"), where))
-
-
-def _pose(numbers: Any, where: str) -> np.ndarray:
-    values = np.asarray(numbers) if _is_flat_list(numbers) else None
-    if values is None or values.dtype.kind not in "if":
-        raise DynastError(f"{where}: the keypoints are no flat list of numbers x, y, score, ...")
-    if len(values) % 3 or len(values) // 3 not in SKELETONS:
-        raise DynastError(
-            f"{where}: {len(values)} numbers; keypoints have 3 each, and known are {KNOWN_SKELETONS}"
-        )
-    if not np.isfinite(values).all():
-        raise DynastError(f"{where}: a keypoint is infinite")
-    return to_openpose18(values.reshape(-1, 3))
-
-
-def _is_flat_list(numbers: Any) -> bool:
-    return isinstance(numbers, list) and not any(isinstance(each, (list, dict, bool)) for each in numbers)
-
-
-def _canvas(width: Any, height: Any, where: str) -> tuple[int, int] | None:
-    if width is None or height is None:
-        return None
-    if not all(isinstance(side, (int, float)) and 1 <= side <= 1e6 for side in (width, height)):
-        raise DynastError(f"{where}: canvas of {width} x {height}; both must be pixels from 1 on")
-    return int(width), int(height)
-
-
-def _coco_frames(document: dict[str, Any], path: Path) -> list[Frame]:
-    """One frame for each entry of `images`, in their order of `id`."""
-    try:
-        images = sorted(document["images"], key=lambda image: image["id"])
-        frames = {
-            image["id"]: Frame(
-                [], _canvas(image.get("width"), image.get("height"), f"{path}, image {image['id']}")
+    def recording(self) -> Recording:
+        if self._of_images:
+            return named(
+                str(self._path),
+                [_of_image(image, stacked(poses)) for image, poses in self._of_images.items()],
+                leaves_out=True,
+                open_ended=True,
             )
-            for image in images
-        }
-        for number, annotation in enumerate(document["annotations"]):
-            if annotation.get("keypoints"):
-                pose = _pose(annotation["keypoints"], f"{path}, annotation {number}")
-                frames[annotation["image_id"]].people.append(pose)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DynastError(
-            f"{path}: not COCO's keypoint annotations ({type(error).__name__}: {error})"
-        ) from None
-    return list(frames.values())
+        if self._people:
+            return Recording(str(self._path), [Frame(stacked(self._people))])
+        # MMPose numbers the frames that it writes; whoever leaves some out leaves their numbers out.
+        return Recording(str(self._path), self._frames, leaves_out=True)
+
+
+class _Members:
+    """An object's members as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.any = path, False
+        self._own: dict[str, Any] = {}
+        self._coco = _Coco(path)
+        self._instances = _Entries(path)
+        self._pictures: dict[str, list[Any]] = {}
+        self._error: dict[str, DynastError] = {}
+        self._frames: dict[str, Frame] = {}
+
+    def add(self, name: str, is_entry: bool, value: Any) -> None:
+        self.any = True
+        if name == "images" and is_entry:
+            self._coco.add_image(value)
+        elif name == "annotations" and is_entry:
+            self._coco.add_annotation(value)
+        elif name == "instance_info" and is_entry:
+            self._instances.add(value)
+        elif name in _FRAME_KEYS and is_entry:
+            self._own.setdefault(name, []).append(value)
+        elif name in _FRAME_KEYS or name in ("images", "annotations", "instance_info"):
+            self._own[name] = value
+        else:
+            self._add_named(name, is_entry, value)
+
+    def recording(self) -> Recording:
+        if self._coco.any:
+            return self._coco.recording()
+        if "annotations" in self._own and "images" in self._own:
+            raise DynastError(f"{self._path}: not COCO's keypoint annotations (no images)")
+        instances = self._instances.recording()
+        if instances.frames:
+            return instances
+        if is_person(self._own):
+            return Recording(str(self._path), [Frame(stacked([pose_of(self._own, str(self._path))]))])
+        if is_frame(self._own) or not (
+            any(len(frame.people) for frame in self._frames.values()) or self._pictures
+        ):
+            return Recording(str(self._path), [frame_of(self._own, str(self._path))])
+        if self._error:
+            raise next(iter(self._error.values()))
+        for name, people in self._pictures.items():
+            self._frames[name] = Frame(
+                people_of_list(people, f"{self._path}, {name!r}"), None, picture_name(name)
+            )
+        return named(str(self._path), list(self._frames.values()), leaves_out=True, open_ended=True)
+
+    def _add_named(self, name: str, is_entry: bool, value: Any) -> None:
+        """A member that may be a frame by its picture's name, or something that nobody asks for."""
+        where = f"{self._path}, {name!r}"
+        if is_entry and is_person(value):
+            self._pictures.setdefault(name, []).append(value)
+        elif not is_entry and is_frame(value):
+            try:
+                self._frames[name] = frame_of(value, where, picture_name(name))
+            except DynastError as error:
+                self._error[name] = error
+
+
+@dataclass
+class _Coco:
+    """COCO's annotations: `images` and `annotations` come in any order."""
+
+    path: Path
+    images: dict[Any, Frame] = field(default_factory=dict)
+    poses: dict[Any, list[np.ndarray | None]] = field(default_factory=dict)
+
+    @property
+    def any(self) -> bool:
+        return bool(self.images or self.poses)
+
+    def add_image(self, image: Any) -> None:
+        if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
+            raise DynastError(f"{self.path}: not COCO's keypoint annotations (an image without id)")
+        number = image["id"]
+        name = image.get("file_name")
+        canvas = canvas_of(image, f"{self.path}, image {number}")
+        picture = picture_name(name) if isinstance(name, str) else None
+        self.images[number] = Frame(NOBODY, canvas, picture, number if isinstance(number, int) else None)
+
+    def add_annotation(self, annotation: Any) -> None:
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), (int, str)):
+            raise DynastError(
+                f"{self.path}: not COCO's keypoint annotations (an annotation without image_id)"
+            )
+        poses = self.poses.setdefault(annotation["image_id"], [])
+        if annotation.get("keypoints"):
+            poses.append(
+                pose_of(annotation, f"{self.path}, annotation {annotation.get('id', len(self.poses))}")
+            )
+
+    def recording(self) -> Recording:
+        """One frame for each of `images`: in the order of their names where all have one, else of their ids."""
+        if stranger := next((image for image in self.poses if image not in self.images), None):
+            raise DynastError(
+                f"{self.path}: not COCO's keypoint annotations (image {stranger!r} is not among its images)"
+            )
+        frames = [
+            Frame(stacked(self.poses.get(image, [])), frame.canvas, frame.name, frame.number)
+            for image, frame in self.images.items()
+        ]
+        return named(str(self.path), frames)
+
+
+def frame_of(document: Any, where: str, name: str | None = None) -> Frame:
+    """One frame from its document."""
+    people = people_of(document, where)
+    if not isinstance(document, dict):
+        return Frame(people, None, name)
+    number = document.get("frame_id")
+    number = number if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else None
+    return Frame(people, canvas_of(document, where), name, number)
+
+
+def named(
+    origin: str, frames: Iterable[Frame], leaves_out: bool = False, open_ended: bool = False
+) -> Recording:
+    """Frames in the natural order of their names where all have one, else of their numbers.
+
+    Names that only count give frames their numbers.
+    """
+    frames = list(frames)
+    names = [frame.name for frame in frames if frame.name is not None]
+    if len(set(names)) == len(frames):
+        frames.sort(key=lambda frame: natural_name(frame.name or ""))
+        numbers, _ = numbered([frame.name or "" for frame in frames])
+        if numbers is not None:
+            frames = [
+                Frame(frame.people, frame.canvas, frame.name, number)
+                for frame, number in zip(frames, numbers, strict=True)
+            ]
+    elif all(frame.number is not None for frame in frames):
+        frames.sort(key=lambda frame: frame.number or 0)
+    return Recording(origin, frames, leaves_out, open_ended)
+
+
+def _of_image(image: str | int, people: np.ndarray) -> Frame:
+    if isinstance(image, int):
+        return Frame(people, None, str(image), image)
+    return Frame(people, None, picture_name(image))

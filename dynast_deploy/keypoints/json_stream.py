@@ -20,7 +20,8 @@ class Piece:
     """A part of a document.
 
     keys: where it stands: () for a document that is no list or object; (index,) for a list's entry; (name,) for an
-    object's; (name, index) for an entry of a list that is an object's; an empty one has none.
+    object's; (name, index) for an entry of a list that is an
+        object's. An empty list or object has none, but an object's empty list is one itself.
     """
 
     keys: tuple[str | int, ...]
@@ -56,8 +57,11 @@ def _pieces(text: _Text) -> Iterator[Piece]:
     elif first == "{":
         for name in _names(text):
             if text.peek() == "[":
+                number = -1
                 for number, value in _entries(text):
                     yield Piece((name, number), value)
+                if number < 0:
+                    yield Piece((name,), [])
             else:
                 yield Piece((name,), text.value())
     else:

@@ -1,10 +1,34 @@
-"""Which of several people is meant: the largest at first, then whoever is nearest to where that one was."""
+"""Which of several people is meant: chosen once by points, scores and size, then followed by where each point was."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from dynast_deploy.keypoints.poses import is_seen, no_person
+
+HOLD = 12
+"""Frames in which the person may be missing while somebody else is there; after them that one is followed."""
+
+FRAGMENT = 1 / 3
+"""People with a smaller share of the points that the most complete one has are ghosts or strays, never chosen first."""
+
+LEAST_POINTS = 4
+"""A pose of fewer points is shown where it is all there is, and not followed."""
+
+REACH = 0.2
+"""Sizes of a person (diagonals of its box) that the middle one of its points may move in a frame at first."""
+
+FASTER = 4.0
+"""Times its usual speed that a person may move in a frame."""
+
+UNMATCHED = 0.5
+"""Cost of a point that one pose has and the other lacks, in sizes of the person."""
+
+DOUBT = 0.1
+"""Cost of a person whose points all score 0; it decides between two that lie alike."""
 
 
 def choose_person(people: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
@@ -12,14 +36,37 @@ def choose_person(people: np.ndarray, previous: np.ndarray | None) -> np.ndarray
 
     Args:
         people: Everybody in this frame.
-        previous: The chosen person's pose where it was last seen, or None: the largest person is taken then.
+        previous: The chosen person's pose where it was last seen, or None: the most present person is taken then.
     """
     present = people[is_seen(people).any(axis=1)]
     if not len(present):
         return no_person()
     if previous is None or not is_seen(previous).any():
-        return present[int(np.argmax([person_size(person) for person in present]))]
-    return present[int(np.argmin([_distance(person, previous) for person in present]))]
+        return present[most_present(present)]
+    costs, _ = _compared(present, previous, person_size(previous))
+    return present[int(np.argmin(costs))]
+
+
+def most_present(people: np.ndarray) -> int:
+    """Which of canonical [P, 18, 3] somebody would look at first: by points seen and their scores, times size."""
+    scores = _clipped_scores(people)
+    points = is_seen(people).sum(axis=1)
+    value = scores.sum(axis=1) * np.array([person_size(person) for person in people])
+    value[points < FRAGMENT * points.max()] = -1
+    return int(np.argmax(value))
+
+
+def follow_person(frames: Iterable[np.ndarray]) -> np.ndarray:
+    """Float32 [T, 18, 3]: one person through `frames`, T canonical arrays [P, 18, 3], P of each its own."""
+    follower = Follower()
+    poses: list[np.ndarray] = []
+    for people in frames:
+        pose = follower.follow(people)
+        _mend(poses, follower.mended)
+        poses.append(pose)
+    follower.finish()
+    _mend(poses, follower.mended)
+    return np.stack(poses)
 
 
 def person_size(person: np.ndarray) -> float:
@@ -34,22 +81,163 @@ def person_box(person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points.min(axis=0), points.max(axis=0)
 
 
-def _distance(person: np.ndarray, previous: np.ndarray) -> float:
-    """Mean distance of the keypoints that both have; of their centres where they share none. In pixels."""
-    both = is_seen(person) & is_seen(previous)
-    if both.any():
-        return float(np.linalg.norm(person[both, :2] - previous[both, :2], axis=1).mean())
-    centres = [np.nanmean(each[:, :2], axis=0) for each in (person, previous)]
-    return float(np.linalg.norm(centres[0] - centres[1]))
+class Follower:
+    """Follows one person from frame to frame.
+
+    A person who is missing is waited for: whoever else stands there, a passer-by or a ghost of a few points, is not
+    taken in the next `HOLD` frames unless the person is back. When nobody came back, the other one was the person (a
+    cut, a jump), and `mended` says where it was in the frames that were held.
+
+    Attributes:
+        mended: After `follow` and `finish`: poses for the frames just before this one that were given as missing, the
+            newest last. Files put them there; a live stream has shown those frames.
+    """
+
+    def __init__(self) -> None:
+        self.mended: list[np.ndarray] = []
+        self._known: np.ndarray | None = None  # every point where it was last seen
+        self._age = np.zeros(18, int)
+        self._size, self._motion, self._gap = 0.0, REACH / FASTER, 0
+        self._others = np.empty((0, 18, 3), np.float32)
+        self._doubtful: list[np.ndarray] = []
+
+    def follow(self, people: np.ndarray) -> np.ndarray:
+        """The person's pose among `people`, float32 [18, 3]; 18 missing keypoints where it is not there.
+
+        `people` is canonical [P, 18, 3], everybody of whom anything is seen.
+        """
+        self.mended = []
+        present = people
+        if not len(present):
+            self._gap += 1
+            if self._doubtful:
+                self._doubtful.append(no_person())
+            return no_person()
+        if self._known is None or (self._gap >= HOLD and not self._doubtful):
+            return self._begin(present)
+        if len(present) == 1 and not (self._doubtful or len(self._others)):
+            # One person alone, as in most videos: within reach is all that matters.
+            moved = _middle_shift(present[0], self._known, self._size)
+            if moved is not None and moved <= self._reach():
+                return self._accept(present, 0, moved)
+        costs, shifts = _compared(present, self._known, self._size)
+        home = self._home(present, costs, shifts)
+        if self._doubtful:
+            return self._decide(present, home, shifts)
+        if home is not None:
+            return self._accept(present, home, float(shifts[home]))
+        self._gap += 1
+        self._doubtful = [present[int(np.argmin(costs))]]
+        return no_person()
+
+    def finish(self) -> None:
+        """Nothing follows: whoever was doubted was the person."""
+        self.mended, self._doubtful = self._doubtful, []
+
+    def _begin(self, present: np.ndarray) -> np.ndarray:
+        if self._known is not None:
+            costs, shifts = _compared(present, self._known, self._size)
+            home = self._home(present, costs, shifts)
+            if home is not None:
+                return self._accept(present, home, self._motion)
+        chosen = most_present(present)
+        if is_seen(present[chosen]).sum() < LEAST_POINTS:
+            return present[chosen]
+        self._known = None
+        return self._accept(present, chosen, self._motion)
+
+    def _reach(self) -> float:
+        return max(REACH, FASTER * self._motion) + self._gap * self._motion
+
+    def _home(self, present: np.ndarray, costs: np.ndarray, shifts: np.ndarray) -> int | None:
+        """Who of those present is the person: the most alike within reach who is not one of the others."""
+        near = shifts <= self._reach()
+        if len(self._others) and (shifts[near] > REACH / 2).any():
+            for index in np.flatnonzero(near & (shifts > REACH / 2)):
+                sizes = [person_size(other) for other in self._others]
+                of_others = [
+                    _compared(present[index : index + 1], other, size)[0][0]
+                    for other, size in zip(self._others, sizes, strict=True)
+                ]
+                near[index] = min(of_others) >= costs[index] / 2
+        if not near.any():
+            return None
+        return int(np.argmin(np.where(near, costs, np.inf)))
+
+    def _decide(self, present: np.ndarray, home: int | None, shifts: np.ndarray) -> np.ndarray:
+        """While somebody is doubted: is the person back, or was it that one?"""
+        tail = next(pose for pose in reversed(self._doubtful) if is_seen(pose).any())
+        costs, moved = _compared(present, tail, max(self._size, person_size(tail)))
+        next_one = int(np.argmin(costs))
+        goes_on = moved[next_one] <= max(REACH, FASTER * self._motion)
+        if home is not None and (home != next_one or not goes_on or shifts[home] <= REACH):
+            if home == next_one and goes_on:
+                self.mended = self._doubtful
+            self._doubtful = []
+            return self._accept(present, home, self._motion)
+        self._doubtful.append(present[next_one])
+        self._gap += 1
+        if len(self._doubtful) <= HOLD:
+            return no_person()
+        self.mended, self._doubtful, self._known = self._doubtful[:-1], [], None
+        return self._accept(present, next_one, self._motion)
+
+    def _accept(self, present: np.ndarray, index: int, moved: float) -> np.ndarray:
+        pose = present[index]
+        seen = is_seen(pose)
+        if self._known is None:
+            self._known, self._age, self._size = pose.copy(), np.zeros(18, int), 0.0
+        self._age += 1
+        self._age[seen] = 0
+        self._known[seen] = pose[seen]
+        if self._age.max() > HOLD:
+            self._known[self._age > HOLD] = (np.nan, np.nan, 0)
+        points = pose[seen, :2]
+        low, high = points.min(axis=0), points.max(axis=0)
+        self._size = max(math.hypot(*(high - low)), 0.9 * self._size)
+        self._motion = max(0.7 * self._motion + 0.3 * moved, REACH / FASTER / 2)
+        self._gap = 0
+        self._others = present[np.arange(len(present)) != index]
+        return pose
 
 
-def follow_person(frames: list[np.ndarray]) -> np.ndarray:
-    """Float32 [T, 18, 3]: one person through `frames`, T canonical arrays [P, 18, 3], P of each its own."""
-    poses: list[np.ndarray] = []
-    last_seen: np.ndarray | None = None
-    for people in frames:
-        pose = choose_person(people, last_seen)
-        if is_seen(pose).any():
-            last_seen = pose
-        poses.append(pose)
-    return np.stack(poses)
+def _compared(people: np.ndarray, reference: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
+    """How unlike `reference`, [18, 3], each of `people`, [P, 18, 3], is; and how far its middle point moved. Float [P].
+
+    Both in sizes of the person. Points that both have cost their distance, others `UNMATCHED`, and low scores `DOUBT`;
+    people who share no point with the reference are compared by their centres.
+    """
+    size = max(size, 1e-6)
+    seen, there = is_seen(people), is_seen(reference)
+    distances = np.hypot(people[..., 0] - reference[:, 0], people[..., 1] - reference[:, 1]) / size
+    shared = seen & there
+    counts = shared.sum(axis=1)
+    either = (seen | there).sum(axis=1)
+    matched = np.where(shared, np.minimum(distances, 1), 0).sum(axis=1)
+    costs = (matched + UNMATCHED * (either - counts)) / either
+    costs += DOUBT * (1 - _clipped_scores(people).sum(axis=1) / seen.sum(axis=1))
+    ordered = np.sort(np.where(shared, distances, np.inf), axis=1)
+    shifts = ordered[np.arange(len(people)), np.maximum(counts - 1, 0) // 2]
+    for index in np.flatnonzero(counts == 0):
+        centres = [np.nanmean(each[:, :2], axis=0) for each in (people[index], reference)]
+        shifts[index] = np.linalg.norm(centres[0] - centres[1]) / size
+        costs[index] += UNMATCHED * min(float(shifts[index]), 1)
+    return costs, shifts
+
+
+def _middle_shift(person: np.ndarray, reference: np.ndarray, size: float) -> float | None:
+    """The second of what `_compared` gives for one person [18, 3]; None where it shares no point with the reference."""
+    moved = (person - reference)[:, :2]
+    distances = np.hypot(moved[:, 0], moved[:, 1])
+    distances = np.sort(distances[~np.isnan(distances)])
+    return float(distances[(len(distances) - 1) // 2]) / max(size, 1e-6) if len(distances) else None
+
+
+def _clipped_scores(people: np.ndarray) -> np.ndarray:
+    """Scores in 0..1; those of SimCC models and of tools that count in percent go beyond."""
+    return np.minimum(people[..., 2], 1)
+
+
+def _mend(poses: list[np.ndarray], mended: list[np.ndarray]) -> None:
+    if mended:
+        poses[-len(mended) :] = mended

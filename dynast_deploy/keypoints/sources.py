@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.frame_source import FrameSource, Words
-from dynast_deploy.keypoints.files import find_sidecar, read_poses
+from dynast_deploy.keypoints.files import find_sidecar, read_recording
 from dynast_deploy.keypoints.mediapipe_models import ENDINGS, FETCH_COMMAND, find_models
 from dynast_deploy.keypoints.mediapipe_pose import POSE_NETWORKS, MediaPipePose
+from dynast_deploy.keypoints.pose_file import PoseFile, poses_beside
 from dynast_deploy.keypoints.pose_model import PoseModel
-from dynast_deploy.keypoints.poses import Poses, is_seen
+from dynast_deploy.keypoints.poses import is_seen
 
 
 class PoseSource(FrameSource):
@@ -35,14 +37,22 @@ class FilePoses(PoseSource):
 
     frames: int
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.poses = read_poses(path)
-        self.origin, self.frames = str(path), len(self.poses)
+    def __init__(self, file: PoseFile) -> None:
+        self._file = file
+        self.origin, self.frames = file.recording.origin, file.frames
+
+    @property
+    def note(self) -> str | None:
+        return self._file.note
+
+    def check_frames(self, frames: int) -> None:
+        if not self._file.fits(frames):
+            super().check_frames(frames)
+        self.frames = self._file.frames
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         self.check_frame(frame_index)
-        here = Poses(self.poses.keypoints[frame_index : frame_index + 1], self.poses.picture_size)
-        return here.scaled_to((picture.shape[1], picture.shape[0])).keypoints[0]
+        return self._file.pose(frame_index, (picture.shape[1], picture.shape[0]))
 
 
 class ModelPoses(PoseSource):
@@ -83,6 +93,8 @@ def resolve_poses(
     model_path: str | os.PathLike[str] | None = None,
     channel_order: Literal["rgb", "bgr"] = "rgb",
     option: str = "--poses",
+    pictures: Sequence[Path] | None = None,
+    shares_name: bool = False,
     min_score: float | None = None,
 ) -> PoseSource:
     """The source of poses for a picture or video: the first of these that there is.
@@ -93,24 +105,28 @@ def resolve_poses(
         model_path: The user's own pose model: in ONNX, with its channels in `channel_order`, or a bundle or wheel of
             MediaPipe's.
         option: The command-line option that sets `poses_path`, for the error.
-        min_score: Keypoints that a model scores lower are not seen; by default each kind of model's own.
+        pictures: The pictures that the poses are for, in their order; None for a video.
+        shares_name: Whether a picture of the same name lies beside the video (`pose_file.poses_beside`).
+        min_score: Keypoints that score lower are not seen; by default all of a file are, and of a model those that
+            score its kind's own.
 
     Order: `poses_path`, `model_path`, the file beside the video, MediaPipe's networks where they are on this machine.
     Raises a DynastError that lists the four where there is none of them.
     """
     if poses_path is not None:
-        return FilePoses(poses_path)
+        return FilePoses(PoseFile(read_recording(poses_path, min_score or 0), pictures))
     if model_path is not None:
         return _of_model(Path(model_path), channel_order, min_score)
-    sidecar = find_sidecar(media_path)
-    if sidecar is not None:
-        return FilePoses(sidecar)
+    beside = poses_beside(media_path, pictures is not None, shares_name, min_score or 0)
+    if beside is not None:
+        return FilePoses(beside)
     models = find_models(POSE_NETWORKS)
     if models is not None:
         return MediaPipePoses(models, min_score)
-    stem = Path(media_path).stem
+    stem, sidecar = Path(media_path).stem, find_sidecar(media_path)
+    other = f" ({sidecar} is of another picture or video of that name)" if sidecar else ""
     raise DynastError(
-        f"no poses for {media_path}. Give them with {option} (OpenPose JSON, JSONL or .npz), "
+        f"no poses for {media_path}{other}. Give them with {option} (OpenPose JSON, JSONL or .npz), "
         f"put them beside it as {stem}.poses.npz or {stem}.poses.json, "
         "name a pose model with --pose-model (RTMPose, DWPose, ViTPose or YOLO pose, as .onnx), "
         f"or have them estimated by MediaPipe's networks, which come with: {FETCH_COMMAND}"

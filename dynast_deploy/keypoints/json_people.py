@@ -1,0 +1,183 @@
+"""People in JSON: how pose tools write one person's keypoints, and everybody in one frame.
+
+The formats, by the name of what holds the numbers: `pose_keypoints_2d` (OpenPose from 1.4 on, DWPose,
+controlnet_aux, sd-webui-openpose-editor, AlphaPose's `--format open`) and `pose_keypoints` (OpenPose before);
+`joints` (AlphaPose's `--format cmu`); `keypoints` as x, y, score, ... (COCO, AlphaPose), as pairs with
+`keypoint_scores` (MMPose 1.x), or as three lists `x`, `y`, `visible` (Ultralytics' `to_json`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints.poses import canonical, is_seen
+from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
+
+BODIES = ("pose_keypoints_2d", "pose_keypoints", "keypoints", "joints")
+"""Under one of these a person's numbers stand."""
+
+PEOPLE = ("people", "instances", "bodies", "predictions")
+"""Under one of these a frame's people stand: OpenPose, MMPose, AlphaPose's `--format cmu`, MMPose's own results."""
+
+SIZES = (("canvas_width", "canvas_height"), ("width", "height"))
+"""Under these a frame's size stands."""
+
+NOBODY = np.empty((0, 18, 3), np.float32)
+_NUMBERS = {int, float, str, type(None)}
+
+
+def is_person(document: Any) -> bool:
+    """Whether a document describes one person, not a frame; openpose-editor's frames hold `keypoints`, too."""
+    return (
+        isinstance(document, dict)
+        and any(name in document for name in BODIES)
+        and not any(name in document for name in PEOPLE)
+        and not _is_editor_frame(document)
+    )
+
+
+def is_frame(document: Any) -> bool:
+    """Whether a document describes a frame: an object that holds people, or a list of people."""
+    if isinstance(document, list):
+        return all(is_person(each) for each in document)
+    return isinstance(document, dict) and (
+        any(name in document for name in PEOPLE) or _is_editor_frame(document)
+    )
+
+
+def people_of(document: Any, where: str) -> np.ndarray:
+    """Everybody of whom anything is seen in a frame's document, canonical float32 [P, 18, 3].
+
+    Raises DynastError, beginning with `where`, for a document that is no frame of a known format.
+    """
+    if isinstance(document, dict) and _is_editor_frame(document):
+        return people_of_list(document["keypoints"], where)
+    name = next((name for name in PEOPLE if name in document), None) if isinstance(document, dict) else None
+    if name is None and not (isinstance(document, list) and is_frame(document)):
+        raise DynastError(
+            f'{where}: no list "people"; known are the JSON of OpenPose, AlphaPose, MMPose, Ultralytics and '
+            "openpose-editor, lists of such frames, and COCO's keypoint annotations"
+        )
+    if name is None:
+        return people_of_list(document, where)
+    people = document[name]
+    if name == "predictions" and isinstance(people, list) and len(people) == 1 and is_frame(people[0]):
+        people = people[0]
+    return people_of_list(people, where, name)
+
+
+def people_of_list(people: Any, where: str, name: str = "people") -> np.ndarray:
+    """The same from a list of people, or an object of them by their numbers; null is nobody."""
+    if isinstance(people, dict):
+        people = list(people.values())
+    if people is None:
+        people = []
+    if not isinstance(people, list) or not all(isinstance(person, (dict, list)) for person in people):
+        raise DynastError(f'{where}: "{name}" is no list of people')
+    return stacked([pose_of(person, f"{where}, person {number}") for number, person in enumerate(people)])
+
+
+def stacked(poses: list[np.ndarray | None]) -> np.ndarray:
+    """Those of [18, 3] of whom anything is seen, canonical float32 [P, 18, 3]."""
+    present = [pose for pose in poses if pose is not None]
+    if not present:
+        return NOBODY
+    people = canonical(np.stack(present))
+    return people[is_seen(people).any(axis=1)]
+
+
+def pose_of(person: Any, where: str) -> np.ndarray | None:
+    """Float64 [18, 3] of one person; None where only a hand or the face was found (null or an empty list).
+
+    Keypoints that are null, NaN, or exactly at (0, 0) or (-1, -1), as tools write for those that they did not find,
+    have score 0. Keypoints without scores have score 1.
+    """
+    body, scores = person, None
+    if isinstance(person, dict):
+        body = next((person[name] for name in BODIES if person.get(name) is not None), None)
+        scores = person.get("keypoint_scores")
+    if not body:
+        return None
+    points = _points(body, scores, where)
+    if np.isinf(points).any():
+        raise DynastError(f"{where}: a keypoint is infinite")
+    x, y = points[:, 0], points[:, 1]
+    points[np.isnan(points).any(axis=1) | ((x == y) & ((x == 0) | (x == -1)))] = 0
+    return to_openpose18(points)
+
+
+def canvas_of(document: dict[str, Any], where: str) -> tuple[int, int] | None:
+    """The (width, height) that a frame states, or None."""
+    for names in SIZES:
+        sides = [document.get(name) for name in names]
+        if None in sides:
+            continue
+        try:
+            width, height = (float(str(side)) for side in sides)
+        except ValueError:
+            width = height = 0
+        if not (1 <= width <= 1e6 and 1 <= height <= 1e6):
+            shown = " x ".join(str(side)[:20] for side in sides)
+            raise DynastError(f"{where}: canvas of {shown}; both must be pixels from 1 on")
+        return int(width), int(height)
+    return None
+
+
+def _is_editor_frame(document: dict[str, Any]) -> bool:
+    """Whether `keypoints` are those of several people, as openpose-editor writes them: [[[x, y], ...], ...]."""
+    bodies = document.get("keypoints")
+    return (
+        isinstance(bodies, list)
+        and bool(bodies)
+        and all(isinstance(body, list) and body and isinstance(body[0], list) for body in bodies)
+    )
+
+
+def _points(body: Any, scores: Any, where: str) -> np.ndarray:
+    """Float64 [K, 3] of a known skeleton."""
+    if isinstance(body, dict):
+        columns = [body.get(name) for name in ("x", "y", "visible")]
+        values = _array([column for column in columns if column is not None], where)
+        values = values.T if values.ndim == 2 else values[:, None]
+    else:
+        values = _array(body, where)
+    count = values.size
+    if values.ndim == 1:
+        width = next((width for width in (3, 2) if not count % width and count // width in SKELETONS), None)
+        if width is None:
+            raise DynastError(
+                f"{where}: {count} numbers; keypoints have 3 each, and known are {KNOWN_SKELETONS}"
+            )
+        values = values.reshape(-1, width)
+    if values.ndim != 2 or values.shape[1] not in (2, 3):
+        raise DynastError(
+            f"{where}: keypoints {list(values.shape)}; x, y and a score are wanted for each of {KNOWN_SKELETONS}"
+        )
+    if len(values) not in SKELETONS:
+        raise DynastError(
+            f"{where}: {len(values)} keypoints are no known skeleton; known are {KNOWN_SKELETONS}"
+        )
+    if scores is not None:
+        stated = _array(scores, where)
+        if stated.shape != (len(values),):
+            raise DynastError(f"{where}: {stated.size} scores of {len(values)} keypoints")
+        return np.column_stack([values[:, :2], stated])
+    return values if values.shape[1] == 3 else np.column_stack([values, np.ones(len(values))])
+
+
+def _array(numbers: Any, where: str) -> np.ndarray:
+    """Float64 from a list, or a list of lists, of numbers, text of numbers, or null, which becomes NaN."""
+    kinds = set(map(type, numbers)) if isinstance(numbers, list) else {dict}
+    if kinds == {list}:
+        kinds = set().union(*(map(type, row) for row in numbers))
+    try:
+        if kinds <= _NUMBERS:
+            return np.array(numbers, np.float64)
+    except OverflowError:
+        raise DynastError(f"{where}: a keypoint is infinite") from None
+    except (ValueError, TypeError):
+        pass
+    raise DynastError(f"{where}: the keypoints are no flat list of numbers x, y, score, ...")

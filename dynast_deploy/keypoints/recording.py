@@ -1,0 +1,93 @@
+"""What a file or folder of keypoints holds: everybody in each of its frames, and what it says about the frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from dynast_deploy.errors import DynastError
+
+MOST_FRAMES = 500_000
+"""Over four hours at 30 frames a second; more in one file are refused."""
+
+ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
+"""That of any kind of file."""
+
+TOOLS = re.compile(r"(_keypoints|_poses?|\.poses)$", re.IGNORECASE)
+"""What pose tools add to a picture's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a file.
+
+    people: canonical float32 [P, 18, 3], everybody of whom anything is seen.
+    canvas: (width, height) where it is stated.
+    name: The picture's name, or that of the file that holds the frame alone, without endings; None where there is none.
+    number: The frame's number where the file says it; not its place in the file.
+    """
+
+    people: np.ndarray
+    canvas: tuple[int, int] | None = None
+    name: str | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All frames of a file or folder, in the order of their names or numbers, else as they stand.
+
+    Attributes:
+        origin: The file or folder, for messages.
+        frames: At least one.
+        leaves_out: Whether a number that is missing stands for a frame without a person: true where the numbers
+            count frames of a video.
+        open_ended: Whether such frames may be missing at the end, too: true for tools that write nothing for them.
+    """
+
+    origin: str
+    frames: Sequence[Frame]
+    leaves_out: bool = False
+    open_ended: bool = False
+
+    def numbers(self) -> list[int] | None:
+        """The number of each frame, ascending, or None unless all have one."""
+        numbers = [frame.number for frame in self.frames]
+        found = [number for number in numbers if number is not None]
+        return found if len(found) == len(numbers) and found == sorted(set(found)) else None
+
+
+def picture_name(path: str) -> str:
+    """What a picture and the file of its keypoints share: `photos/a.png` and `a_keypoints.json` are `a`."""
+    name = PurePosixPath(path.replace("\\", "/")).name[:255]
+    return TOOLS.sub("", ENDING.sub("", name))
+
+
+def numbered(names: Iterable[str]) -> tuple[list[int] | None, bool]:
+    """The numbers at the end of names that differ in nothing else, and whether they are padded to one width.
+
+    None where the names do not only count.
+    """
+    matches = [re.fullmatch(r"(.*?)([0-9]{1,18})", name) for name in names]
+    if not matches or None in matches or len({match[1] for match in matches if match}) > 1:
+        return None, False
+    digits = [match[2] for match in matches if match]
+    return [int(each) for each in digits], len({len(each) for each in digits}) == 1 and len(digits[0]) > 1
+
+
+def checked(recording: Recording) -> Recording:
+    """The same; raises DynastError where it holds no frame, or too many."""
+    if not recording.frames:
+        raise DynastError(f"{recording.origin}: no frame of poses in it")
+    numbers = recording.numbers()
+    last = numbers[-1] - numbers[0] if numbers and recording.leaves_out else 0
+    if max(len(recording.frames), last) > MOST_FRAMES:
+        raise DynastError(
+            f"{recording.origin}: frames up to {max(len(recording.frames), last)}; at most {MOST_FRAMES} poses are "
+            "read: cut it with the video"
+        )
+    return recording

@@ -1,0 +1,48 @@
+"""Which frame of a file belongs to which frame of a video: by place, or by the numbers that the file gives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dynast_deploy.keypoints.recording import Recording
+
+NOTHING = -1
+
+
+def timeline(recording: Recording, frames: int | None = None) -> np.ndarray | None:
+    """For each frame of a video, from 0, its place in the recording, or `NOTHING` where that has none: int64 [T].
+
+    `frames` is the number of the video's frames where it is known. A recording of as many frames belongs to them one by
+    one. Else its numbers decide: they count from 0 or 1, or from their lowest, whichever ends with the video; a number
+    that is missing is a frame without a person. None where nothing fits.
+    """
+    count, numbers = len(recording.frames), recording.numbers()
+    by_place = np.arange(count)
+    if frames == count or numbers is None:
+        return by_place if frames in (None, count) else None
+    lowest, highest = numbers[0], numbers[-1]
+    if frames is None:
+        first = lowest if not recording.open_ended else min(lowest, 1)
+        return _placed(numbers, first, highest - first + 1) if recording.leaves_out else by_place
+    firsts = sorted({0, 1, lowest}, reverse=True)
+    for first in firsts:
+        if first <= lowest and highest - first + 1 == frames:
+            return _placed(numbers, first, frames)
+    if recording.open_ended and lowest <= 1 and highest - min(lowest, 1) < frames:
+        return _placed(numbers, min(lowest, 1), frames)
+    if recording.open_ended and highest < frames:
+        return _placed(numbers, 0, frames)
+    return None
+
+
+def gaps(places: np.ndarray) -> str:
+    """The frames without a place, in words: "2, 3 and 17 more"; empty where there are none."""
+    missing = np.flatnonzero(places == NOTHING)
+    shown = ", ".join(str(number) for number in missing[:5])
+    return f"{shown} and {len(missing) - 5} more" if len(missing) > 5 else shown
+
+
+def _placed(numbers: list[int], first: int, frames: int) -> np.ndarray:
+    places = np.full(frames, NOTHING)
+    places[np.array(numbers) - first] = np.arange(len(numbers))
+    return places
