@@ -6,15 +6,23 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image
 
+from dynast_deploy.conditions.size import MAX_SIDE
 from dynast_deploy.runtime.options import Fit
+
+MOST_PIXELS = 1 << 26
+"""A larger canvas (8192x8192), as panoramas and thin pictures need it, is reduced before it is drawn on."""
+
+REDUCED_PIXELS = 1 << 24
 
 
 @dataclass(frozen=True)
 class Canvas:
     """A picture of `width` x `height` pixels with a margin of (`left`, `top`, `right`, `bottom`) around it.
 
-    The whole, margin included, is resized to the network's picture.
+    The whole, margin included, is resized to the network's picture. It may be too large to be drawn on; `drawn` is what
+    the picture and its keypoints are placed on.
     """
 
     width: int
@@ -42,14 +50,38 @@ class Canvas:
         """(width, height) with the margin."""
         return self.left + self.width + self.right, self.top + self.height + self.bottom
 
+    @property
+    def drawn(self) -> Canvas:
+        """The canvas that is drawn on: this one, or a reduced one where it is too large for the memory."""
+        width, height = self.size
+        if width * height <= MOST_PIXELS and max(width, height) <= MAX_SIDE:
+            return self
+        scale = (REDUCED_PIXELS / (width * height)) ** 0.5
+        scale = min(scale, MAX_SIDE / max(width, height))
+        left, top, right, bottom = (
+            int(each * scale) for each in (self.left, self.top, self.right, self.bottom)
+        )
+        return Canvas(
+            max(1, round(self.width * scale)), max(1, round(self.height * scale)), left, top, right, bottom
+        )
+
     def place(self, picture: np.ndarray) -> np.ndarray:
-        """uint8 `[height, width, 3]` with the margin, which repeats the border."""
-        margins = (self.top, self.bottom, self.left, self.right)
+        """uint8 `[height, width(, 3)]` with the margin, which repeats the border, as large as `drawn` is."""
+        drawn = self.drawn
+        if drawn is not self:
+            size = drawn.width, drawn.height
+            picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+        margins = (drawn.top, drawn.bottom, drawn.left, drawn.right)
         return cv2.copyMakeBorder(picture, *margins, cv2.BORDER_REPLICATE) if any(margins) else picture
 
     def place_keypoints(self, keypoints: np.ndarray) -> np.ndarray:
-        """float32 `[18, 3]` (x, y, score) in pixels of the picture, moved to the canvas."""
-        return keypoints + np.array([self.left, self.top, 0], np.float32)
+        """float32 `[18, 3]` (x, y, score) in pixels of the picture, moved to `drawn`."""
+        drawn = self.drawn
+        if drawn is not self:
+            keypoints = keypoints * np.array(
+                [drawn.width / self.width, drawn.height / self.height, 1], np.float32
+            )
+        return keypoints + np.array([drawn.left, drawn.top, 0], np.float32)
 
     def result_size(self, network_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of the result in the picture's own proportions, as large as the network drew it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -34,6 +34,26 @@ class Painted:
     condition: np.ndarray
     keypoints: np.ndarray | None = None
     empty: bool = False
+
+
+class _Placed(Mapping[str, np.ndarray]):
+    """Masks on their canvases, each placed when it is asked for: of large ones a single one is in memory."""
+
+    def __init__(self, masks: Mapping[str, np.ndarray], canvas: Callable[[tuple[int, int]], Canvas]) -> None:
+        self._masks, self._canvas = masks, canvas
+
+    def __getitem__(self, part: str) -> np.ndarray:
+        mask = self._masks[part]
+        return self._canvas((mask.shape[1], mask.shape[0])).place(mask.astype(np.uint8))
+
+    def __contains__(self, part: object) -> bool:
+        return part in self._masks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
 
 
 class Painter:
@@ -104,17 +124,13 @@ class Painter:
         keypoints, empty = self._or_last(keypoints, seen, self._last_pose)
         self._last_pose = None if empty else keypoints
         placed = canvas.place_keypoints(keypoints)
-        return Painted(pose_condition(placed, canvas.size, self.network_size), keypoints, empty)
+        return Painted(pose_condition(placed, canvas.drawn.size, self.network_size), keypoints, empty)
 
     def _paint_face(self, masks: dict[str, np.ndarray], photo: np.ndarray) -> Painted:
         """`photo` has its margin already. Masks may be of another size, and then lie on a canvas of their own."""
         masks, empty = self._or_last(masks, bool(masks), self._last_face)
         self._last_face = None if empty else masks
-        placed = {
-            part: self.canvas((mask.shape[1], mask.shape[0])).place(mask.astype(np.uint8))
-            for part, mask in masks.items()
-        }
-        return Painted(face_condition(placed, photo, self.network_size), empty=empty)
+        return Painted(face_condition(_Placed(masks, self.canvas), photo, self.network_size), empty=empty)
 
     def _or_last(self, found: T, seen: bool, last: T | None) -> tuple[T, bool]:
         """What was found, or what was seen last instead; and whether there is neither."""

@@ -69,6 +69,10 @@ class Composer:
         beside = _scaled_width(self.exemplar.shape, height) + _scaled_width(picture_size[::-1], height)
         return beside + width, height
 
+    def kept(self, picture: np.ndarray) -> np.ndarray:
+        """What `compose` needs of a driving picture until its turn comes: without an exemplar its shape alone."""
+        return picture if self.exemplar is not None else np.broadcast_to(np.uint8(0), picture.shape)
+
     def compose(self, image: np.ndarray, picture: np.ndarray) -> np.ndarray:
         """image `[3, H, W]`, float32 in -1..1 or uint8, driving picture uint8 `[h, w, 3]` -> uint8 `[., ., 3]`."""
         canvas = self.painter.canvas((picture.shape[1], picture.shape[0]))
@@ -160,8 +164,8 @@ def render_pictures(
                     f"{path}: {words.nobody} is seen in it; leave it out or give its {words.wanted} with "
                     f"--{words.option}"
                 )
-            work = Work(picture, painted.condition, painted.keypoints, path=path)
-            yield work, Composer(painter, exemplar_picture)
+            composer = Composer(painter, exemplar_picture)
+            yield Work(composer.kept(picture), painted.condition, painted.keypoints, path=path), composer
 
     def write(item: tuple[Path, np.ndarray]) -> None:
         write_picture(*item)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynast_deploy.runtime.canvas import Canvas
+from dynast_deploy.conditions.size import MAX_SIDE
+from dynast_deploy.runtime.canvas import MOST_PIXELS, Canvas
 from dynast_deploy.runtime.options import Fit
 
 sides = st.integers(1, 400)
@@ -67,3 +68,41 @@ def test_a_picture_of_the_networks_shape_is_left_alone(fit: Fit) -> None:
     canvas = Canvas.around((512, 512), (256, 256), fit)
     image = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
     assert canvas.cut_out(image) is image or (canvas.cut_out(image) == image).all()
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (60_000, 1), (16_382, 3628), (9000, 8000)])
+@pytest.mark.parametrize("fit", Fit)
+def test_a_large_canvas_is_reduced_and_keypoints_with_it(size: tuple[int, int], fit: Fit) -> None:
+    canvas = Canvas.around(size, (64, 96), fit)
+    drawn = canvas.drawn
+    width, height = drawn.size
+    assert width * height <= MOST_PIXELS
+    assert max(width, height) <= MAX_SIDE
+    # Where the picture lies on the canvas stays, up to a pixel of the reduced one.
+    for part, side in (
+        (drawn.left, 0),
+        (drawn.left + drawn.width, 0),
+        (drawn.top, 1),
+        (drawn.top + drawn.height, 1),
+    ):
+        before = {0: (canvas.left, canvas.left + size[0]), 1: (canvas.top, canvas.top + size[1])}[side]
+        assert (
+            min(abs(part / drawn.size[side] - each / canvas.size[side]) for each in before)
+            <= 1.5 / drawn.size[side]
+        )
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    picture[size[1] // 2 :, size[0] // 2 :] = 255
+    placed = canvas.place(picture)
+    assert placed.shape == (height, width, 3)
+    corner = np.array([[0.75 * size[0], 0.75 * size[1], 1]], np.float32)
+    x, y, score = canvas.place_keypoints(corner)[0]
+    assert score == 1
+    if min(size) > 1:
+        assert placed[int(y), int(x)].tolist() == [255] * 3
+    assert canvas.result_size((64, 96)) == canvas.cut_out(np.zeros((64, 96, 3), np.uint8)).shape[1::-1]
+
+
+def test_photographs_of_a_phone_are_drawn_at_their_own_size() -> None:
+    for size in ((4000, 3000), (8064, 6048), (8192, 8192)):
+        canvas = Canvas.around(size, (256, 256), Fit.PAD)
+        assert canvas.drawn is canvas

@@ -140,3 +140,16 @@ def test_parts_beyond_ours_are_passed_over_and_soft_arrays_cut_at_half(tmp_path:
     np.savez(tmp_path / "b.npz", skin=noisy, labels=noisy)
     with pytest.raises(DynastError, match="b.npz: holds both labels and masks of parts"):
         PartsFile(tmp_path / "b.npz")
+
+
+def test_very_large_masks_are_thinned_and_keep_their_proportions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dynast_deploy.face_parts.inside._MOST_PIXELS", SKIN.size // 5)
+    np.savez(tmp_path / "a.npz", skin=SKIN)
+    Image.fromarray(LEVELS).save(tmp_path / "a_skin.png")
+    for parts in (tmp_path / "a.npz", tmp_path):
+        with resolve_parts(tmp_path / "a.jpg", parts) as source:
+            found = source.masks(0, PORTRAIT.picture)["skin"]
+            np.testing.assert_array_equal(found, SKIN[::3, ::3])
+            assert found.base is None  # the whole mask is freed

@@ -66,18 +66,17 @@ def pose_condition(keypoints: np.ndarray, image_size: tuple[int, int], size: Siz
     for point, colour in zip(points, COLOURS, strict=True):
         if point is not None:
             cv2.circle(drawing, (int(point[0]), int(point[1])), RADIUS, colour, thickness=-1)
-    maps = np.empty((len(LIMBS), height, width), np.uint8)
-    for (start, end), colour, out in zip(LIMBS, COLOURS, maps, strict=False):
-        _draw_limb(points[start], points[end], colour, drawing, out)
-
-    if (height, width) != (target_height, target_width):
-        maps = np.stack(
-            [_resized(each, target_width, target_height, Image.Resampling.BILINEAR) for each in maps]
-        )
-        drawing = _resized(drawing, target_width, target_height, Image.Resampling.NEAREST)
     condition = np.empty((POSE_CHANNELS, target_height, target_width), np.uint8)
+    same_size = (height, width) == (target_height, target_width)
+    # Of a large picture one map at a time is in memory.
+    whole = np.empty((height, width), np.uint8)
+    for (start, end), colour, distances in zip(LIMBS, COLOURS, condition[3:], strict=False):
+        _draw_limb(points[start], points[end], colour, drawing, distances if same_size else whole)
+        if not same_size:
+            distances[...] = _resized(whole, target_width, target_height, Image.Resampling.BILINEAR)
+    if not same_size:
+        drawing = _resized(drawing, target_width, target_height, Image.Resampling.NEAREST)
     condition[:3] = drawing[:, :, ::-1].transpose(2, 0, 1)
-    condition[3:] = maps
     return condition
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dynast_deploy.errors import DynastError
 
 _MOST_LABELS = 32
 """Several levels that all are below this are labels of several parts and not one soft mask."""
+
+_MOST_PIXELS = 1 << 24
+"""Of a larger mask (4096x4096) every second, third, ... pixel is kept."""
+
+
+def thinned(levels: np.ndarray) -> np.ndarray:
+    """A mask or labels [H, W], without rows and columns that no network sees where it is very large."""
+    step = math.ceil(math.sqrt(levels.size / _MOST_PIXELS)) or 1
+    return levels[::step, ::step].copy() if step > 1 else levels
 
 
 def inside(levels: np.ndarray, what: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.errors import DynastError
-from dynast_deploy.face_parts.inside import inside
+from dynast_deploy.face_parts.inside import inside, thinned
 from dynast_deploy.face_parts.label_map import order_of, parts_of
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def read_mask(path: Path) -> np.ndarray:
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
         alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
         if alpha.min() < alpha.max():
-            return alpha > 127
+            return thinned(alpha > 127)
     if picture.mode[0] not in "IFL1" or picture.mode == "LAB":
         picture = picture.convert("RGB")
     levels = np.asarray(picture)
-    return inside(levels if levels.ndim == 2 else levels[..., :3].max(axis=2), str(path))
+    return inside(thinned(levels if levels.ndim == 2 else levels[..., :3].max(axis=2)), str(path))
 
 
 def read_label_map(path: Path) -> dict[str, np.ndarray]:
@@ -79,6 +79,7 @@ def read_label_map(path: Path) -> dict[str, np.ndarray]:
         raise DynastError(f"{path} holds no labels, which are whole numbers from 0")
     if not labels.any():
         return {}
+    labels = thinned(labels)
     return parts_of(labels, order_of(labels, str(path)))
 
 

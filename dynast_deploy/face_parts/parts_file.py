@@ -12,7 +12,7 @@ import numpy as np
 from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.conditions.face import check_part_names
 from dynast_deploy.errors import DynastError
-from dynast_deploy.face_parts.inside import inside
+from dynast_deploy.face_parts.inside import inside, thinned
 from dynast_deploy.face_parts.label_map import IGNORED_PARTS, order_of, parts_of
 from dynast_deploy.npz_file import NpzArray, NpzFile
 from dynast_deploy.whole_file import save_arrays
@@ -126,7 +126,7 @@ class _Masks:
         self.each = shape if len(shape) == 3 else (1, *shape)
 
     def read(self, index: int) -> np.ndarray:
-        """[H, W] as it lies in the file."""
+        """[H, W] as it lies in the file, thinned where it is very large."""
         if len(self.array.shape) == 2:
-            return self.array.read()
-        return self.array.rows(index, index + 1)[0]
+            return thinned(self.array.read())
+        return thinned(self.array.rows(index, index + 1)[0])
