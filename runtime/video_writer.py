@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 # Writes that fail one after the other before the fault is no longer put down to damaged sound.
 _MOST_FAILED_WRITES = 100
+# The same on every machine: left to themselves, encoders cut pictures into as many slices as there are cores, and x264
+# chooses differently with the instructions a processor has.
+_ENCODER_THREADS = 4
+_SAME_EVERYWHERE = {"x264-params": "cpu-independent=1"}
+# Bilinear and SWS_BITEXACT: without, swscale's vector code rounds differently from its plain code.
+_SCALING = 2 | 1 << 19
 # Beyond this H.264 encoders refuse.
 _LARGEST_SIDE = 16384
 
@@ -62,7 +68,8 @@ class VideoWriter:
 
     Colours are stored as limited-range BT.709, converted so and tagged so. There are no B-frames, so the order of
     packets is that of the pictures and the last picture's duration is stated exactly; times are exact in MP4 and MOV
-    where the source's clock is no finer than 1/1000000 s, and rounded to the millisecond by MKV and WebM.
+    where the source's clock is no finer than 1/1000000 s, and rounded to the millisecond by MKV and WebM. The same
+    pictures give the same coded video on every machine, whatever its processor and however many cores it has.
 
     The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes
     on leaving normally and removes the unfinished file on an exception; to keep what is done when the user presses
@@ -229,12 +236,13 @@ class VideoWriter:
         context.pix_fmt = "yuv420p"
         context.time_base = self._time_base
         context.max_b_frames = 0
+        context.thread_type, context.thread_count = "FRAME", _ENCODER_THREADS
         context.colorspace = 1  # AVCOL_SPC_BT709
         context.color_primaries = ColorPrimaries.BT709
         context.color_trc = ColorTrc.BT709
         context.color_range = ColorRange.MPEG
         if kind.video_encoder == "libx264":
-            stream.options = {"crf": str(crf), "preset": preset}
+            stream.options = {"crf": str(crf), "preset": preset, **_SAME_EVERYWHERE}
         else:
             # VP9's scale of quality is its own: 30 of 63 looks like 18 of 51 in H.264.
             vp9_crf = str(min(63, round(crf * 5 / 3)))
@@ -275,6 +283,7 @@ class VideoWriter:
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
+            interpolation=_SCALING,
         )
         # Two times closer than a tick must not fall together.
         self._last_tick = max(round(shown / self._time_base), self._last_tick + 1)
