@@ -76,7 +76,7 @@ class NpzFile:
         try:
             yield
         except _DAMAGE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise DynastError(
                 f"{self.path}: damaged, or holds Python objects instead of numbers ({reason})"
             ) from None

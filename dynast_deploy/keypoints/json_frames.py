@@ -31,7 +31,7 @@ from dynast_deploy.keypoints.json_people import (
     stacked,
 )
 from dynast_deploy.keypoints.json_stream import read_pieces, reason
-from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording, numbered, picture_name
+from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording, numbered, picture_name, printable
 from dynast_deploy.natural_order import natural_name
 
 _FRAME_KEYS = {*PEOPLE, *BODIES, *(name for names in SIZES for name in names), "frame_id", "image_id"}
@@ -162,13 +162,13 @@ class _Members:
             raise next(iter(self._error.values()))
         for name, people in self._pictures.items():
             self._frames[name] = Frame(
-                people_of_list(people, f"{self._path}, {name!r}"), None, picture_name(name)
+                people_of_list(people, f"{self._path}, {printable(name)}"), None, picture_name(name)
             )
         return named(str(self._path), list(self._frames.values()), leaves_out=True, open_ended=True)
 
     def _add_named(self, name: str, is_entry: bool, value: Any) -> None:
         """A member that may be a frame by its picture's name, or something that nobody asks for."""
-        where = f"{self._path}, {name!r}"
+        where = f"{self._path}, {printable(name)}"
         if is_entry and is_person(value):
             self._pictures.setdefault(name, []).append(value)
         elif not is_entry and is_frame(value):
@@ -195,7 +195,7 @@ class _Coco:
             raise DynastError(f"{self.path}: not COCO's keypoint annotations (an image without id)")
         number = image["id"]
         name = image.get("file_name")
-        canvas = canvas_of(image, f"{self.path}, image {number}")
+        canvas = canvas_of(image, f"{self.path}, image {printable(number)}")
         picture = picture_name(name) if isinstance(name, str) else None
         self.images[number] = Frame(NOBODY, canvas, picture, number if isinstance(number, int) else None)
 
@@ -207,14 +207,17 @@ class _Coco:
         poses = self.poses.setdefault(annotation["image_id"], [])
         if annotation.get("keypoints"):
             poses.append(
-                pose_of(annotation, f"{self.path}, annotation {annotation.get('id', len(self.poses))}")
+                pose_of(
+                    annotation, f"{self.path}, annotation {printable(annotation.get('id', len(self.poses)))}"
+                )
             )
 
     def recording(self) -> Recording:
         """One frame for each of `images`: in the order of their names where all have one, else of their ids."""
-        if stranger := next((image for image in self.poses if image not in self.images), None):
+        strangers = [image for image in self.poses if image not in self.images]
+        if strangers:
             raise DynastError(
-                f"{self.path}: not COCO's keypoint annotations (image {stranger!r} is not among its images)"
+                f"{self.path}: not COCO's keypoint annotations (no image {printable(strangers[0])} among its images)"
             )
         frames = [
             Frame(stacked(self.poses.get(image, [])), frame.canvas, frame.name, frame.number)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.poses import canonical, is_seen
+from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen
+from dynast_deploy.keypoints.recording import printable
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 
 BODIES = ("pose_keypoints_2d", "pose_keypoints", "keypoints", "joints")
@@ -102,8 +103,8 @@ def pose_of(person: Any, where: str) -> np.ndarray | None:
     if not body:
         return None
     points = _points(body, scores, where)
-    if np.isinf(points).any():
-        raise DynastError(f"{where}: a keypoint is infinite")
+    if (np.abs(points) > FARTHEST).any():
+        raise DynastError(f"{where}: a keypoint is infinite, or farther away than any picture is wide")
     x, y = points[:, 0], points[:, 1]
     points[np.isnan(points).any(axis=1) | ((x == y) & ((x == 0) | (x == -1)))] = 0
     return to_openpose18(points)
@@ -120,7 +121,7 @@ def canvas_of(document: dict[str, Any], where: str) -> tuple[int, int] | None:
         except ValueError:
             width = height = 0
         if not (1 <= width <= 1e6 and 1 <= height <= 1e6):
-            shown = " x ".join(str(side)[:20] for side in sides)
+            shown = " x ".join(printable(side) for side in sides)
             raise DynastError(f"{where}: canvas of {shown}; both must be pixels from 1 on")
         return int(width), int(height)
     return None
@@ -177,7 +178,9 @@ def _array(numbers: Any, where: str) -> np.ndarray:
         if kinds <= _NUMBERS:
             return np.array(numbers, np.float64)
     except OverflowError:
-        raise DynastError(f"{where}: a keypoint is infinite") from None
+        raise DynastError(
+            f"{where}: a keypoint is infinite, or farther away than any picture is wide"
+        ) from None
     except (ValueError, TypeError):
         pass
     raise DynastError(f"{where}: the keypoints are no flat list of numbers x, y, score, ...")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.poses import canonical, is_seen
+from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen
 from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 from dynast_deploy.npz_file import NpzArray, NpzFile
@@ -50,9 +50,12 @@ def _people(array: NpzArray, path: Path) -> list[np.ndarray]:
     poses = 0
     for first in range(0, shape[0], step):
         rows = array.rows(first, min(first + step, shape[0])).astype(np.float64)
-        infinite = np.isinf(rows).reshape(len(rows), -1).any(axis=1)
-        if infinite.any():
-            raise DynastError(f"{path}, frame {first + int(infinite.argmax())}: a keypoint is infinite")
+        far = (np.abs(rows) > FARTHEST).reshape(len(rows), -1).any(axis=1)
+        if far.any():
+            raise DynastError(
+                f"{path}, frame {first + int(far.argmax())}: a keypoint is infinite, or farther away than any picture "
+                "is wide"
+            )
         if rows.ndim == 3:
             rows = rows[:, None]
         if rows.shape[-1] == 2:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.recording import Recording, numbered, picture_name
+from dynast_deploy.keypoints.recording import Recording, numbered, picture_name, printable
 
 
 def pair(recording: Recording, pictures: Sequence[Path]) -> list[int]:
@@ -54,7 +54,7 @@ def _by_name(recording: Recording, pictures: Sequence[Path]) -> list[int] | None
     if not found and _counts(list(places)):
         return None
     missing = next(picture for picture, place in zip(pictures, wanted, strict=True) if place is None)
-    names = ", ".join(list(places)[:3]) + (", ..." if len(places) > 3 else "")
+    names = ", ".join(printable(name) for name in list(places)[:3]) + (", ..." if len(places) > 3 else "")
     raise DynastError(
         f"{recording.origin}: no pose of {missing.name}; it holds those of {names}: rename one of them, or leave the "
         "picture out"

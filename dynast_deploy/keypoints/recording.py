@@ -61,6 +61,11 @@ class Recording:
         return found if len(found) == len(numbers) and found == sorted(set(found)) else None
 
 
+def printable(text: object) -> str:
+    """Text of a file for messages: without what steers a terminal, and short."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:40])
+
+
 def picture_name(path: str) -> str:
     """What a picture and the file of its keypoints share: `photos/a.png` and `a_keypoints.json` are `a`."""
     name = PurePosixPath(path.replace("\\", "/")).name[:255]
@@ -83,11 +88,6 @@ def checked(recording: Recording) -> Recording:
     """The same; raises DynastError where it holds no frame, or too many."""
     if not recording.frames:
         raise DynastError(f"{recording.origin}: no frame of poses in it")
-    numbers = recording.numbers()
-    last = numbers[-1] - numbers[0] if numbers and recording.leaves_out else 0
-    if max(len(recording.frames), last) > MOST_FRAMES:
-        raise DynastError(
-            f"{recording.origin}: frames up to {max(len(recording.frames), last)}; at most {MOST_FRAMES} poses are "
-            "read: cut it with the video"
-        )
+    if len(recording.frames) > MOST_FRAMES:
+        raise DynastError(f"{recording.origin}: more than {MOST_FRAMES} frames; cut it with the video")
     return recording

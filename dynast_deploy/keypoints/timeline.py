@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dynast_deploy.keypoints.recording import Recording
+from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints.recording import MOST_FRAMES, Recording
 
 NOTHING = -1
 
@@ -14,7 +15,8 @@ def timeline(recording: Recording, frames: int | None = None) -> np.ndarray | No
 
     `frames` is the number of the video's frames where it is known. A recording of as many frames belongs to them one by
     one. Else its numbers decide: they count from 0 or 1, or from their lowest, whichever ends with the video; a number
-    that is missing is a frame without a person. None where nothing fits.
+    that is missing is a frame without a person. None where nothing fits. Raises DynastError where numbers lie farther
+    apart than frames of a video do.
     """
     count, numbers = len(recording.frames), recording.numbers()
     by_place = np.arange(count)
@@ -22,8 +24,14 @@ def timeline(recording: Recording, frames: int | None = None) -> np.ndarray | No
         return by_place if frames in (None, count) else None
     lowest, highest = numbers[0], numbers[-1]
     if frames is None:
-        first = lowest if not recording.open_ended else min(lowest, 1)
-        return _placed(numbers, first, highest - first + 1) if recording.leaves_out else by_place
+        if not recording.leaves_out:
+            return by_place
+        first = min(lowest, 1) if recording.open_ended and highest < MOST_FRAMES else lowest
+        if highest - first >= MOST_FRAMES:
+            raise DynastError(
+                f"{recording.origin}: frames {lowest} to {highest}; at most {MOST_FRAMES} are read"
+            )
+        return _placed(numbers, first, highest - first + 1)
     firsts = sorted({0, 1, lowest}, reverse=True)
     for first in firsts:
         if first <= lowest and highest - first + 1 == frames:
@@ -44,5 +52,5 @@ def gaps(places: np.ndarray) -> str:
 
 def _placed(numbers: list[int], first: int, frames: int) -> np.ndarray:
     places = np.full(frames, NOTHING)
-    places[np.array(numbers) - first] = np.arange(len(numbers))
+    places[[number - first for number in numbers]] = np.arange(len(numbers))
     return places
