@@ -193,7 +193,7 @@ def test_endings_are_read_in_any_case(tmp_path: Path) -> None:
         ({"people": [{"pose_keypoints_2d": ["much"] * 54}]}, "no flat list of numbers"),
         ({"info": [], "licenses": []}, 'no list "people"'),
         (
-            [{"image_id": 0, **ALPHAPOSE}, {"image_id": MOST_FRAMES + 5, **ALPHAPOSE}],
+            [ALPHAPOSE | {"image_id": number} for number in (0, MOST_FRAMES + 5)],
             "frames 0 to 500005; at most 500000 are read",
         ),
     ],

@@ -131,6 +131,8 @@ def draw_video(painter: Painter, video: Path, output: Path) -> None:
         VideoWriter(output, (width, height), reader) as writer,
         Progress(video.name, reader.frame_count) as progress,
     ):
+        if reader.counts_frames:
+            painter.check_frames(reader.frame_count)
         try:
             for frame in reader:
                 painted = painter.paint(frame.picture, frame.index)
@@ -141,8 +143,9 @@ def draw_video(painter: Painter, video: Path, output: Path) -> None:
             raise
         if not reader.missing and not reader.damaged:
             painter.check_frames(writer.frames)
-    if reader.warning:
-        print(f"note: {reader.warning}", file=sys.stderr)
+    for note in (reader.warning, painter.note):
+        if note:
+            print(f"note: {note}", file=sys.stderr)
     unseen = painter.empty + painter.held
     if unseen and painter.source is not None:
         nobody = painter.source.words.nobody
