@@ -29,3 +29,10 @@ class Fit(StrEnum):
 
     PAD = "pad"
     STRETCH = "stretch"
+
+
+class Crop(StrEnum):
+    """Which part of a picture is rendered: all of it, or a steady box around the person."""
+
+    NONE = "none"
+    PERSON = "person"

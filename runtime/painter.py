@@ -15,7 +15,8 @@ from dynast_deploy.face_parts import PartSource
 from dynast_deploy.keypoints import PoseSource
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.runtime.canvas import Canvas
-from dynast_deploy.runtime.options import Fit
+from dynast_deploy.runtime.crop import Box, Follower, steady_boxes
+from dynast_deploy.runtime.options import Crop, Fit
 
 T = TypeVar("T")
 
@@ -25,15 +26,19 @@ SOURCES: Mapping[Task, type[PoseSource] | type[PartSource]] = {Task.POSE: PoseSo
 SMALLEST_SIDE = 16
 """Pixels; a picture smaller than this shows nothing that could be matched."""
 
+FILLED = 0.9
+"""An exemplar whose box is higher than this share of its picture is left as it is."""
+
 
 @dataclass(frozen=True)
 class Painted:
     """condition: uint8 `[S, H, W]`; keypoints: float32 `[18, 3]` in the picture's pixels, None but for poses; empty:
-    whether nobody is in it."""
+    whether nobody is in it; box: the part of the picture that the condition shows, None where that is all of it."""
 
     condition: np.ndarray
     keypoints: np.ndarray | None = None
     empty: bool = False
+    box: Box | None = None
 
 
 class _Placed(Mapping[str, np.ndarray]):
@@ -61,6 +66,8 @@ class Painter:
 
     Poses and parts of faces come from `source`. A frame in which nobody is seen keeps the pose or face of the frame
     before (`held` counts them); before the first person it shows an empty stage (`empty` counts those).
+
+    With `Crop.PERSON` a picture is what a steady box around the person shows (`crop`), in the network's shape.
     """
 
     def __init__(
@@ -69,25 +76,44 @@ class Painter:
         network_size: tuple[int, int],
         fit: Fit = Fit.PAD,
         source: PoseSource | PartSource | None = None,
+        crop: Crop = Crop.NONE,
     ) -> None:
         """`network_size` is (height, width); `source` is of the kind that `SOURCES` says, None for `Task.STYLE`."""
         if not isinstance(source, SOURCES.get(task, type(None))):
             raise ValueError(f"the source of {task} conditions is no {type(source).__name__}")
-        self.task, self.network_size, self.fit, self.source = task, network_size, fit, source
+        if crop is Crop.PERSON and task is not Task.POSE:
+            raise ValueError(f"{task} conditions show no person to crop around")
+        self.task, self.network_size, self.fit, self.source, self.crop = task, network_size, fit, source, crop
         self.held = self.empty = 0
         self._last_pose: np.ndarray | None = None
         self._last_face: dict[str, np.ndarray] | None = None
+        self._follower: Follower | None = None
+        self._boxes: list[Box] | None = None
+
+    def look_ahead(self, picture_size: tuple[int, int]) -> None:
+        """Lay the boxes for all frames of a video of this (width, height), where its poses are known beforehand."""
+        if self.crop is Crop.PERSON and isinstance(self.source, PoseSource):
+            track = self.source.track(picture_size)
+            if track is not None:
+                self._boxes = steady_boxes(track, picture_size, self._aspect)
+
+    def shown_size(self, picture_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of what is rendered of a picture of this (width, height): all of it, or the box."""
+        return picture_size if self.crop is Crop.NONE else self.network_size[::-1]
+
+    def shown(self, picture: np.ndarray, painted: Painted) -> np.ndarray:
+        """What is rendered of a picture uint8 `[h, w, 3]`: all of it, or its box at the network's size."""
+        return picture if painted.box is None else painted.box.cut(picture, self.network_size[::-1])
 
     def canvas(self, picture_size: tuple[int, int]) -> Canvas:
-        """How a picture of (width, height) lies on the network's picture."""
+        """How a picture of (width, height), of `shown_size` where it is cropped, lies on the network's picture."""
         return Canvas.around(picture_size, self.network_size, self.fit)
 
     def paint(self, picture: np.ndarray, index: int) -> Painted:
         """The condition of picture number `index`, uint8 `[height, width, 3]` RGB."""
-        canvas = self.canvas((picture.shape[1], picture.shape[0]))
         if isinstance(self.source, PoseSource):
-            return self._paint_pose(self.source.pose(index, picture), canvas)
-        placed = canvas.place(picture)
+            return self._paint_pose(self.source.pose(index, picture), picture, index)
+        placed = self.canvas((picture.shape[1], picture.shape[0])).place(picture)
         if isinstance(self.source, PartSource):
             return self._paint_face(self.source.masks(index, picture), placed)
         return Painted(style_condition(placed, self.network_size))
@@ -95,10 +121,11 @@ class Painter:
     def exemplar(self, picture: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
         """The exemplar `[1, 3, H, W]` float32 in -1..1 and its condition `[1, S, H, W]` uint8.
 
-        Raises DynastError if the picture is tiny, or nobody is seen in it.
+        Raises DynastError if the picture is tiny, or nobody is seen in it. A person who fills the picture is not
+        cropped: the box would show what is not in the picture.
         """
         check_exemplar_size(picture, source)
-        height, width = picture.shape[:2]
+        size = picture.shape[1], picture.shape[0]
         painted = self.paint(picture, 0)
         if painted.empty and self.source is not None:
             words = self.source.words
@@ -106,7 +133,11 @@ class Painter:
                 f"{source}: {words.nobody} is seen in the exemplar ({words.option}: {self.source.origin}); "
                 f"give its {words.wanted} with --exemplar-{words.option} or choose another picture"
             )
-        tensor = picture_tensor(self.canvas((width, height)).place(picture), self.network_size)
+        if painted.box is not None and painted.box.height >= FILLED * self.canvas(size).size[1]:
+            assert painted.keypoints is not None
+            painted = self._drawn(painted.keypoints, False, picture, None)
+        shown = self.canvas(size).place(picture) if painted.box is None else self.shown(picture, painted)
+        tensor = picture_tensor(shown, self.network_size)
         return tensor[None], painted.condition[None]
 
     @property
@@ -119,12 +150,34 @@ class Painter:
         if self.source is not None:
             self.source.check_frames(frames)
 
-    def _paint_pose(self, keypoints: np.ndarray, canvas: Canvas) -> Painted:
-        seen = bool(is_seen(keypoints).any())
-        keypoints, empty = self._or_last(keypoints, seen, self._last_pose)
+    def _paint_pose(self, pose: np.ndarray, picture: np.ndarray, index: int) -> Painted:
+        keypoints, empty = self._or_last(pose, bool(is_seen(pose).any()), self._last_pose)
         self._last_pose = None if empty else keypoints
+        box = None
+        if self.crop is Crop.PERSON:
+            box = self._box(keypoints, (picture.shape[1], picture.shape[0]), index)
+        return self._drawn(keypoints, empty, picture, box)
+
+    def _drawn(self, keypoints: np.ndarray, empty: bool, picture: np.ndarray, box: Box | None) -> Painted:
+        if box is not None:
+            size = self.network_size[::-1]
+            condition = pose_condition(box.place_keypoints(keypoints, size), size, self.network_size)
+            return Painted(condition, keypoints, empty, box)
+        canvas = self.canvas((picture.shape[1], picture.shape[0]))
         placed = canvas.place_keypoints(keypoints)
         return Painted(pose_condition(placed, canvas.drawn.size, self.network_size), keypoints, empty)
+
+    @property
+    def _aspect(self) -> float:
+        """Width of a box for each unit of its height."""
+        return self.network_size[1] / self.network_size[0]
+
+    def _box(self, pose: np.ndarray, picture_size: tuple[int, int], index: int) -> Box:
+        if self._boxes is not None:
+            return self._boxes[min(index, len(self._boxes) - 1)]
+        if self._follower is None:
+            self._follower = Follower(picture_size, self._aspect)
+        return self._follower.box(pose)
 
     def _paint_face(self, masks: dict[str, np.ndarray], photo: np.ndarray) -> Painted:
         """`photo` has its margin already. Masks may be of another size, and then lie on a canvas of their own."""

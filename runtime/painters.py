@@ -12,7 +12,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartSource, parts_beside, resolve_parts
 from dynast_deploy.keypoints import PoseSource, poses_beside, resolve_poses
-from dynast_deploy.runtime.options import ChannelOrder, Fit
+from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 from dynast_deploy.runtime.painter import SOURCES, Painter
 from dynast_deploy.runtime.picture_names import has_picture_beside
 
@@ -32,10 +32,11 @@ class Painters:
         pose_model: Path | None = None,
         channel_order: ChannelOrder = ChannelOrder.RGB,
         pose_score: float | None = None,
+        crop: Crop = Crop.NONE,
     ) -> None:
         """`network_size` is (height, width). Keypoints that score less than `pose_score` are not seen."""
         self.task, self.network_size, self.fit, self.pose_score = task, network_size, fit, pose_score
-        self.pose_model, self.channel_order = pose_model, channel_order
+        self.pose_model, self.channel_order, self.crop = pose_model, channel_order, crop
         self._sources = ExitStack()
 
     def __enter__(self) -> Painters:
@@ -113,7 +114,7 @@ class Painters:
         )
 
     def _painter(self, source: PoseSource | PartSource | None) -> Painter:
-        return Painter(self.task, self.network_size, self.fit, source)
+        return Painter(self.task, self.network_size, self.fit, source, self.crop)
 
 
 def check_options(task: Task, engine: str, of_poses: Iterable[object], of_parts: Iterable[object]) -> None:
@@ -127,3 +128,9 @@ def check_options(task: Task, engine: str, of_poses: Iterable[object], of_parts:
             f"{engine} draws from {task} conditions, which have no parts of a face; leave --parts and "
             "--exemplar-parts out"
         )
+
+
+def check_crop(task: Task, engine: str, crop: Crop) -> None:
+    """Raise a DynastError where people are to be cropped around, and `engine`, of this task, draws none."""
+    if crop is Crop.PERSON and task is not Task.POSE:
+        raise DynastError(f"{engine} draws from {task} conditions, which show no keypoints; leave --crop out")

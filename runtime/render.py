@@ -43,7 +43,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Work:
-    """One picture on its way through the job."""
+    """One picture on its way through the job; `picture` is what is rendered of it."""
 
     picture: np.ndarray
     condition: np.ndarray
@@ -63,6 +63,7 @@ class Composer:
 
     def size(self, picture_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of what is written for a driving picture of (width, height)."""
+        picture_size = self.painter.shown_size(picture_size)
         width, height = self.painter.canvas(picture_size).result_size(self.painter.network_size)
         if self.exemplar is None:
             return width, height
@@ -74,7 +75,10 @@ class Composer:
         return picture if self.exemplar is not None else np.broadcast_to(np.uint8(0), picture.shape)
 
     def compose(self, image: np.ndarray, picture: np.ndarray) -> np.ndarray:
-        """image `[3, H, W]`, float32 in -1..1 or uint8, driving picture uint8 `[h, w, 3]` -> uint8 `[., ., 3]`."""
+        """image `[3, H, W]`, float32 in -1..1 or uint8, driving picture uint8 `[h, w, 3]` -> uint8 `[., ., 3]`.
+
+        Of a picture that is cropped, what is rendered of it is the driving picture.
+        """
         canvas = self.painter.canvas((picture.shape[1], picture.shape[0]))
         made = image.transpose(1, 2, 0) if image.dtype == np.uint8 else tensor_picture(image)
         result = canvas.cut_out(made)
@@ -104,13 +108,15 @@ def render_video(
     stopped = False
     with ExitStack() as stack:
         _check_count_early(painter, reader)
+        painter.look_ahead(reader.size)
         writer = stack.enter_context(VideoWriter(output, composer.size(reader.size), reader))
         progress = stack.enter_context(Progress(reader.path.name, reader.frame_count))
 
         def works() -> Iterator[Work]:
             for frame in reader:
                 painted = painter.paint(frame.picture, frame.index)
-                yield Work(frame.picture, painted.condition, painted.keypoints, frame)
+                picture = painter.shown(frame.picture, painted)
+                yield Work(picture, painted.condition, painted.keypoints, frame)
 
         def write(done: tuple[Work, np.ndarray]) -> None:
             work, image = done
@@ -164,8 +170,8 @@ def render_pictures(
                     f"{path}: {words.nobody} is seen in it; leave it out or give its {words.wanted} with "
                     f"--{words.option}"
                 )
-            composer = Composer(painter, exemplar_picture)
-            yield Work(composer.kept(picture), painted.condition, painted.keypoints, path=path), composer
+            composer, shown = Composer(painter, exemplar_picture), painter.shown(picture, painted)
+            yield Work(composer.kept(shown), painted.condition, painted.keypoints, path=path), composer
 
     def write(item: tuple[Path, np.ndarray]) -> None:
         write_picture(*item)

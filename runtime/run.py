@@ -13,7 +13,7 @@ import typer
 
 from dynast_deploy.command import run
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.options import ChannelOrder, Device, Fit
+from dynast_deploy.runtime.options import ChannelOrder, Crop, Device, Fit
 
 
 def dynast_run(
@@ -57,6 +57,9 @@ def dynast_run(
     fit: Annotated[
         Fit, typer.Option(help="Pictures of another shape than the engine's: keep proportions, or fill it.")
     ] = Fit.PAD,
+    crop: Annotated[
+        Crop, typer.Option(help="For poses: render a steady box around the person instead of everything.")
+    ] = Crop.NONE,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Exemplar, driving picture, result.")
     ] = False,
@@ -79,7 +82,7 @@ def dynast_run(
     from dynast_deploy.keypoints import write_poses
     from dynast_deploy.runtime import load_engine
     from dynast_deploy.runtime.painter import check_exemplar_size, task_of
-    from dynast_deploy.runtime.painters import Painters, check_options
+    from dynast_deploy.runtime.painters import Painters, check_crop, check_options
     from dynast_deploy.runtime.pictures import list_pictures, read_picture
     from dynast_deploy.runtime.render import Composer, render_pictures, render_video
     from dynast_deploy.runtime.video_reader import VideoReader
@@ -99,10 +102,11 @@ def dynast_run(
             (poses, exemplar_poses, pose_model, save_poses, pose_score is not None),
             (parts, exemplar_parts),
         )
+        check_crop(task, str(engine), crop)
         check_options(task, str(engine), of_poses, of_parts)
         network_size = loaded.info.height, loaded.info.width
         painters = stack.enter_context(
-            Painters(task, network_size, fit, pose_model, pose_channels, pose_score)
+            Painters(task, network_size, fit, pose_model, pose_channels, pose_score, crop)
         )
         painter = painters.of_exemplar(exemplar, exemplar_poses or exemplar_parts)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))

@@ -157,7 +157,9 @@ class TestGeometry:
 
     def test_a_standing_persons_square_is_upright_and_a_lying_ones_turned(self) -> None:
         hips = np.array([100.0, 80.0])
-        assert region_between(hips, hips + np.array((0, -50))) == Region(hips, 125.0, 0.0)
+        upright = region_between(hips, hips + np.array((0, -50)))
+        assert (upright.side, upright.angle) == (125.0, 0.0)
+        np.testing.assert_array_equal(upright.centre, hips)
         assert region_between(hips, hips + np.array((50, 0))).angle == pytest.approx(np.pi / 2)
         assert region_between(hips, hips + np.array((-50, 0))).angle == pytest.approx(-np.pi / 2)
 

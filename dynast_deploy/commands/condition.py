@@ -10,7 +10,7 @@ import typer
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.options import ChannelOrder, Fit
+from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.painter import Painter
@@ -51,6 +51,9 @@ def condition(
     fit: Annotated[
         Fit, typer.Option(help="Pictures of another shape than the network's: keep proportions, or fill it.")
     ] = Fit.PAD,
+    crop: Annotated[
+        Crop, typer.Option(help="For poses: render a steady box around the person instead of everything.")
+    ] = Crop.NONE,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -62,16 +65,16 @@ def condition(
     ] = None,
 ) -> None:
     """Draw what the network will see of a picture or of every frame of a video."""
-    from dynast_deploy.runtime.painters import Painters, check_options
+    from dynast_deploy.runtime.painters import Painters, check_crop, check_options
     from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
 
     if not media.is_file():
         raise DynastError(f"{media}: no such picture or video")
     task, network_size = choose_target(engine, task, size)
-    check_options(
-        task, str(engine or f"--task {task}"), (poses, pose_model, pose_score is not None), (parts,)
-    )
-    with Painters(task, network_size, fit, pose_model, pose_channels, pose_score) as painters:
+    drawn_by = str(engine or f"--task {task}")
+    check_options(task, drawn_by, (poses, pose_model, pose_score is not None), (parts,))
+    check_crop(task, drawn_by, crop)
+    with Painters(task, network_size, fit, pose_model, pose_channels, pose_score, crop) as painters:
         if media.suffix.lower() in PICTURE_SUFFIXES:
             output = output or media.with_name(f"{media.stem}.condition.png")
             draw_picture(painters.of_picture(media, poses or parts), media, output)
@@ -133,6 +136,7 @@ def draw_video(painter: Painter, video: Path, output: Path) -> None:
     ):
         if reader.counts_frames:
             painter.check_frames(reader.frame_count)
+        painter.look_ahead(reader.size)
         try:
             for frame in reader:
                 painted = painter.paint(frame.picture, frame.index)

@@ -75,6 +75,15 @@ class PoseFile:
             poses, picture_size, f"{self.recording.origin}: {self._pictures[index].name}"
         ).keypoints[0]
 
+    def track(self, picture_size: tuple[int, int]) -> np.ndarray:
+        """Float32 [T, 18, 3] in pixels of (width, height): the poses of all frames of a video.
+
+        Later frames may still be numbered otherwise (`fits`). Raises DynastError as `pose` does.
+        """
+        self._of_video(0, picture_size)
+        assert self._poses is not None
+        return self._poses.scaled_to(picture_size).keypoints
+
     def _of_video(self, index: int, picture_size: tuple[int, int]) -> np.ndarray:
         if self._poses is None:
             self._poses = followed(self.recording, self._places)

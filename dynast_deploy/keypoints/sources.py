@@ -28,6 +28,10 @@ class PoseSource(FrameSource):
         """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""
         raise NotImplementedError
 
+    def track(self, picture_size: tuple[int, int]) -> np.ndarray | None:
+        """Float32 [T, 18, 3] in pixels of (width, height): every frame's pose, None where they are estimated."""
+        return None
+
     def restart(self) -> None:
         """The next picture has nothing to do with those before: nobody is followed into it."""
 
@@ -53,6 +57,9 @@ class FilePoses(PoseSource):
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         self.check_frame(frame_index)
         return self._file.pose(frame_index, (picture.shape[1], picture.shape[0]))
+
+    def track(self, picture_size: tuple[int, int]) -> np.ndarray:
+        return self._file.track(picture_size)
 
 
 class ModelPoses(PoseSource):
