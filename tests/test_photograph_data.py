@@ -63,6 +63,37 @@ def test_deepfashion_pairs_are_those_of_the_lists(tmp_path: Path) -> None:
     assert not held_out["same_identity"]
 
 
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        (4.2, r"train\.txt: \d+% of the keypoints lie outside the picture of"),
+        (0.4, r"train\.txt: the keypoints of 20 photographs reach to \d+, \d+ only, in pictures of"),
+    ],
+)
+def test_deepfashion_keypoints_of_other_picture_sizes_are_refused(
+    tmp_path: Path, factor: float, message: str
+) -> None:
+    names = write_deepfashion(tmp_path)
+    (tmp_path / "train.txt").write_text("\n".join(names * 5))
+    training_data(Task.POSE, tmp_path, SIZE, seed=0)
+    for name, figure in zip(names, [pose for person in figures() for pose in person], strict=False):
+        write_keypoints(
+            tmp_path / ("pose" + name.removeprefix("img")), figure.keypoints * [factor, factor, 1]
+        )
+    with pytest.raises(DynastError, match=message):
+        training_data(Task.POSE, tmp_path, SIZE, seed=0)
+
+
+def test_one_photograph_whose_keypoints_lie_outside_is_passed_over(tmp_path: Path) -> None:
+    names = write_deepfashion(tmp_path)
+    path = tmp_path / ("pose" + names[3].removeprefix("img"))
+    write_keypoints(path, figures()[1][1].keypoints * [4, 4, 1])
+    stream = training_data(Task.POSE, tmp_path, SIZE, seed=0)
+    skipped = "".join(stream[number]["skipped"] for number in range(4))
+    assert f"{path.stem}_candidate.txt: keypoints: " in skipped
+    assert "lie outside the picture" in skipped
+
+
 def test_deepfashion_conditions_are_drawn_from_the_keypoint_files(tmp_path: Path) -> None:
     names = write_deepfashion(tmp_path)
     sample = first_epoch(Task.POSE, tmp_path)[f"train.txt line 1: {names[0]} <- {names[1]}"]

@@ -13,12 +13,18 @@ from dynast_deploy.data.augment import Augmentation, Cut
 from dynast_deploy.data.damage import Damaged, DataError
 from dynast_deploy.data.listed import Folders, ListedSamples, read_list, read_text, sound_picture
 from dynast_deploy.data.sample import Sample
+from dynast_deploy.errors import DynastError
+from dynast_deploy.keypoints.pixels import check_inside, sampled_points
+from dynast_deploy.keypoints.poses import FARTHEST, canonical
 
 SELF_PAIRS, PAIRS, VALIDATION_PAIRS = (
     "deepfashion_self_pair.txt",
     "deepfashion_ref.txt",
     "deepfashion_ref_test.txt",
 )
+LOOKED_AT = 20
+"""Photographs, evenly spread over a list, whose keypoints must fit their size before training begins."""
+
 _MIRRORED = [0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16]
 """OpenPose-18 keypoints as a mirror shows them."""
 
@@ -53,6 +59,7 @@ class DeepFashion(ListedSamples):
                             f"{path} is missing, which the pair lists name as an exemplar of {name}"
                         )
         self.picture_size = _first_size(root, self.names)
+        self._check_pixels()
 
     def load(self, entry: int, rng: np.random.Generator) -> Sample:
         name = self.names[entry]
@@ -70,6 +77,29 @@ class DeepFashion(ListedSamples):
             skipped="",
         )
 
+    def _check_pixels(self) -> None:
+        """Raise a DataError where keypoints of photographs all over the list are of another size than these."""
+        found = []
+        for number in sorted(set(np.linspace(0, len(self.names) - 1, LOOKED_AT).astype(int))):
+            try:
+                found.append(read_keypoints(*_keypoint_files(self.root, self.names[number])))
+            except Damaged:
+                continue  # counted and passed over when its turn comes
+        points = sampled_points([canonical(pose) for pose in found])
+        if not len(points):
+            return
+        width, height = self.picture_size
+        try:
+            check_inside(points, self.picture_size, str(self.root / self.list_name))
+        except DynastError as error:
+            raise DataError(str(error)) from None
+        if len(found) >= LOOKED_AT // 2 and (points.max(axis=0) < np.array([width, height]) / 2).all():
+            x, y = points.max(axis=0)
+            raise DataError(
+                f"{self.root / self.list_name}: the keypoints of {len(found)} photographs reach to {x:.0f}, {y:.0f} "
+                f"only, in pictures of {width}x{height}: they were taken from smaller ones; take them from these"
+            )
+
     def _photo(self, name: str, rng: np.random.Generator) -> _Photo:
         path = self.root / name
         picture = sound_picture(path)
@@ -80,6 +110,7 @@ class DeepFashion(ListedSamples):
                 f"{width}x{height}: keypoints belong to pictures of one size; scale both or leave it out of the list"
             )
         keypoints = read_keypoints(*_keypoint_files(self.root, name))
+        _check_inside(keypoints, self.picture_size, _keypoint_files(self.root, name)[0])
         cut = Cut.sample(self.augmentation, self.size, rng)
         if cut.flip:
             picture = np.ascontiguousarray(picture[:, ::-1])
@@ -92,6 +123,14 @@ class DeepFashion(ListedSamples):
 class _Photo:
     picture: torch.Tensor
     condition: torch.Tensor
+
+
+def _check_inside(keypoints: np.ndarray, picture_size: tuple[int, int], path: Path) -> None:
+    """Raise Damaged where most keypoints lie outside the photograph."""
+    try:
+        check_inside(sampled_points([canonical(keypoints)]), picture_size, "keypoints")
+    except DynastError as error:
+        raise Damaged(path, str(error)) from None
 
 
 def same_person(name: str, other: str) -> bool:
@@ -119,7 +158,10 @@ def read_keypoints(candidate: Path, subset: Path) -> np.ndarray:
         raise Damaged(candidate, f"has rows of {found.shape[1]} numbers, not x, y, score, number")
     if person.size < 18:
         raise Damaged(subset, f"holds {person.size} numbers, not 18 or more")
-    rows = person.ravel()[:18].astype(int)
+    stated = person.ravel()[:18]
+    if not (np.abs(stated) <= FARTHEST).all() or not (np.isnan(found) | (np.abs(found) <= FARTHEST)).all():
+        raise Damaged(candidate, "holds numbers beyond all pictures, or rows that are none")
+    rows = stated.astype(int)
     if rows.max() >= len(found):
         raise Damaged(subset, f"names row {rows.max()} of {len(found)} in {candidate.name}")
     keypoints = np.full((18, 3), np.nan)
