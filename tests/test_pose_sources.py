@@ -14,7 +14,7 @@ from dynast_deploy.keypoints import Poses, resolve_poses, sources, write_poses
 from dynast_deploy.keypoints.mediapipe_face import OUTLINES, FaceMesh, face_masks, masks_of_mesh
 from dynast_deploy.keypoints.mediapipe_models import Network, find_models
 from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, openpose18_of_landmarks
-from dynast_deploy.keypoints.poses import no_person
+from dynast_deploy.keypoints.poses import is_seen, no_person
 
 PICTURE = np.zeros((90, 160, 3), np.uint8)
 
@@ -36,15 +36,16 @@ def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class FixedModel:
-    """Answers with the poses it was given, one a call, and remembers what it was told of the frame before."""
+    """Answers with the people it was given, one a call, and remembers what it was told of the frame before."""
 
-    def __init__(self, answers: list[np.ndarray]) -> None:
-        self.answers = answers
+    def __init__(self, answers: list[np.ndarray], sees_everybody: bool = False) -> None:
+        self.answers, self.sees_everybody = answers, sees_everybody
         self.previous: list[np.ndarray | None] = []
 
-    def __call__(self, picture: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+    def people(self, picture: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
         self.previous.append(previous)
-        return self.answers[len(self.previous) - 1]
+        found = self.answers[len(self.previous) - 1].reshape(-1, 18, 3)
+        return found[is_seen(found).any(axis=1)]
 
 
 class TestOrder:
@@ -133,6 +134,16 @@ def test_a_model_is_told_where_the_person_was_last_seen() -> None:
     model.previous.clear()
     source.pose(0, PICTURE)
     assert model.previous == [None], "another picture: nobody is followed into it"
+
+
+def test_a_model_of_everybody_waits_for_the_person_while_somebody_comes_by() -> None:
+    person = np.column_stack([np.arange(18) * 4.0, np.arange(18) * 9.0, np.ones(18)]).astype(np.float32)
+    other = person + np.float32([120, 5, 0])
+    answers = [person, other, np.stack([other, person + np.float32([1, 1, 0])])]
+    source = sources.ModelPoses(FixedModel(answers, sees_everybody=True), "model")  # type: ignore[arg-type]
+    found = [source.pose(index, PICTURE) for index in range(3)]
+    assert [bool(is_seen(pose).any()) for pose in found] == [True, False, True]
+    np.testing.assert_array_equal(found[2], answers[2][1])
 
 
 class TestMediaPipe:

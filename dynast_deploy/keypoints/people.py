@@ -12,6 +12,9 @@ from dynast_deploy.keypoints.poses import is_seen, no_person
 HOLD = 12
 """Frames in which the person may be missing while somebody else is there; after them that one is followed."""
 
+LIVE_HOLD = 5
+"""The same where later frames are not known, so that those held are lost: after a cut the pose stands still so long."""
+
 FRAGMENT = 1 / 3
 """People with a smaller share of the points that the most complete one has are ghosts or strays, never chosen first."""
 
@@ -85,7 +88,7 @@ class Follower:
     """Follows one person from frame to frame.
 
     A person who is missing is waited for: whoever else stands there, a passer-by or a ghost of a few points, is not
-    taken in the next `HOLD` frames unless the person is back. When nobody came back, the other one was the person (a
+    taken in the next `hold` frames unless the person is back. When nobody came back, the other one was the person (a
     cut, a jump), and `mended` says where it was in the frames that were held.
 
     Attributes:
@@ -93,7 +96,9 @@ class Follower:
             newest last. Files put them there; a live stream has shown those frames.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hold: int = HOLD) -> None:
+        """`hold`: frames in which the person is waited for while somebody else is there."""
+        self._hold = hold
         self.mended: list[np.ndarray] = []
         self._known: np.ndarray | None = None  # every point where it was last seen
         self._age = np.zeros(18, int)
@@ -113,7 +118,7 @@ class Follower:
             if self._doubtful:
                 self._doubtful.append(no_person())
             return no_person()
-        if self._known is None or (self._gap >= HOLD and not self._doubtful):
+        if self._known is None or (self._gap >= self._hold and not self._doubtful):
             return self._begin(present)
         if len(present) == 1 and not (self._doubtful or len(self._others)):
             # One person alone, as in most videos: within reach is all that matters.
@@ -177,7 +182,7 @@ class Follower:
             return self._accept(present, home, self._motion)
         self._doubtful.append(present[next_one])
         self._gap += 1
-        if len(self._doubtful) <= HOLD:
+        if len(self._doubtful) <= self._hold:
             return no_person()
         self.mended, self._doubtful, self._known = self._doubtful[:-1], [], None
         return self._accept(present, next_one, self._motion)

@@ -94,8 +94,17 @@ class PoseModel:
         self._head, self._outputs = _recognised(self._session.get_outputs(), self._path)
         self._size = self._input.size or (YOLO_SIZE if self._head is Head.YOLO else CROP_SIZE)
 
+    @property
+    def sees_everybody(self) -> bool:
+        """Whether it finds all people of a picture, not one in a crop."""
+        return self._head is Head.YOLO
+
     def __call__(self, picture: np.ndarray, previous: np.ndarray | None = None) -> np.ndarray:
-        """The pose in one frame.
+        """The pose in one frame, float32 [18, 3]: of `people` the one who was in the frame before (`choose_person`)."""
+        return choose_person(self.people(picture, previous), previous)
+
+    def people(self, picture: np.ndarray, previous: np.ndarray | None = None) -> np.ndarray:
+        """Everybody in one frame.
 
         Args:
             picture: uint8 [H, W, 3], RGB.
@@ -103,7 +112,7 @@ class PoseModel:
                 cut.
 
         Returns:
-            float32 [18, 3], pixels; keypoints scoring below the limit count as not seen.
+            canonical float32 [P, 18, 3], pixels; keypoints scoring below the limit count as not seen.
         """
         if self._head is Head.YOLO:
             people = self._run_letterboxed(picture)
@@ -111,7 +120,8 @@ class PoseModel:
             people = self._run_cropped(picture, previous)
             if previous is not None and not len(people):
                 people = self._run_cropped(picture, None)
-        return choose_person(canonical(to_openpose18(people)), previous)
+        found = canonical(to_openpose18(people))
+        return found[is_seen(found).any(axis=1)]
 
     def _run_cropped(self, picture: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
         """Float64 [1, K, 3] of the person in the crop, or [0, K, 3], in pixels of the picture."""

@@ -14,6 +14,7 @@ from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.files import find_sidecar, read_recording
 from dynast_deploy.keypoints.mediapipe_models import ENDINGS, FETCH_COMMAND, find_models
 from dynast_deploy.keypoints.mediapipe_pose import POSE_NETWORKS, MediaPipePose
+from dynast_deploy.keypoints.people import LIVE_HOLD, Follower, choose_person
 from dynast_deploy.keypoints.pose_file import PoseFile, poses_beside
 from dynast_deploy.keypoints.pose_model import PoseModel
 from dynast_deploy.keypoints.poses import is_seen
@@ -69,15 +70,20 @@ class ModelPoses(PoseSource):
         self.origin = origin
         self._model = model
         self._last_seen: np.ndarray | None = None
+        self._follower = Follower(LIVE_HOLD)
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
-        pose = self._model(picture, self._last_seen)
+        last = self._last_seen
+        people = self._model.people(picture, last)
+        follows = self._model.sees_everybody
+        pose = self._follower.follow(people) if follows else choose_person(people, last)
         if is_seen(pose).any():
             self._last_seen = pose
         return pose
 
     def restart(self) -> None:
         self._last_seen = None
+        self._follower = Follower(LIVE_HOLD)
 
 
 class MediaPipePoses(PoseSource):
