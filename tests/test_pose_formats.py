@@ -97,9 +97,13 @@ def test_one_frame_of_every_tool(tmp_path: Path, name: str) -> None:
     ("document", "size"),
     [
         ({"width": 320, "height": 240, "keypoints": [DANCER[:, :2].tolist()]}, (320, 240)),
+        (
+            {"width": 320, "height": 240, "keypoints": DANCER[:, :2].tolist(), "hands_keypoints": []},
+            (320, 240),
+        ),
         ({"people": [{"pose_keypoints_2d": DANCER[:, :2].ravel().tolist()}]}, None),
     ],
-    ids=["openpose-editor", "36 numbers"],
+    ids=["openpose-editor, by people", "openpose-editor", "36 numbers"],
 )
 def test_keypoints_without_scores_are_seen(tmp_path: Path, document: Any, size: Any) -> None:
     poses = read_poses(write(tmp_path / "one.json", document))
@@ -118,6 +122,14 @@ def test_what_tools_write_for_a_keypoint_that_was_not_found(tmp_path: Path, miss
     pose = read_poses(path).keypoints[0]
     np.testing.assert_array_equal(pose[4], [np.nan, np.nan, 0])
     assert (pose[:, 2] > 0).sum() == 17
+
+
+def test_people_of_openpose_editor_come_one_after_the_other(tmp_path: Path) -> None:
+    points = np.concatenate([DANCER[:, :2], dancer(300)[:, :2]])
+    document = {"width": 512, "height": 512, "keypoints": points.tolist()}
+    [frame] = read_recording(write(tmp_path / "pose.json", document)).frames
+    np.testing.assert_allclose(frame.people[..., :2], points.reshape(2, 18, 2), rtol=1e-6)
+    assert frame.canvas == (512, 512)
 
 
 def test_results_by_picture_are_frames_by_number_with_nobody_where_one_is_missing(tmp_path: Path) -> None:

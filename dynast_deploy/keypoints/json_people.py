@@ -55,7 +55,7 @@ def people_of(document: Any, where: str) -> np.ndarray:
     Raises DynastError, beginning with `where`, for a document that is no frame of a known format.
     """
     if isinstance(document, dict) and _is_editor_frame(document):
-        return people_of_list(document["keypoints"], where)
+        return people_of_list(_editor_people(document["keypoints"]), where)
     name = next((name for name in PEOPLE if name in document), None) if isinstance(document, dict) else None
     if name is None and not (isinstance(document, list) and is_frame(document)):
         raise DynastError(
@@ -128,13 +128,32 @@ def canvas_of(document: dict[str, Any], where: str) -> tuple[int, int] | None:
 
 
 def _is_editor_frame(document: dict[str, Any]) -> bool:
-    """Whether `keypoints` are those of several people, as openpose-editor writes them: [[[x, y], ...], ...]."""
+    """Whether `keypoints` are those of several people, as openpose-editor writes them beside `width` and `height`.
+
+    They are pairs [x, y] of one person after the other, 18 each, or a list of such lists.
+    """
     bodies = document.get("keypoints")
+    if (
+        not isinstance(bodies, list)
+        or not bodies
+        or not all(isinstance(body, list) and body for body in bodies)
+    ):
+        return False
+    if all(isinstance(body[0], list) for body in bodies):
+        return True
     return (
-        isinstance(bodies, list)
-        and bool(bodies)
-        and all(isinstance(body, list) and body and isinstance(body[0], list) for body in bodies)
+        "width" in document
+        and "height" in document
+        and len(bodies) % 18 == 0
+        and "keypoint_scores" not in document
     )
+
+
+def _editor_people(bodies: list[list[Any]]) -> list[list[Any]]:
+    """One list of pairs a person."""
+    if isinstance(bodies[0][0], list):
+        return bodies
+    return [bodies[first : first + 18] for first in range(0, len(bodies), 18)]
 
 
 def _points(body: Any, scores: Any, where: str) -> np.ndarray:
