@@ -139,7 +139,7 @@ def render_video(
         except KeyboardInterrupt:
             stopped = True
         writer.finish(cut_sound=stopped)
-    notes = [note for note in (reader.warning, writer.sound_note, painter.note, _absence(painter)) if note]
+    notes = [note for note in (reader.warning, writer.note, painter.note, _absence(painter)) if note]
     poses = Poses(np.stack(keypoints)[: writer.frames], reader.size) if keypoints else None
     return Report(writer.frames, stopped, notes, poses)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dynast_deploy.runtime.even_samples import EvenSamples
+from dynast_deploy.runtime.kept_metadata import kept_of_stream
+from dynast_deploy.runtime.packets import Packets, read_only
 from dynast_deploy.runtime.pyav import fraction, open_input
 from dynast_deploy.runtime.timestamps import ForwardClock
 from dynast_deploy.runtime.video_file import may_restart
@@ -18,37 +20,35 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
 
-# Reads that fail one after the other before the rest of the sound is given up.
-_MOST_FAILED_READS = 1000
+# How much of the sound that an edit list hides is kept for decoders to settle in, in seconds: Opus wants 80 ms.
+_PREROLL = Fraction(1, 10)
 _BITS_PER_CHANNEL = {"aac": 96_000, "libopus": 64_000}
 _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000})
 
 
 class Sound:
-    """The best sound stream of `path`, added to `output` as a stream of its own.
+    """Sound stream number `index` of the file `path`, added to `output` as a stream of its own.
 
     Packets are copied where `output` takes their codec (`copied` names the codecs it does), else decoded and encoded
     with `encoder`. The file is opened a second time, apart from whoever reads its pictures, and read only as far
-    as `write_until` asks, so that sound and pictures interleave and little is held in memory.
+    as `write_until` asks, so that sound and pictures interleave and little is held in memory. Language, title and
+    disposition are kept.
 
-    Raises ValueError when the file has no sound stream that can be copied or decoded.
+    Raises ValueError, which says why, when the stream can neither be copied nor decoded.
     """
 
-    def __init__(self, path: Path, output: OutputContainer, copied: frozenset[str], encoder: str) -> None:
+    def __init__(
+        self, path: Path, index: int, output: OutputContainer, copied: frozenset[str], encoder: str
+    ) -> None:
         import av
-        from av.stream import Discard
 
         self._output = output
         self._container = open_input(path)
         try:
-            source = cast("AudioStream | None", self._container.streams.best("audio"))
-            if source is None:
-                raise ValueError(f"{path} has no sound")
+            source = cast("AudioStream", self._container.streams[index])
             if source.codec_context is None:
-                raise ValueError(f"PyAV has no decoder for the sound of {path}")
-            for stream in self._container.streams:
-                if stream.index != source.index:
-                    stream.discard = Discard.all  # containers that can will not even read the pictures
+                raise ValueError("PyAV has no decoder for it")
+            read_only(self._container, source)
             self._source = source
             self._tick = fraction(source.time_base) or Fraction(1, 90_000)
             self.codec: str = source.codec_context.codec.canonical_name
@@ -62,16 +62,17 @@ class Sound:
                 try:
                     source.codec_context.open(strict=False)
                 except av.error.FFmpegError as error:
-                    raise ValueError(f"the sound of {path} has a damaged header") from error
+                    raise ValueError("its header is damaged") from error
                 self._rate = 48000 if encoder == "libopus" or self._rate not in _AAC_RATES else self._rate
                 channels = source.codec_context.channels
-                layout = {1: "mono", 6: "5.1"}.get(channels, "stereo")
+                layout = "mono" if channels == 1 else "5.1" if channels >= 6 else "stereo"
                 bits = _BITS_PER_CHANNEL[encoder] * {"mono": 1, "stereo": 2, "5.1": 6}[layout]
                 added = output.add_stream(encoder, rate=self._rate, layout=layout, bit_rate=bits)
                 self._stream = cast("AudioStream", added)
                 self._resampler = EvenSamples(self._stream.format.name, layout, self._rate)
-            if language := source.metadata.get("language"):
-                self._stream.metadata["language"] = language
+            self._stream.metadata.clear()
+            self._stream.metadata.update(kept_of_stream(source.metadata, output.format.name))
+            self._stream.disposition = source.disposition
         except BaseException:
             self._container.close()
             raise
@@ -121,8 +122,6 @@ class Sound:
 
     def _timed_packets(self) -> Iterator[tuple[Fraction, Fraction, Packet]]:
         """Packets with their times and lengths in seconds."""
-        from av.error import FFmpegError
-
         clock = ForwardClock(may_restart=may_restart(self._container))
         length = Fraction(1, 50)
         last: Fraction | None = None
@@ -130,31 +129,35 @@ class Sound:
         expected: Fraction | None = None
         samples = self._source.codec_context.frame_size if self.is_copied else 0
         block = Fraction(samples, self._rate)
-        failed = 0
-        while failed < _MOST_FAILED_READS:
-            try:
-                for packet in self._container.demux(self._source):
-                    failed = 0
-                    if not packet.size:
-                        continue
-                    if packet.duration:
-                        length = packet.duration * tick
-                    stamp = packet.pts if packet.pts is not None else packet.dts
-                    stated = None if stamp is None else stamp * tick
-                    # Matroska rounds to milliseconds; packets that follow on each other within that are put back
-                    # to their exact places, which is what MP4's table of durations expects.
-                    if stated is not None and expected is not None and abs(stated - expected) <= tick:
-                        stated = expected
-                    time = clock.stamp(stated, length)
-                    if not packet.duration and last is not None:
-                        length = time - last
-                    expected = time + (block or length)
-                    last = time
-                    yield time, length, packet
-                return
-            except (FFmpegError, IndexError):
-                self.damaged += 1
-                failed += 1
+        packets = Packets(self._container, self._source)
+        try:
+            for packet in packets:
+                if packet.duration:
+                    length = packet.duration * tick
+                stamp = packet.pts if packet.pts is not None else packet.dts
+                stated = None if stamp is None else stamp * tick
+                if self._is_hidden(packet, stated):
+                    continue
+                # Matroska rounds to milliseconds; packets that follow on each other within that are put back
+                # to their exact places, which is what MP4's table of durations expects.
+                if stated is not None and expected is not None and abs(stated - expected) <= tick:
+                    stated = expected
+                time = clock.stamp(stated, length)
+                if not packet.duration and last is not None:
+                    length = time - last
+                expected = time + (block or length)
+                last = time
+                yield time, length, packet
+        except OSError:
+            self.damaged += 1
+        self.damaged += packets.damaged
+
+    def _is_hidden(self, packet: Packet, time: Fraction | None) -> bool:
+        """Whether an edit list hides a packet, so long before the sound begins that it is not worth copying."""
+        start = self._source.start_time
+        if not self.is_copied or not packet.is_discard or time is None or start is None:
+            return False
+        return time < start * self._tick - _PREROLL
 
     def _copy(self, start: Fraction, length: Fraction, packet: Packet) -> None:
         from av.error import FFmpegError

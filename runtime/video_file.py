@@ -70,6 +70,13 @@ def _main_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
+def left_out(container: InputContainer) -> list[str]:
+    """A few words on each kind of stream that a person would miss and that is neither the main video nor sound."""
+    videos = sum(not _is_cover(stream) for stream in container.streams.video) - 1
+    counts = {"subtitle track": len(container.streams.subtitles), "further video": videos}
+    return [f"{count} {kind}{'s' if count > 1 else ''} left out" for kind, count in counts.items() if count]
+
+
 def _is_cover(stream: VideoStream) -> bool:
     from av.stream import Disposition
 

@@ -19,7 +19,7 @@ from dynast_deploy.runtime.packets import Packets, read_only
 from dynast_deploy.runtime.pyav import fraction
 from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
 from dynast_deploy.runtime.video_contents import Contents, video_contents
-from dynast_deploy.runtime.video_file import is_animated_webp, may_restart, open_video
+from dynast_deploy.runtime.video_file import is_animated_webp, left_out, may_restart, open_video
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -79,6 +79,12 @@ class VideoReader:
             """Stated length in seconds; None where the file states none."""
             self.has_audio = bool(self._container.streams.audio)
             """Whether there is a sound stream."""
+            self.metadata = self._container.metadata
+            """What the file says of itself: title, date and so on."""
+            self.stream_metadata = self._stream.metadata
+            """What it says of its pictures."""
+            self.left_out = left_out(self._container)
+            """A few words on each kind of stream that is neither this one nor sound."""
             read_only(self._container, self._stream)
             self._decoder = self._transparent_decoder() if contents.has_alpha else self._stream.codec_context
             self._decoder.thread_type = "AUTO"

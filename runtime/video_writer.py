@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.sound import Sound
+from dynast_deploy.runtime.kept_metadata import kept_of_container, kept_of_stream
+from dynast_deploy.runtime.sound_tracks import SoundTracks
 from dynast_deploy.runtime.video_reader import VideoReader
 from dynast_deploy.whole_file import WholeFile, is_write_failure, write_failure
 
@@ -43,10 +44,11 @@ class _Container:
     options: dict[str, str]
 
 
-_MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "flac", "alac", "opus"})
+# What browsers play out of MP4; AC-3, E-AC-3 and ALAC, which MP4 can hold as well, stay silent there.
+_MP4_SOUND = frozenset({"aac", "mp3", "flac", "opus"})
 _MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le"})
 _PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"})
-_MKV_SOUND = _MP4_SOUND | _PCM | {"vorbis", "dts", "mp2", "truehd"}
+_MKV_SOUND = _MP4_SOUND | _PCM | {"ac3", "eac3", "alac", "vorbis", "dts", "mp2", "truehd"}
 _FASTSTART = {"movflags": "faststart"}
 _CONTAINERS = {
     ".mp4": _Container("mp4", "libx264", "aac", _MP4_SOUND, _FASTSTART),
@@ -70,6 +72,9 @@ class VideoWriter:
     packets is that of the pictures and the last picture's duration is stated exactly; times are exact in MP4 and MOV
     where the source's clock is no finer than 1/1000000 s, and rounded to the millisecond by MKV and WebM. The same
     pictures give the same coded video on every machine, whatever its processor and however many cores it has.
+
+    Of the source all sound is kept, its languages and titles, and the title, date and other metadata of the file;
+    `note` says what was encoded anew or left out.
 
     The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes
     on leaving normally and removes the unfinished file on an exception; to keep what is done when the user presses
@@ -112,18 +117,20 @@ class VideoWriter:
         self._end = Fraction(0)
         self._failed = 0
         self._durations: dict[int, int] = {}
-        self._sound: Sound | None = None
+        self._sound: SoundTracks | None = None
+        self._left_out = reader.left_out if reader is not None else []
         self._open = True
-        self.sound_note: str | None = None
-        """One line where the source's sound was not simply copied; None where it was, or where there is none."""
         self._file = WholeFile(self.path)
         self._output = av.open(
             str(self._file.partial.absolute()), "w", format=kind.muxer, options=kind.options
         )
         try:
             self._add_video(kind, rate, crf, preset)
+            if reader is not None:
+                self._output.metadata.update(kept_of_container(reader.metadata))
+                self._video.metadata.update(kept_of_stream(reader.stream_metadata, kind.muxer))
             if reader is not None and reader.has_audio:
-                self._add_sound(reader.path, kind)
+                self._sound = SoundTracks(reader.path, self._output, kind.copied_sound, kind.sound_encoder)
             self._output.start_encoding()
         except BaseException as error:
             self.abort()
@@ -132,6 +139,12 @@ class VideoWriter:
                     f"{self.path}: a video of {width}x{height} pictures cannot be begun ({error.strerror})"
                 ) from error
             raise
+
+    @property
+    def note(self) -> str | None:
+        """One line on what of the source was not simply copied, complete once finished; None where all was."""
+        notes = [*(self._sound.notes if self._sound is not None else []), *self._left_out]
+        return f"{self.path}: {', '.join(notes)}" if notes else None
 
     def write(
         self, picture: np.ndarray, time: Fraction | None = None, duration: Fraction | None = None
@@ -250,16 +263,6 @@ class VideoWriter:
         self._video = stream
         self._reformatter = VideoReformatter()
 
-    def _add_sound(self, path: Path, kind: _Container) -> None:
-        try:
-            self._sound = Sound(path, self._output, kind.copied_sound, kind.sound_encoder)
-        except ValueError as error:
-            self.sound_note = f"{self.path} has no sound: {error}"
-            return
-        if not self._sound.is_copied:
-            encoder = kind.sound_encoder.removeprefix("lib")
-            self.sound_note = f"{self.path}: sound encoded anew, {self._sound.codec} to {encoder}"
-
     def _begin(self, time: Fraction) -> None:
         """Sound and pictures lose the same offset, so that the earlier of the two starts at zero."""
         start = self._sound.start if self._sound is not None else None
@@ -306,9 +309,9 @@ class VideoWriter:
             except FFmpegError:
                 # The container takes sound and pictures from one queue, and only copied sound can be damaged.
                 self._failed += 1
-                if self._sound is None or not self._sound.is_copied or self._failed > _MOST_FAILED_WRITES:
+                if self._sound is None or not self._sound.any_copied or self._failed > _MOST_FAILED_WRITES:
                     raise
-                self._sound.damaged += 1
+                self._sound.unwritten += 1
             else:
                 self._failed = 0
 

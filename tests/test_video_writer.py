@@ -33,14 +33,14 @@ def read(path: Path) -> list[Frame]:
 
 
 def pass_through(source: Path, target: Path, *, stop_after: int | None = None) -> str | None:
-    """Write every frame of `source` into `target`; returns the note about the sound."""
+    """Write every frame of `source` into `target`; returns the note on what was not copied."""
     with VideoReader(source) as reader, VideoWriter(target, reader.size, reader) as writer:
         for frame in reader:
             writer.write(frame.picture, frame.time, frame.duration)
             if frame.index + 1 == stop_after:
                 writer.finish(cut_sound=True)
                 break
-        return writer.sound_note
+        return writer.note
 
 
 def assert_same_times(source: Path, target: Path) -> None:
@@ -145,8 +145,8 @@ def test_a_transport_stream_that_starts_late_loses_one_offset_from_sound_and_pic
     np.testing.assert_allclose(after[:, 4096 : length - 4096], before[:, 4096 : length - 4096], atol=1e-4)
 
 
-@pytest.mark.parametrize("sound", ["libmp3lame", "ac3", "flac", "alac"])
-def test_common_sound_codecs_are_copied_into_mp4(tmp_path: Path, sound: str) -> None:
+@pytest.mark.parametrize("sound", ["libmp3lame", "flac", "libopus"])
+def test_sound_that_browsers_play_is_copied_into_mp4(tmp_path: Path, sound: str) -> None:
     write_clip(tmp_path / "in.mkv", times=[0, 3003, 6006], sound=sound, sound_seconds=0.5)
     assert pass_through(tmp_path / "in.mkv", tmp_path / "out.mp4") is None
     assert sound_packets(tmp_path / "out.mp4") == sound_packets(tmp_path / "in.mkv")

@@ -147,9 +147,8 @@ def draw_video(painter: Painter, video: Path, output: Path) -> None:
             raise
         if not reader.missing and not reader.damaged:
             painter.check_frames(writer.frames)
-    for note in (reader.warning, painter.note):
-        if note:
-            print(f"note: {note}", file=sys.stderr)
+    for note in filter(None, (reader.warning, writer.note, painter.note)):
+        print(f"note: {note}", file=sys.stderr)
     unseen = painter.empty + painter.held
     if unseen and painter.source is not None:
         nobody = painter.source.words.nobody
