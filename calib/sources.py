@@ -6,7 +6,6 @@ Conditions are drawn by the painters that `dynast-run` uses, so ranges are those
 from __future__ import annotations
 
 import sys
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from dynast_deploy.calib.data import CalibrationData
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo
+from dynast_deploy.npz_file import NpzFile
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
 if TYPE_CHECKING:
@@ -62,27 +62,26 @@ def read_data(request: Request, info: ModelInfo, source: str) -> CalibrationData
 
 def _from_arrays(path: Path, info: ModelInfo, most: int) -> CalibrationData:
     """`condition` `[N, S, H, W]`, `exemplar` `[E, 3, H, W]`, `exemplar_condition` `[E, S, H, W]`; frames take turns."""
-    try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in ARRAYS}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DynastError(f"{path}: no .npz file that NumPy reads ({error})") from None
-    except KeyError as error:
-        raise DynastError(
-            f"{path}: it lacks {error.args[0]}; calibration arrays are {', '.join(ARRAYS)}"
-        ) from None
-    for name, array in arrays.items():
-        if array.ndim != 4:
-            raise DynastError(f"{path}: {name} has shape {list(array.shape)}; it must have four dimensions")
-    data = CalibrationData(info, str(path))
-    pictures, conditions = arrays["exemplar"], arrays["exemplar_condition"]
-    if len(pictures) != len(conditions):
-        raise DynastError(f"{path}: {len(pictures)} exemplars have {len(conditions)} conditions")
-    for picture, condition in zip(pictures, conditions, strict=True):
-        data.add_exemplar(picture[None], condition[None], str(path))
-    frames = arrays["condition"] if len(pictures) else []
-    for turn, number in enumerate(spread(len(frames), most)):
-        data.add_frame(frames[number][None], turn % len(pictures), f"{path}, frame {number}")
+    with NpzFile(path, ARRAYS) as file:
+        arrays = file.arrays
+        lacking = [name for name in ARRAYS if name not in arrays]
+        if lacking:
+            raise DynastError(f"{path}: it lacks {lacking[0]}; calibration arrays are {', '.join(ARRAYS)}")
+        for name, array in arrays.items():
+            if len(array.shape) != 4:
+                raise DynastError(
+                    f"{path}: {name} has shape {list(array.shape)}; it must have four dimensions"
+                )
+        frames, exemplars, conditions = (arrays[name].shape[0] for name in ARRAYS)
+        if exemplars != conditions:
+            raise DynastError(f"{path}: {exemplars} exemplars have {conditions} conditions")
+        data = CalibrationData(info, str(path))
+        for number in range(exemplars):
+            picture, condition = (arrays[name].rows(number, number + 1) for name in ARRAYS[1:])
+            data.add_exemplar(picture, condition, str(path))
+        for turn, number in enumerate(spread(frames, most) if exemplars else ()):
+            condition = arrays["condition"].rows(number, number + 1)
+            data.add_frame(condition, turn % exemplars, f"{path}, frame {number}")
     return data.finish()
 
 

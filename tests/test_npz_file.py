@@ -13,6 +13,8 @@ import pytest
 from dynast_deploy import npz_file
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartsFile
+from dynast_deploy.keypoints import npz_frames, read_poses
+from dynast_deploy.keypoints.recording import MOST_FRAMES
 from dynast_deploy.npz_file import NpzFile
 
 
@@ -121,3 +123,27 @@ def test_only_wanted_arrays_must_be_sound(tmp_path: Path) -> None:
         archive.writestr("good.npy", good.getvalue())
     with NpzFile(tmp_path / "a.npz", wanted=("good",)) as file:
         assert list(file.arrays) == ["good"]
+
+
+def test_keypoints_that_unpack_to_gigabytes_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npz_frames, "MOST_BYTES", 1 << 20)
+    path = write(tmp_path / "long.npz", member("(1000, 10, 18, 3)", bytes(4 * 540_000)), "keypoints.npy")
+    with pytest.raises(DynastError, match=r"`keypoints` is float32 \[1000, 10, 18, 3\], 0\.0 GB; at most"):
+        read_poses(path)
+    frames = MOST_FRAMES + 1
+    path = write(tmp_path / "many.npz", member(f"({frames}, 17, 0)"), "keypoints.npy")
+    with pytest.raises(DynastError, match=r"many\.npz: `keypoints` is float32"):
+        read_poses(path)
+    monkeypatch.setattr(npz_frames, "MOST_FRAMES", 10)
+    np.savez(tmp_path / "eleven.npz", keypoints=np.ones((11, 18, 3)))
+    with pytest.raises(DynastError, match="11 frames; at most 10 are read"):
+        read_poses(tmp_path / "eleven.npz")
+
+
+def test_keypoints_of_many_people_who_are_mostly_nobody_are_read(tmp_path: Path) -> None:
+    keypoints = np.zeros((50, 20, 18, 3), np.float16)
+    keypoints[:, 7] = np.arange(54).reshape(18, 3) + 1
+    np.savez_compressed(tmp_path / "padded.npz", keypoints=keypoints)
+    np.testing.assert_array_equal(read_poses(tmp_path / "padded.npz").keypoints, keypoints[:, 7])

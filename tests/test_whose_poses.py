@@ -144,6 +144,18 @@ class TestPictures:
         assert isinstance(result.exception, DynastError)
 
 
+def test_one_limit_of_scores_holds_for_files_and_exemplars(tmp_path: Path) -> None:
+    [picture] = pictures(tmp_path, "ref.png")
+    pose = DANCE[0].copy()
+    pose[:, 2] = np.linspace(0.05, 0.95, 18)
+    write_poses(tmp_path / "ref.poses.npz", Poses(pose[None]))
+    for limit, seen in ((None, 18), (0.0, 18), (0.3, 13), (0.9, 1)):
+        with Painters(Task.POSE, (64, 64), pose_score=limit) as painters:
+            for given in (None, tmp_path / "ref.poses.npz"):
+                painted = painters.of_exemplar(picture, given).paint(np.zeros((256, 256, 3), np.uint8), 0)
+                assert is_seen(painted.keypoints).sum() == seen
+
+
 class TestBeside:
     """A picture, a video and one file of the same name."""
 
@@ -296,6 +308,15 @@ class TestPixels:
         file = PoseFile(read_recording(tmp_path / "walk.npz"))
         assert (file.pose(0, SIZE)[:, 0] < 0).mean() > 0.9
         np.testing.assert_allclose(file.pose(29, SIZE), walk[29])
+
+    def test_a_portrait_whose_legs_are_guessed_beyond_its_border_is_not_refused(self, tmp_path: Path) -> None:
+        pose = DANCE[0].copy()
+        below = [3, 4, 6, 7, *range(8, 14)]
+        pose[below] = pose[below] * [1, 0, 0] + [0, 300, 0.2]
+        path = write(tmp_path / "portrait.json", document(pose))
+        np.testing.assert_allclose(
+            PoseFile(read_recording(path), [Path("a.png")]).pose(0, SIZE), pose, rtol=1e-6
+        )
 
     @pytest.mark.parametrize(
         ("canvas", "size", "fits"),

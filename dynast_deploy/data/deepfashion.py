@@ -93,8 +93,8 @@ class DeepFashion(ListedSamples):
             check_inside(points, self.picture_size, str(self.root / self.list_name))
         except DynastError as error:
             raise DataError(str(error)) from None
-        if len(found) >= LOOKED_AT // 2 and (points.max(axis=0) < np.array([width, height]) / 2).all():
-            x, y = points.max(axis=0)
+        if len(found) >= LOOKED_AT // 2 and (points[:, :2].max(axis=0) < np.array([width, height]) / 2).all():
+            x, y = points[:, :2].max(axis=0)
             raise DataError(
                 f"{self.root / self.list_name}: the keypoints of {len(found)} photographs reach to {x:.0f}, {y:.0f} "
                 f"only, in pictures of {width}x{height}: they were taken from smaller ones; take them from these"

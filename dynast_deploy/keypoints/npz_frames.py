@@ -12,6 +12,9 @@ from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 from dynast_deploy.npz_file import NpzArray, NpzFile
 
+MOST_BYTES = 1 << 30
+"""Of the array, unpacked: three hours of whole bodies in float64 at 30 frames a second."""
+
 _AT_ONCE = 1 << 22
 """Numbers that are converted at once."""
 
@@ -43,6 +46,11 @@ def _people(array: NpzArray, path: Path) -> list[np.ndarray]:
         raise DynastError(f"{path}: no frame of poses in it")
     if shape[0] > MOST_FRAMES:
         raise DynastError(f"{path}: {shape[0]} frames; at most {MOST_FRAMES} are read: cut it with the video")
+    if array.nbytes > MOST_BYTES:
+        raise DynastError(
+            f"{path}: `keypoints` is {array.dtype} {list(shape)}, {array.nbytes / 1e9:.1f} GB; at most "
+            f"{MOST_BYTES / 1e9:.1f} GB are read: leave out what is no keypoint of the 18, or cut it with the video"
+        )
     if shape[-2] not in SKELETONS:
         raise DynastError(f"{path}: {shape[-2]} keypoints are no known skeleton; known are {KNOWN_SKELETONS}")
     step = max(1, _AT_ONCE // max(1, int(np.prod(shape[1:]))))

@@ -24,10 +24,10 @@ FAR_OUTSIDE = -0.1
 
 
 def sampled_points(people: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Float32 [N, 2]: x, y of the seen keypoints in canonical arrays [P, 18, 3] or [18, 3], of an even sample."""
+    """Float32 [N, 3]: x, y, score of what is seen in canonical arrays [P, 18, 3] or [18, 3], of an even sample."""
     step = max(1, len(people) // SAMPLED)
-    seen = [each[is_seen(each)][:, :2] for each in people[::step]]
-    return np.concatenate(seen) if seen else np.empty((0, 2), np.float32)
+    seen = [each[is_seen(each)] for each in people[::step]]
+    return np.concatenate(seen) if seen else np.empty((0, 3), np.float32)
 
 
 def are_fractions(people: Sequence[np.ndarray], origin: str) -> bool:
@@ -38,7 +38,7 @@ def are_fractions(people: Sequence[np.ndarray], origin: str) -> bool:
     points = sampled_points(people)
     if not len(points) or not largest < RELATIVE_LIMIT:
         return False
-    if (points < FAR_OUTSIDE).any(axis=1).mean() > 0.05:
+    if (points[:, :2] < FAR_OUTSIDE).any(axis=1).mean() > 0.05:
         raise DynastError(
             f"{origin}: coordinates from -1 to 1; pixels or fractions from 0 to 1 are read (OpenPose: leave "
             "--keypoint_scale out, or set it to 3)"
@@ -66,8 +66,9 @@ def check_canvas(canvas: tuple[int, int], picture_size: tuple[int, int], origin:
 
 
 def check_inside(points: np.ndarray, picture_size: tuple[int, int], origin: str) -> None:
-    """Raise a DynastError where most points, [N, 2] in pixels, lie outside a picture of (width, height).
+    """Raise a DynastError where most points, [N, 3] in pixels, lie outside a picture of (width, height).
 
+    They count by their scores: estimators place what they do not see of a person beyond the picture's border.
     So do those of a picture that was turned: a quarter of them is enough if they all fit the turned one.
     """
     if not len(points):
@@ -76,7 +77,7 @@ def check_inside(points: np.ndarray, picture_size: tuple[int, int], origin: str)
     outside = _outside(points, width, height)
     turned = width != height and outside > 0.25 and _outside(points, height, width) < 0.01
     if outside > 0.5 or turned:
-        x, y = np.abs(points).max(axis=0)
+        x, y = np.abs(points[:, :2]).max(axis=0)
         reason = "turned, or in another size" if turned else "in another size"
         raise DynastError(
             f"{origin}: {outside:.0%} of the keypoints lie outside the picture of {width}x{height} (they reach to "
@@ -86,5 +87,6 @@ def check_inside(points: np.ndarray, picture_size: tuple[int, int], origin: str)
 
 
 def _outside(points: np.ndarray, width: int, height: int) -> float:
-    """Share of the points that lie outside a picture."""
-    return float(((points < 0) | (points > (width, height))).any(axis=1).mean())
+    """Share of the points that lie outside a picture, by their scores."""
+    outside = ((points[:, :2] < 0) | (points[:, :2] > (width, height))).any(axis=1)
+    return float(np.average(outside, weights=np.minimum(points[:, 2], 1)))
