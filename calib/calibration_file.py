@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import write_text
+from dynast_deploy.whole_file import WholeFile, write_failure
 
 KIND = "dynast calibration 1"
 
@@ -41,7 +41,14 @@ class Calibration:
 
     def write(self, path: Path) -> None:
         """Raises DynastError where it cannot be written."""
-        write_text(path, self.text())
+        file = WholeFile(path)
+        try:
+            file.partial.write_text(self.text())
+            file.keep()
+        except OSError as error:
+            raise write_failure(path, error) from error
+        finally:
+            file.discard()
 
 
 def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:

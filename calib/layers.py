@@ -60,7 +60,12 @@ def find_layers(model: onnx.ModelProto, cut_tensors: Iterable[str]) -> list[Laye
             continue
         if node.input[0] in constants:  # of two constants, folded when the file is loaded
             continue
-        weight, shape = constants[node.input[1]], shapes[node.output[0]]
+        weight, shape = constants[node.input[1]], shapes.get(node.output[0])
+        if shape is None:
+            raise DynastError(
+                f"layer {node.name} has no shape that follows from the graph, so this is not a file as "
+                "export/to_onnx.py writes it; export it again"
+            )
         is_convolution = node.op_type == "Conv"
         sums = prod(weight.dims[1:]) if is_convolution else weight.dims[0]
         found.append(

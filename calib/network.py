@@ -11,13 +11,16 @@ import onnx
 from dynast_deploy.calib.layers import ancestors
 from dynast_deploy.export.ranges import rounded_like_a_gpu
 from dynast_deploy.export.split import ENCODER_INPUTS, ModelInfo, extract
-from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.cpu_graph import for_cpu
+from dynast_deploy.runtime.native_operators import operators_or_warning
 from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+from dynast_deploy.runtime.onnxruntime_errors import refusing
 
 Encoded = dict[str, np.ndarray]
 """The cut tensors by name."""
 IMAGE = "image"
+THE_MODEL = "the model"
+"""In messages: a graph that is measured is in memory, with changes that its file does not have."""
 
 
 class Network:
@@ -61,7 +64,8 @@ class Network:
         session = self._sessions[half]
         names = [output.name for output in session.get_outputs()]
         wanted = {entry.name for entry in session.get_inputs()}
-        values = session.run(names, {name: value for name, value in feed.items() if name in wanted})
+        with refusing(THE_MODEL):
+            values = session.run(names, {name: value for name, value in feed.items() if name in wanted})
         found = dict(zip(names, values, strict=True))
         results = {name: found.pop(name) for name in outputs}
         return results, found | {name: feed[name] for name in self._given if name in feed}
@@ -77,13 +81,14 @@ class Network:
         # Quantised values stay what the file says, and constant weights are dequantised once.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         options.enable_mem_pattern = False
-        library = onnxruntime_library()
+        library = operators_or_warning(onnxruntime)
         if library is not None:
             options.register_custom_ops_library(str(library))
         if self._as_stored:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         part = rounded_like_a_gpu(part) if self._as_stored else for_cpu(part)
-        return onnxruntime.InferenceSession(part.SerializeToString(), options, ["CPUExecutionProvider"])
+        with refusing(THE_MODEL):
+            return onnxruntime.InferenceSession(part.SerializeToString(), options, ["CPUExecutionProvider"])
 
 
 def with_outputs(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:

@@ -216,7 +216,11 @@ def _save(file: Path, state: _State) -> None:
         arrays[f"{number}.parts"] = np.array(len(histogram))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with WholeFile(file) as partial:
-            np.savez(partial, **arrays)
+        whole = WholeFile(file)
     except (OSError, DynastError):
-        pass
+        return
+    try:
+        np.savez(whole.partial, **arrays)
+        whole.keep()
+    except (OSError, DynastError):
+        whole.discard()

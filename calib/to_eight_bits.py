@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +16,11 @@ from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.quantise import is_quantised, quantise
 from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
-from dynast_deploy.calib.sources import Request, files_read, read_data
+from dynast_deploy.calib.sources import Request, read_data
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.float16 import to_float16
-from dynast_deploy.export.split import ModelInfo, load_model, sha256
-from dynast_deploy.file_names import named_beside
-from dynast_deploy.whole_file import WholeFile
-from dynast_deploy.written_files import check_written
+from dynast_deploy.export.float16 import is_half, to_float16
+from dynast_deploy.export.split import ModelInfo, load_engine_model, sha256
+from dynast_deploy.whole_file import WholeFile, write_failure
 
 CHECKED_FRAMES = 8
 """Frames that the result is judged by; no range is measured on them."""
@@ -47,10 +44,10 @@ class Source(NamedTuple):
 
 def read_source(path: Path) -> Source:
     """Raises DynastError where the file is no float32 engine of this project."""
-    model = load_model(path)
-    info = ModelInfo.read(model, str(path))
-    if info.precision != "fp32" or is_quantised(model):
-        raise DynastError(f"{path}: it is {info.precision} already; calibrate the float32 file it came from")
+    model, info = load_engine_model(path)
+    precision = "fp16" if is_half(model) else info.precision
+    if precision != "fp32" or is_quantised(model):
+        raise DynastError(f"{path}: it is {precision} already; calibrate the float32 file it came from")
     return Source(path, model, info, find_layers(model, info.cut_tensors), sha256(path))
 
 
@@ -98,8 +95,7 @@ def write_eight_bits(
     target_psnr: float | None,
 ) -> Calibration:
     """Calibrate, write `output` and its calibration file, print what was done. See `dynast calibrate --help`."""
-    calibration_path = named_beside(output, ".calibration.json")
-    check_output(output, path, request, calibration_path)
+    check_output(output, path)
     source = read_source(path)
     left = left_in_float(source.layers, keep_float)
     data = read_data(request, source.info, str(path))
@@ -124,6 +120,7 @@ def write_eight_bits(
     )
     calibration.psnr.update(_beside_half(source, calibration, judge))
     save(set_precision(_quantised_by(source.model, source.layers, calibration), number_format.value), output)
+    calibration_path = output.with_suffix(".calibration.json")
     calibration.write(calibration_path)
     for line in summary(source, calibration, checks):
         print(line)
@@ -170,8 +167,14 @@ def set_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Raises DynastError where it cannot be written; an earlier file stays until the new one is whole."""
-    with WholeFile(path) as partial:
-        onnx.save(model, partial)
+    file = WholeFile(path)
+    try:
+        onnx.save(model, file.partial)
+        file.keep()
+    except OSError as error:
+        raise write_failure(path, error) from error
+    finally:
+        file.discard()
 
 
 def _reach(
@@ -204,13 +207,13 @@ def _without(layers: Sequence[Layer], left: dict[str, str]) -> list[Layer]:
     return [layer for layer in layers if layer.name not in left]
 
 
-def check_output(output: Path, model: Path, request: Request, calibration: Path | None = None) -> None:
-    """Raise DynastError where what is written cannot be, or is something that is read."""
+def check_output(output: Path, model: Path) -> None:
     if output.suffix != ".onnx":
         raise DynastError(f"{output}: the engine is written as .onnx")
-    if not os.path.isdir(output.parent):
+    if not output.parent.is_dir():
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
-    check_written({"-o": output, "the calibration file": calibration}, files_read(request, model))
+    if output.resolve() == model.resolve():
+        raise DynastError(f"{output} is the float32 engine itself; name another file with -o")
 
 
 def _shown(names: list[str], most: int = 6) -> str:

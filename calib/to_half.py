@@ -17,7 +17,9 @@ from dynast_deploy.calib.to_eight_bits import CHECKED_FRAMES, check_output, read
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.ranges import value_ranges
-from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.runtime.native_operators import operators_or_warning
+from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+from dynast_deploy.runtime.onnxruntime_errors import refusing
 from dynast_deploy.runtime.progress import Progress
 
 MEASURED_FRAMES = 8
@@ -29,13 +31,14 @@ def write_half(path: Path, request: Request, output: Path) -> float:
 
     Raises DynastError that names the layer for weights that float16 cannot hold.
     """
-    check_output(output, path, request)
+    check_output(output, path)
     source = read_source(path)
     data = read_data(request, source.info, str(path))
     measured, checks = data.split(CHECKED_FRAMES)
     measured = measured.split(MEASURED_FRAMES)[1]
-    with Progress("float16 ranges", len(measured)) as progress:
-        ranges = value_ranges(source.model, _feeds(measured, progress), onnxruntime_library())
+    operators = operators_or_warning(import_onnxruntime())
+    with Progress("float16 ranges", len(measured)) as progress, refusing(str(path)):
+        ranges = value_ranges(source.model, _feeds(measured, progress), operators)
     for found in ranges:
         if not found.finite:
             raise DynastError(

@@ -1,4 +1,4 @@
-"""The one error class for mistakes a person can make and mend."""
+"""The one error class for mistakes a person can make and mend, and the one warning class."""
 
 
 class DynastError(Exception):
@@ -6,4 +6,11 @@ class DynastError(Exception):
 
     The message names what was wrong with what, and the command or setting that mends it. Command lines
     print the message alone and exit with status 2; any other exception is a bug and keeps its traceback.
+    """
+
+
+class DynastWarning(UserWarning):
+    """Something works, but not as well as it could.
+
+    The message says why, and the command or setting that mends it. Command lines print it as a note on standard error.
     """

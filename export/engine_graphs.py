@@ -9,9 +9,9 @@ import onnx
 from onnx import helper
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.float16 import to_float16
+from dynast_deploy.export.float16 import is_half, to_float16
 from dynast_deploy.export.options import Precision
-from dynast_deploy.export.split import ModelInfo, halves, load_model, sha256
+from dynast_deploy.export.split import ModelInfo, halves, load_engine_model, sha256
 from dynast_deploy.export.uint8_io import with_uint8_io
 from dynast_deploy.runtime.plan_file import BatchSizes, TensorSpec
 
@@ -36,8 +36,7 @@ def read_engine_graphs(
     `calibration` is what `dynast calibrate` wrote, and makes a float32 file one of eight bits. Raises DynastError for a
     file that is missing, damaged, of somebody else, or of another precision than the wanted one.
     """
-    model = load_model(path)
-    info = ModelInfo.read(model, str(path))
+    model, info = load_engine_model(path)
     model = in_precision(model, info, path, precision, calibration)
     encoder, renderer = (with_uint8_io(half) for half in halves(model, info))
     for half in (encoder, renderer):
@@ -72,8 +71,7 @@ def in_precision(
             f"--{precision} needs ranges of the values in {path}; measure them with: dynast calibrate {path} --data "
             "..., and pass the file that it writes by --calibration"
         )
-    is_converted = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
-    return model if precision is Precision.FP32 or is_converted else to_float16(model)
+    return model if precision is Precision.FP32 or is_half(model) else to_float16(model)
 
 
 def set_batch(model: onnx.ModelProto, symbol: str, count: int) -> None:

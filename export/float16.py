@@ -40,6 +40,11 @@ _HALF_SCALES_FROM = 19
 """The opset from which on quantisation takes float16 scales."""
 
 
+def is_half(model: onnx.ModelProto) -> bool:
+    """Whether any weights are float16, whatever the metadata says, which other tools leave as it was."""
+    return any(tensor.data_type == HALF for tensor in model.graph.initializer)
+
+
 def to_float16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
     """`model`, changed in place: float32 tensors become float16 but for what the module says.
 
@@ -47,7 +52,7 @@ def to_float16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.Model
     its metadata becomes "fp16"; another one, of a quantised model, stays. Raises DynastError that names the layer for
     weights that float16 cannot hold, and for a model that was converted before.
     """
-    if any(tensor.data_type == HALF for tensor in model.graph.initializer):
+    if is_half(model):
         raise DynastError("the model is float16 already; convert the float32 file it came from")
     kept = float32_nodes(model.graph) | set(keep)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)

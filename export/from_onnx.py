@@ -35,29 +35,44 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
 
     Raises DynastError where `model` has no metadata of this project, or is not float32 throughout.
     """
-    from torch.utils.data import default_collate
-
     from dynast_deploy.data import training_data
+    from dynast_deploy.export.float16 import is_half
+    from dynast_deploy.export.model_check import check_weights
     from dynast_deploy.export.split import ModelInfo
     from dynast_deploy.export.unfolding import Engine, copy_weights, spread_batch_norms
     from dynast_deploy.generator import Generator
+    from dynast_deploy.plugins import torch_ops
+    from dynast_deploy.runtime.progress import Progress
 
     info = ModelInfo.read(model, source)
-    if info.precision != "fp32":
+    precision = "fp16" if is_half(model) else info.precision
+    if precision != "fp32":
         raise DynastError(
-            f"{source}: its precision is {info.precision}; weights are taken from the fp32 file it was made of"
+            f"{source}: its precision is {precision}; weights are taken from the fp32 file it was made of"
         )
     if (info.height, info.width) != (info.config["crop_size"],) * 2:
         raise DynastError(
             f"{source}: exported at {info.height}x{info.width}, another size than it was trained at"
         )
+    check_weights(model, source)
     generator = Generator(GeneratorConfig.from_dict(info.config, source)).eval()
     task = Task(info.task) if info.task else generator.config.task
     if task is None:
         raise DynastError(f"{source}: of no known task")
-    copy_weights(Engine(model), generator)
+    try:
+        copy_weights(Engine(model), generator)
+    except (KeyError, IndexError, ValueError, RuntimeError, StopIteration) as error:
+        raise DynastError(
+            f"{source}: its graph is not the one that export/to_onnx.py writes for its settings ({error}), so the "
+            "weights cannot be found in it"
+        ) from None
     stream = training_data(task, None, generator.config.crop_size, seed=0)
-    spread_batch_norms(generator, default_collate([stream[i] for i in range(samples)]))
+    reference = generator.sparse_attention
+    if torch_ops.available("cpu"):
+        generator.sparse_attention = torch_ops  # type: ignore[assignment]
+    with Progress("batch norms", samples) as progress:
+        spread_batch_norms(generator, (stream[i] for i in range(samples)), progress.advance)
+    generator.sparse_attention = reference
     return generator, task
 
 
@@ -69,9 +84,7 @@ def take_weights(
     from dynast_deploy.checkpoint import save_generator
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.split import load_model
-    from dynast_deploy.written_files import check_written
 
-    check_written({"-o": output}, {"engine being read": engine})
     generator, task = weights_of(load_model(engine), str(engine))
     save_generator(generator, output, task=task.value)
     size = generator.config.crop_size

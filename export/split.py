@@ -11,7 +11,16 @@ from typing import Any
 
 import onnx
 
+from dynast_deploy.config import GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.float_ends import with_float32_ends
+from dynast_deploy.export.model_check import (
+    EXPORT,
+    check_ends,
+    check_parts,
+    check_weights,
+    metadata_values,
+)
 
 PREFIX = "dynast."
 ENCODER_INPUTS = ("exemplar", "exemplar_condition")
@@ -49,19 +58,26 @@ class ModelInfo:
 
     @classmethod
     def read(cls, model: onnx.ModelProto, source: str) -> ModelInfo:
-        """Raises DynastError if the file was not written by this project's exporter."""
-        found = {
+        """The metadata of a whole model, every value checked, and compared with the graph's inputs and outputs.
+
+        Raises DynastError if the file was not written by this project's exporter, or was changed since so that graph
+        and metadata do not fit.
+        """
+        texts = {
             entry.key.removeprefix(PREFIX): entry.value
             for entry in model.metadata_props
             if entry.key.startswith(PREFIX)
         }
-        try:
-            return cls(**{name: json.loads(value) for name, value in found.items()})
-        except (TypeError, ValueError):
+        info = cls(**metadata_values(texts, source))
+        GeneratorConfig.from_dict(info.config, source)
+        task = Task(info.task) if info.task else None
+        if task is not None and task.semantic_nc != info.channels:
             raise DynastError(
-                f"{source}: no engine of this project (its `dynast.` metadata is missing or of another version); "
-                "make one with: python export/to_onnx.py ckpt.pth"
-            ) from None
+                f"{source}: its metadata says {info.channels} channels for the task {task}, which has "
+                f"{task.semantic_nc}; {EXPORT}"
+            )
+        check_ends(model.graph, info.channels, (info.height, info.width), info.cut_tensors, source)
+        return info
 
 
 def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
@@ -71,18 +87,32 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
         raise DynastError(f"{path}: no such ONNX file")
     try:
         model = onnx.load(path)
+        check_parts(model, str(path))
         onnx.checker.check_model(model)
+    except DynastError:
+        raise
     except Exception as error:  # protobuf and the checker raise many classes, none of which says which file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DynastError(f"{path}: damaged, or no ONNX file ({reason})") from None
     return model
 
 
+def load_engine_model(path: str | os.PathLike[str]) -> tuple[onnx.ModelProto, ModelInfo]:
+    """An engine of this project with its weights, which are all finite; DynastError for any other file."""
+    model = load_model(path)
+    info = ModelInfo.read(model, str(path))
+    check_weights(model, str(path))
+    return model, info
+
+
 def halves(model: onnx.ModelProto, info: ModelInfo) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """The exemplar encoder (-> cut tensors) and the frame renderer (condition, cut tensors -> image)."""
+    """The exemplar encoder (-> cut tensors) and the frame renderer (condition, cut tensors -> image).
+
+    Pictures and conditions are float32, whatever they are in `model`.
+    """
     encoder = extract(model, list(ENCODER_INPUTS), info.cut_tensors)
     renderer = extract(model, [*RENDERER_INPUTS, *info.cut_tensors], list(RENDERER_OUTPUTS))
-    return encoder, renderer
+    return with_float32_ends(encoder), with_float32_ends(renderer)
 
 
 def extract(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
@@ -92,17 +122,17 @@ def extract(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> on
     at the published size is the peak of a process's memory.
     """
     graph = model.graph
-    makers = {name: node for node in graph.node for name in node.output if name}
+    makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
     needed, pending = set(inputs), [name for name in outputs if name not in inputs]
-    kept: set[str] = set()
+    kept: set[int] = set()
     while pending:
         name = pending.pop()
         if name in needed:
             continue
         needed.add(name)
         if name in makers:
-            kept.add(makers[name].output[0])
-            pending += [source for source in makers[name].input if source]
+            kept.add(makers[name])
+            pending += [source for source in graph.node[makers[name]].input if source]
     values = {value.name: value for value in [*graph.input, *graph.output, *graph.value_info]}
     half = onnx.ModelProto()
     half.ir_version, half.producer_name = model.ir_version, model.producer_name
@@ -111,7 +141,7 @@ def extract(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> on
     half.functions.extend(model.functions)
     half.metadata_props.extend(model.metadata_props)
     half.graph.name = graph.name
-    half.graph.node.extend(node for node in graph.node if node.output[0] in kept)
+    half.graph.node.extend(node for index, node in enumerate(graph.node) if index in kept)
     half.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in needed)
     half.graph.input.extend(values[name] for name in inputs)
     half.graph.output.extend(values[name] for name in outputs)

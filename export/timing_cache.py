@@ -37,9 +37,14 @@ def attach(config: Any, path: Path) -> None:
 
 def keep(config: Any, path: Path) -> None:
     """Write what the builder has timed. A cache is worth a note, and no failed build, where it cannot be written."""
+    file = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with WholeFile(path) as partial:
-            partial.write_bytes(memoryview(config.get_timing_cache().serialize()))
+        file = WholeFile(path)
+        file.partial.write_bytes(memoryview(config.get_timing_cache().serialize()))
+        file.keep()
     except (OSError, DynastError) as error:
         print(f"note: the timing cache is not kept: {error}", file=sys.stderr)
+    finally:
+        if file is not None:
+            file.discard()

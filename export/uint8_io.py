@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 CONDITIONS = ("condition", "exemplar_condition")
 EXEMPLAR, IMAGE = "exemplar", "image"
+SIGNED_IMAGE = f"{IMAGE}.signed"
+"""The image as the network gives it, in a model with bytes outside."""
 
 
 def with_uint8_io(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -79,7 +81,7 @@ class _Ends:
 
     def replace_image(self, value: onnx.ValueInfoProto) -> None:
         """float32 -1..1 as bytes: `tensor_picture`."""
-        signed = f"{IMAGE}.signed"
+        signed = SIGNED_IMAGE
         for node in self._graph.node:
             for index, name in enumerate(node.output):
                 if name == IMAGE:

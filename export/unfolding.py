@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,19 +154,52 @@ def _fit(conv: nn.Conv2d, given: Tensor, wanted: Tensor) -> None:
     _set(conv, solution[:-1].T, solution[-1])
 
 
-def spread_batch_norms(generator: Generator, batch: Mapping[str, Any]) -> None:
-    """Give batch norms that are the identity the statistics of `batch`, and weights that undo them."""
+class _Statistics:
+    """Mean and variance of each channel over maps that come one after the other (Chan, Golub and LeVeque 1979)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = self._squares = torch.zeros(0, dtype=torch.float64)
+
+    def add(self, maps: Tensor) -> None:
+        """maps `[N, C, H, W]`"""
+        variance, mean = torch.var_mean(maps, (0, 2, 3), correction=0)
+        variance, mean, count = variance.double(), mean.double(), maps[:, 0].numel()
+        if not self.count:
+            self.mean, self._squares = torch.zeros_like(mean), torch.zeros_like(mean)
+        total = self.count + count
+        apart = mean - self.mean
+        self._squares = self._squares + variance * count + apart**2 * (self.count * count / total)
+        self.mean = self.mean + apart * (count / total)
+        self.count = total
+
+    @property
+    def variance(self) -> Tensor:
+        return self._squares / max(self.count - 1, 1)
+
+
+def spread_batch_norms(
+    generator: Generator, samples: Iterable[Mapping[str, Any]], done: Callable[[int], object]
+) -> None:
+    """Give batch norms that are the identity the statistics of `samples`, and weights that undo them.
+
+    One sample at a time goes through the network, and `done(1)` is called after each.
+    """
+    norms = {module: _Statistics() for module in generator.modules() if isinstance(module, nn.BatchNorm2d)}
 
     def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
-        variance, mean = torch.var_mean(inputs[0], (0, 2, 3))
-        norm.running_mean, norm.running_var = mean, variance
-        norm.weight.data.copy_((variance + norm.eps).sqrt())
-        norm.bias.data.copy_(mean)
+        norms[norm].add(inputs[0])
 
-    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
     handles = [norm.register_forward_pre_hook(note) for norm in norms]
-    with torch.no_grad():
-        generator.eval()(batch["condition"], batch["exemplar"], batch["exemplar_condition"])
+    with torch.inference_mode():
+        for sample in samples:
+            inputs = (sample[name][None] for name in ("condition", "exemplar", "exemplar_condition"))
+            generator.eval()(*inputs)
+            done(1)
     for handle in handles:
         handle.remove()
+    for norm, statistics in norms.items():
+        norm.running_mean, norm.running_var = statistics.mean.float(), statistics.variance.float()
+        norm.weight.data.copy_((norm.running_var + norm.eps).sqrt())
+        norm.bias.data.copy_(norm.running_mean)

@@ -12,6 +12,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 FOLDER = Path(__file__).resolve().parent
 CPU = "dynast_cpu"
@@ -71,11 +72,40 @@ def find(library: str) -> Path | None:
     return None
 
 
+def why_not_found(library: str) -> str:
+    """Why `find` gives nothing: words that follow "it is"."""
+    files = [folder / file_name(library) for folder in (FOLDER, built_folder(library))]
+    there = next((file for file in files if file.is_file()), None)
+    if there is None:
+        return "not built"
+    if not _is_whole(there.read_bytes()):
+        return f"damaged ({there} is cut short)"
+    return "built from other sources than those installed"
+
+
 def _identifier(path: Path) -> str | None:
     """The `source_id` in a library, read from the file, so that a library is not loaded to be rejected."""
     content = path.read_bytes()
+    if not _is_whole(content):
+        return None
     at = content.find(b"dynast-source:")
     return content[at + 14 : at + 26].decode("ascii", "replace") if at >= 0 else None
+
+
+def _is_whole(content: bytes) -> bool:
+    """False for an ELF file of 64 bits that ends before its table of sections, which linkers write last.
+
+    The system maps such a file as far as it goes, and the process ends with SIGBUS where it does not.
+    """
+    is_elf_of_64_bits = content[:5] == b"\x7fELF\x02"
+    if not is_elf_of_64_bits:
+        return True
+    if len(content) < 64:
+        return False
+    order: Literal["little", "big"] = "little" if content[5] == 1 else "big"
+    table = int.from_bytes(content[40:48], order)
+    size, count = (int.from_bytes(content[at : at + 2], order) for at in (58, 60))
+    return table + size * count <= len(content)
 
 
 @functools.cache

@@ -17,6 +17,8 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.model_check import check_parts, check_tensor
+from dynast_deploy.runtime.weights import reference_name
 
 # Field numbers of onnx.proto.
 MODEL_GRAPH, GRAPH_INITIALIZER, TENSOR_RAW_DATA = 7, 5, 9
@@ -44,7 +46,8 @@ def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
     damaged = DynastError(f"{path}: damaged, cut short, or no ONNX file")
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            model = onnx.ModelProto.FromString(_without_weights(data, path.resolve().name))
+            model = onnx.ModelProto.FromString(_without_weights(data, path))
+        check_parts(model, str(path))
     except OSError as error:
         raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
     except (DecodeError, ValueError, IndexError):
@@ -54,8 +57,8 @@ def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
     return model
 
 
-def _without_weights(data: mmap.mmap, name: str) -> bytes:
-    """The serialised model, its large tensors replaced by references into the file `name`."""
+def _without_weights(data: mmap.mmap, path: Path) -> bytes:
+    """The serialised model of the file at `path`, its large tensors replaced by references into it."""
     model = bytearray()
     for field in _fields(data, 0, len(data)):
         if field.number != MODEL_GRAPH:
@@ -64,7 +67,7 @@ def _without_weights(data: mmap.mmap, name: str) -> bytes:
         graph = bytearray()
         for part in _fields(data, field.contents, field.end):
             if part.number == GRAPH_INITIALIZER and part.end - part.contents >= IN_PLACE:
-                tensor = _reference(data, part, name)
+                tensor = _reference(data, part, path)
                 graph += _varint(GRAPH_INITIALIZER << 3 | 2) + _varint(len(tensor)) + tensor
             else:
                 graph += data[part.begin : part.end]
@@ -72,7 +75,7 @@ def _without_weights(data: mmap.mmap, name: str) -> bytes:
     return bytes(model)
 
 
-def _reference(data: mmap.mmap, tensor: Field, name: str) -> bytes:
+def _reference(data: mmap.mmap, tensor: Field, path: Path) -> bytes:
     """The tensor with its raw data replaced by where that lies."""
     kept, raw = bytearray(), None
     for field in _fields(data, tensor.contents, tensor.end):
@@ -82,8 +85,9 @@ def _reference(data: mmap.mmap, tensor: Field, name: str) -> bytes:
             kept += data[field.begin : field.end]
     reference = onnx.TensorProto.FromString(bytes(kept))
     if raw is not None:
+        check_tensor(reference, raw.end - raw.contents, str(path))
         reference.data_location = onnx.TensorProto.EXTERNAL
-        place = {"location": name, "offset": raw.contents, "length": raw.end - raw.contents}
+        place = {"location": reference_name(path), "offset": raw.contents, "length": raw.end - raw.contents}
         for key, value in place.items():
             reference.external_data.add(key=key, value=str(value))
     return reference.SerializeToString()

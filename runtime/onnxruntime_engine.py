@@ -1,7 +1,7 @@
 """`model.onnx` on ONNX Runtime, cut into exemplar encoder and frame renderer.
 
-Memory is kept low on purpose (`docs/speed.md`): weights are read from the file by ONNX Runtime alone, and the encoder's
-session lives only while an exemplar is being encoded.
+Memory is kept low on purpose (`docs/speed.md`): weights are read when a session is made, for that session alone, and
+the encoder's lives only while an exemplar is being encoded.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -20,15 +22,30 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.export.uint8_io import with_uint8_io
-from dynast_deploy.plugins import onnxruntime_library
-from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
-from dynast_deploy.runtime.cpu_graph import for_cpu
-from dynast_deploy.runtime.cpu_layers import channels_last
 from dynast_deploy.runtime.driver import driver_answers
-from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
+from dynast_deploy.runtime.engine import (
+    EncodedExemplar,
+    EngineInfo,
+    check_exemplar,
+    check_images,
+    network_input,
+)
 from dynast_deploy.runtime.memory import return_freed_memory
+from dynast_deploy.runtime.native_operators import operators_or_warning
 from dynast_deploy.runtime.onnx_file import read_graph
-from dynast_deploy.runtime.onnxruntime_frames import ELEMENT_TYPES, BoundFrames, empty_on
+from dynast_deploy.runtime.onnxruntime_frames import (
+    ELEMENT_TYPES,
+    IMAGE_SUM,
+    BoundFrames,
+    empty_on,
+    with_image_sum,
+)
+from dynast_deploy.runtime.onnxruntime_session import Session, SessionMaker
+from dynast_deploy.runtime.weights import Weights
+
+T = TypeVar("T")
+Rendered = tuple[np.ndarray, np.ndarray]
+"""Images, and what is finite where they are: themselves, or their sum where they are bytes."""
 
 
 class OnnxRuntimeEngine:
@@ -53,22 +70,16 @@ class OnnxRuntimeEngine:
         engine.
         """
         self._onnxruntime = onnxruntime = import_onnxruntime()
-        self._path = Path(path).resolve()
+        weights = Weights(Path(path))
         model = read_graph(path)
-        self._identity = _identity(self._path)
         info = ModelInfo.read(model, str(path))
         self._device = choose_device(onnxruntime, device)
         # Under CUDA only operators for CUDA serve: those for the CPU would fetch everything from there and back.
-        self._library = onnxruntime_library(self._device) if native_attention else None
-        self._threads = threads
+        operators = operators_or_warning(onnxruntime, self._device) if native_attention else None
+        self._maker = SessionMaker(
+            onnxruntime, str(path), weights, self._device, threads, operators, native_layers
+        )
         self._encoder, self._renderer = halves(model, info)
-        if self._device == "cpu":
-            for half in (self._encoder, self._renderer):
-                if self._library is not None and native_layers:
-                    channels_last(half.graph)
-                for_cpu(half)
-            if self._library is not None:
-                dense_in_one_pass(self._renderer.graph)
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,
@@ -77,21 +88,22 @@ class OnnxRuntimeEngine:
             width=info.width,
             backend="onnxruntime",
             device=self._device,
-            attention="native" if self._library is not None else "function",
+            attention="native" if operators is not None else "function",
         )
         self._profile_prefix = profile_prefix
-        self._sessions: dict[bool, Any] = {}
+        self._sessions: dict[bool, Session] = {}
+        self._sessions_form = self._maker.form
         self._bound = weakref.WeakKeyDictionary[EncodedExemplar, dict[tuple[int, bool], BoundFrames]]()
         self._graphs = itertools.count() if cuda_graphs and self._device == "cuda" else None
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
-        picture = network_input("exemplar", exemplar, 3, self.info)
+        picture = network_input("exemplar", exemplar, 3, self.info, lowest=-1)
         condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
         if picture.shape[0] != condition.shape[0]:
             raise DynastError(
                 f"{picture.shape[0]} exemplars have {condition.shape[0]} conditions; each needs its own"
             )
-        tensors = self._encode(picture, condition)
+        tensors = self._attempt(lambda: self._encode(picture, condition))
         return_freed_memory()
         return EncodedExemplar(self, tensors, len(picture))
 
@@ -111,100 +123,81 @@ class OnnxRuntimeEngine:
 
     def _render(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> np.ndarray:
         check_exemplar(self, exemplar, len(condition))
-        if self._device == "cuda":
-            return self._frames(exemplar, len(condition), in_bytes).render(condition)
+        render = self._render_on_cuda if self._device == "cuda" else self._render_on_cpu
+        images, finite = self._attempt(lambda: render(exemplar, condition, in_bytes))
+        check_images(finite, self.info.source)
+        return images
+
+    def _attempt(self, action: Callable[[], T]) -> T:
+        """See `SessionMaker.attempt`; what computes the attention is then known."""
+        result = self._maker.attempt(action)
+        if self._maker.form.operators is None and self.info.attention == "native":
+            self.info = replace(self.info, attention="function")
+        return result
+
+    def _render_on_cpu(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> Rendered:
         session = self._renderer_session(in_bytes)
         binding = session.io_binding()
         binding.bind_cpu_input("condition", condition)
         for name, tensor in exemplar.tensors.items():
             binding.bind_ortvalue_input(name, tensor)
-        binding.bind_output("image", "cpu")
+        for name in ("image", IMAGE_SUM) if in_bytes else ("image",):
+            binding.bind_output(name, "cpu")
         session.run_with_iobinding(binding)
-        return binding.get_outputs()[0].numpy()
+        outputs = binding.get_outputs()
+        return outputs[0].numpy(), outputs[-1].numpy()
 
-    def _frames(self, exemplar: EncodedExemplar, count: int, in_bytes: bool) -> BoundFrames:
-        """This exemplar's, for so many frames; kept as long as the exemplar."""
+    def _render_on_cuda(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> Rendered:
+        """By what is bound for this exemplar and so many frames; kept as long as the exemplar."""
+        session = self._renderer_session(in_bytes)
         bound = self._bound.setdefault(exemplar, {})
-        if (count, in_bytes) not in bound:
+        key = len(condition), in_bytes
+        if key not in bound:
             graph = next(self._graphs) if self._graphs is not None else None
-            session = self._renderer_session(in_bytes)
-            bound[count, in_bytes] = BoundFrames(
-                self._onnxruntime, session, self._device, exemplar.tensors, count, graph
+            bound[key] = BoundFrames(
+                self._onnxruntime, session, self._device, exemplar.tensors, len(condition), graph
             )
-        return bound[count, in_bytes]
+        return bound[key].render(condition)
 
     def _renderer_session(self, in_bytes: bool) -> Any:
         """Made when it is first needed: who renders videos needs one, and who renders arrays the other."""
+        if self._sessions_form != self._maker.form:
+            self._sessions.clear()
+            self._bound.clear()
+            self._sessions_form = self._maker.form
         if in_bytes not in self._sessions:
-            renderer = onnx.ModelProto()
-            renderer.CopyFrom(self._renderer)
+            other = self._sessions.get(not in_bytes)
+            renderer = self._renderer
             if in_bytes:
-                with_uint8_io(renderer)
-            self._sessions[in_bytes] = self._session(renderer, self._profile_prefix)
-        return self._sessions[in_bytes]
+                renderer = onnx.ModelProto()
+                renderer.CopyFrom(self._renderer)
+                with_image_sum(with_uint8_io(renderer))
+            self._sessions[in_bytes] = self._maker.make(
+                renderer,
+                other.weights if other is not None else None,
+                self._profile_prefix,
+                cuda_graphs=self._graphs is not None,
+            )
+        return self._sessions[in_bytes].session
 
     def _encode(self, picture: np.ndarray, condition: np.ndarray) -> dict[str, Any]:
         """The cut tensors by name. The session is made anew, since kept it would cost its weights and buffers."""
-        session = self._session(self._encoder)
-        binding = session.io_binding()
+        made = self._maker.make(self._encoder)
+        binding = made.session.io_binding()
         binding.bind_cpu_input("exemplar", picture)
         binding.bind_cpu_input("exemplar_condition", condition)
         tensors = {}
-        for output in session.get_outputs():
+        for output in made.session.get_outputs():
             shape = [len(picture), *output.shape[1:]]
             tensors[output.name] = empty_on(
                 self._onnxruntime, self._device, shape, ELEMENT_TYPES[output.type]
             )
             binding.bind_ortvalue_output(output.name, tensors[output.name])
-        session.run_with_iobinding(binding)
+        made.session.run_with_iobinding(binding)
+        if self._device == "cpu":
+            for tensor in tensors.values():
+                check_images(tensor.numpy(), self.info.source)
         return tensors
-
-    def _session(self, half: onnx.ModelProto, profile_prefix: str | None = None) -> Any:
-        """A session for one half of the file, which must still be the one that was read."""
-        if _identity(self._path) != self._identity:
-            raise DynastError(f"{self.info.source} changed while it was in use; load the engine again")
-        options = self._onnxruntime.SessionOptions()
-        if profile_prefix is not None:
-            options.enable_profiling, options.profile_file_prefix = True, profile_prefix
-        options.log_severity_level = 3
-        # Threads that wait in a loop for the next operator slow everything down on a machine that does other work too:
-        # beside one busy process on two cores a frame took twice as long with it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Buffers are planned from the first run's sizes, and held beside that run's own.
-        options.enable_mem_pattern = False
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(self._path.parent)
-        )
-        if self._threads is not None:
-            options.intra_op_num_threads = self._threads
-        if self._library is not None:
-            options.register_custom_ops_library(str(self._library))
-        providers: list[Any] = ["CPUExecutionProvider"]
-        if self._device == "cuda":
-            # The encoder runs once, and a graph is of no use to it.
-            has_graphs = self._graphs is not None and half is not self._encoder
-            providers.insert(0, ("CUDAExecutionProvider", {"enable_cuda_graph": str(int(has_graphs))}))
-        try:
-            session = self._onnxruntime.InferenceSession(half.SerializeToString(), options, providers)
-        except Exception as error:  # ONNX Runtime raises plain classes of its own for every fault of a file
-            reason = str(error).strip().splitlines()[-1]
-            raise DynastError(f"{self.info.source}: ONNX Runtime cannot run this file ({reason})") from error
-        if self._device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-            raise DynastError(
-                f"{self.info.source}: CUDA was asked for but ONNX Runtime could not start it (see `dynast doctor`); "
-                "install the CUDA and cuDNN it names, or use --device cpu"
-            )
-        return_freed_memory()
-        return session
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is replaced or written again; None when it is gone."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 def import_onnxruntime() -> Any:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 
+from dynast_deploy.export.uint8_io import SIGNED_IMAGE
+
+IMAGE_SUM = "image.sum"
 ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
@@ -28,7 +32,7 @@ class BoundFrames:
         """`exemplar`: its tensors on the device; `graph`: the number of the CUDA graph of these frames and this
         exemplar, None for none."""
         inputs = {value.name: value for value in session.get_inputs()}
-        (image,) = session.get_outputs()
+        image, *sums = session.get_outputs()
         self._condition, self._image = (
             empty_on(onnxruntime, device, [frames, *value.shape[1:]], ELEMENT_TYPES[value.type])
             for value in (inputs["condition"], image)
@@ -39,18 +43,36 @@ class BoundFrames:
         for name, tensor in exemplar.items():
             self._binding.bind_ortvalue_input(name, tensor)
         self._binding.bind_ortvalue_output(image.name, self._image)
+        self._sum = empty_on(onnxruntime, device, [], np.float32) if sums else None
+        if self._sum is not None:
+            self._binding.bind_ortvalue_output(IMAGE_SUM, self._sum)
         self._options = None
         if graph is not None:
             self._options = onnxruntime.RunOptions()
             self._options.add_run_config_entry("gpu_graph_id", str(graph))
 
-    def render(self, condition: np.ndarray) -> np.ndarray:
-        """Images `[N, 3, H, W]` for conditions `[N, S, H, W]`, both of the types that the session's graph states."""
+    def render(self, condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images `[N, 3, H, W]` for conditions `[N, S, H, W]`, both of the types that the session's graph states; and
+        what of them is finite where all of them is, see `with_image_sum`."""
         self._condition.update_inplace(condition)
         self._session.run_with_iobinding(self._binding, self._options)
         images: np.ndarray = self._image.numpy()
         # On the CPU it is a view of what the next frame is written to.
-        return images.copy()
+        images = images.copy()
+        return images, images if self._sum is None else self._sum.numpy()
+
+
+def with_image_sum(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model`, changed in place: a renderer with bytes outside also gives the sum of its images before they are bytes.
+
+    Bytes cannot show that a value was NaN; their sum is NaN then. It costs one pass over the images.
+    """
+    graph = model.graph
+    graph.node.append(
+        onnx.helper.make_node("ReduceSum", [SIGNED_IMAGE], [IMAGE_SUM], name=IMAGE_SUM, keepdims=0)
+    )
+    graph.output.append(onnx.helper.make_tensor_value_info(IMAGE_SUM, onnx.TensorProto.FLOAT, []))
+    return model
 
 
 def empty_on(onnxruntime: Any, device: str, shape: list[int], dtype: type) -> Any:

@@ -91,12 +91,7 @@ class ReadAhead(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._channel.close()
-        try:
-            self._thread.join()
-        except BaseException:
-            # Interrupted: what the thread reads from must not be closed under it.
-            self._thread.join()
-            raise
+        self._thread.join()
 
     def __iter__(self) -> Iterator[T]:
         return self

@@ -7,7 +7,13 @@ import os
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.engine import EncodedExemplar, EngineInfo, check_exemplar, network_input
+from dynast_deploy.runtime.engine import (
+    EncodedExemplar,
+    EngineInfo,
+    check_exemplar,
+    check_images,
+    network_input,
+)
 
 
 class TorchEngine:
@@ -47,7 +53,7 @@ class TorchEngine:
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
         import torch
 
-        picture = network_input("exemplar", exemplar, 3, self.info)
+        picture = network_input("exemplar", exemplar, 3, self.info, lowest=-1)
         condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
         with torch.inference_mode():
             encoded = self._generator.encode_exemplar(
@@ -62,4 +68,6 @@ class TorchEngine:
         check_exemplar(self, exemplar, len(condition))
         with torch.inference_mode():
             image = self._generator.render(exemplar.tensors, torch.from_numpy(condition).to(self.info.device))
-        return image.cpu().numpy()
+        images = image.cpu().numpy()
+        check_images(images, self.info.source)
+        return images

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 from dynast_deploy.commands.show import megabytes
-from dynast_deploy.errors import DynastError
+from dynast_deploy.export.model_check import check_weights
 from dynast_deploy.export.split import PREFIX, ModelInfo, load_model
 
 ATTENTION_DOMAIN = "dynast"
@@ -20,16 +20,16 @@ ATTENTION_DOMAIN = "dynast"
 def describe_onnx(file: Path) -> dict[str, Any]:
     """Metadata, inputs, outputs, operators and sizes of an ONNX file, for `commands.show`.
 
-    Raises DynastError where it cannot be read. An engine of this project also has its cut tensors, and what
-    will compute its attention on this machine.
+    Raises DynastError where it cannot be read, or is a damaged engine. An engine of this project also has its cut
+    tensors, and what will compute its attention on this machine.
     """
     model = load_model(file)
     graph = model.graph
     weights = sum(_size(tensor.data_type, tensor.dims) for tensor in graph.initializer)
     initialised = {tensor.name for tensor in graph.initializer}
     info = _engine_info(model, file)
-    found: dict[str, Any] = {"kind": "engine" if isinstance(info, ModelInfo) else "ONNX model"}
-    if isinstance(info, ModelInfo):
+    found: dict[str, Any] = {"kind": "engine" if info is not None else "ONNX model"}
+    if info is not None:
         found |= {
             "task": info.task,
             "height": info.height,
@@ -41,7 +41,7 @@ def describe_onnx(file: Path) -> dict[str, Any]:
         }
     else:
         found |= {
-            "not_an_engine": info,
+            "not_an_engine": "it has no metadata of this project",
             "metadata": {entry.key: entry.value for entry in model.metadata_props},
         }
         found["producer"] = f"{model.producer_name} {model.producer_version}".strip() or None
@@ -50,12 +50,12 @@ def describe_onnx(file: Path) -> dict[str, Any]:
         "weights_mb": megabytes(weights),
         "nodes": len(graph.node),
     }
-    if isinstance(info, ModelInfo):
+    if info is not None:
         nodes = Counter(node.op_type for node in graph.node if node.domain == ATTENTION_DOMAIN)
         found |= {"attention_nodes": dict(nodes), "attention_runs_here": _attention_here()}
     found["inputs"] = [_value(value) for value in graph.input if value.name not in initialised]
     found["outputs"] = [_value(value) for value in graph.output]
-    if isinstance(info, ModelInfo):
+    if info is not None:
         cuts = _cut_tensors(model, info)
         found["cut_tensors_total_mb"] = round(sum(cut["size_mb"] for cut in cuts), 3)
         found["cut_tensors"] = cuts
@@ -66,14 +66,13 @@ def describe_onnx(file: Path) -> dict[str, Any]:
     return found
 
 
-def _engine_info(model: onnx.ModelProto, file: Path) -> ModelInfo | str:
-    """The engine's metadata, or why this is no engine."""
+def _engine_info(model: onnx.ModelProto, file: Path) -> ModelInfo | None:
+    """The engine's metadata; None for somebody else's model. Raises DynastError for an engine that cannot be right."""
     if not any(entry.key.startswith(PREFIX) for entry in model.metadata_props):
-        return "it has no metadata of this project"
-    try:
-        return ModelInfo.read(model, str(file))
-    except DynastError as error:
-        return str(error)
+        return None
+    info = ModelInfo.read(model, str(file))
+    check_weights(model, str(file))
+    return info
 
 
 def _attention_here() -> str:

@@ -68,17 +68,17 @@ def _identity_model() -> bytes:
 def onnxruntime_attention() -> Finding:
     """The native operators: found, built from the sources at hand, and accepted by ONNX Runtime."""
     from dynast_deploy.plugins import library
+    from dynast_deploy.runtime.native_operators import find_operators
     from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 
     path = library.find(library.ONNXRUNTIME)
     if path is None:
         return _not_built(library.ONNXRUNTIME)
     try:
-        options = import_onnxruntime().SessionOptions()
+        found = find_operators(import_onnxruntime())
     except DynastError:
         return Finding(False, f"{path} is there, ONNX Runtime is not", "pip install 'dynast-deploy[cpu]'")
-    options.register_custom_ops_library(str(path))
-    return Finding(True, str(path))
+    return Finding(found.path is not None, found.problem or str(path), found.mend or None)
 
 
 def pytorch_attention() -> Finding:
@@ -110,9 +110,7 @@ def gpu_attention() -> Finding:
 def _not_built(name: str) -> Finding:
     from dynast_deploy.plugins import build, library
 
-    folders = (library.FOLDER, library.built_folder(name))
-    stale = any((folder / library.file_name(name)).exists() for folder in folders)
-    detail = "built from other sources than those installed" if stale else "not built"
+    detail = library.why_not_found(name)
     compiler = "" if build.find_compiler() else "install g++ or clang++, then: "
     return Finding(False, f"{detail}; attention runs without it, slower", compiler + library.BUILD_COMMAND)
 

@@ -11,8 +11,7 @@ import onnx
 
 from dynast_deploy.evaluation.matching import BlockMatches
 from dynast_deploy.export.attention_functions import DOMAIN
-from dynast_deploy.export.split import ModelInfo
-from dynast_deploy.export.split import load_model as load_onnx
+from dynast_deploy.export.split import load_engine_model
 
 _BLOCK = re.compile(r"^transformer_(\d)\.(\d+)/")
 
@@ -21,12 +20,12 @@ class OnnxMatches:
     """A second session of the whole file, on the CPU, that gives matches alone."""
 
     def __init__(self, path: Path) -> None:
-        from dynast_deploy.plugins import onnxruntime_library
+        from dynast_deploy.runtime.native_operators import operators_or_warning
         from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+        from dynast_deploy.runtime.onnxruntime_errors import refusing
 
         onnxruntime = import_onnxruntime()
-        model = load_onnx(path)
-        info = ModelInfo.read(model, str(path))
+        model, info = load_engine_model(path)
         self._side = info.width
         self._tensors = matches_tensors(model)
         del model.graph.output[:]
@@ -36,11 +35,12 @@ class OnnxMatches:
         )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        if (library := onnxruntime_library()) is not None:
+        if (library := operators_or_warning(onnxruntime)) is not None:
             options.register_custom_ops_library(str(library))
-        self._session: Any = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, ["CPUExecutionProvider"]
-        )
+        with refusing(str(path)):
+            self._session: Any = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, ["CPUExecutionProvider"]
+            )
 
     def best(
         self, condition: np.ndarray, exemplar: np.ndarray, exemplar_condition: np.ndarray
@@ -63,8 +63,8 @@ def matches_tensors(model: onnx.ModelProto) -> list[tuple[int, int, str]]:
     tensors: dict[str, tuple[int, int, str]] = {}
     makers = {output: node.name for node in model.graph.node for output in node.output}
     for node in model.graph.node:
-        if node.domain == DOMAIN:
+        if node.domain == DOMAIN and len(node.input) > 5 and len(node.output) > 2:
             for name in (node.input[5], node.output[2]):
-                if block := _BLOCK.match(makers[name]):
+                if block := _BLOCK.match(makers.get(name, "")):
                     tensors[name] = (int(block[1]), int(block[2]), name)
     return sorted(tensors.values(), key=lambda found: (-found[0], found[1]))

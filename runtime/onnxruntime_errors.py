@@ -1,0 +1,35 @@
+"""What ONNX Runtime says of a file that it cannot run, in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dynast_deploy.errors import DynastError
+
+LONGEST = 240
+"""Letters of a reason."""
+_PLACE_IN_ITS_SOURCES = re.compile(r"/onnxruntime_src/\S+ .*?\)(?: \[with [^]]*\])? ")
+
+
+@contextmanager
+def refusing(source: str) -> Iterator[None]:
+    """Whatever ONNX Runtime raises within is a DynastError that names `source`; it has plain classes of its own."""
+    try:
+        yield
+    except DynastError:
+        raise
+    except Exception as error:
+        raise refusal(source, error) from error
+
+
+def refusal(source: str, error: Exception) -> DynastError:
+    return DynastError(f"{source}: ONNX Runtime cannot run this file ({reason(error)})")
+
+
+def reason(error: Exception) -> str:
+    """The last line of a message, without the place in ONNX Runtime's sources, and not endless."""
+    lines = str(error).strip().splitlines()
+    text = _PLACE_IN_ITS_SOURCES.sub("", lines[-1]) if lines else type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
