@@ -35,7 +35,7 @@ class Contents:
     exact: bool
     """Whether just as many frames will be decoded, unless some are damaged."""
     rate: Fraction | None
-    """Average frames per second: the stated one where the frames bear it out, else theirs; None for one frame."""
+    """Average frames per second: the stated one where the frames bear it out, else theirs; None where neither tells."""
     missing: int
     """About how many frames the file ends before its stated length."""
     has_alpha: bool
@@ -69,14 +69,14 @@ def video_contents(path: Path, index: int) -> Contents:
             has_alpha = has_alpha or packet.has_sidedata("matroska_block_additional")
             if packet.is_discard or shows_nothing(packet, codec):
                 continue
-            # Where the clock may start again, only the order of decoding is known.
-            stamp = packet.dts if restarts or packet.pts is None else packet.pts
+            stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is not None:
                 stamps.append(stamp)
             pictures_end = max(pictures_end, end)
             frames += 1
-        measured = _measured_rate(stamps if restarts else sorted(stamps), tick, may_restart=restarts)
-        rate = _rate(fraction(stream.average_rate), measured)
+        stated = _plausible(fraction(stream.average_rate))
+        # Where the clock may start again (broadcasts, of an even rate), times do not bear out a rate.
+        rate = stated if stated and restarts else _rate(stated, _measured_rate(stamps, tick))
         stated_end, of_pictures = (None, False) if restarts else _stated_end(container, stream)
         missing = 0
         if frames and stated_end is not None:
@@ -108,18 +108,20 @@ def shows_nothing(packet: Packet, codec: str) -> bool:
     return False
 
 
-def _measured_rate(stamps: list[int], tick: Fraction, *, may_restart: bool) -> Fraction | None:
-    if len(stamps) < 2:
-        return None
-    clock = ForwardClock(may_restart=may_restart)
-    times = [clock.stamp(stamp * tick, Fraction(1, 25)) for stamp in stamps]
-    return (len(times) - 1) / (times[-1] - times[0])
+def _plausible(rate: Fraction | None) -> Fraction | None:
+    return rate if rate is not None and 1 / LONGEST_STILL <= rate <= _HIGHEST_RATE else None
+
+
+def _measured_rate(stamps: list[int], tick: Fraction) -> Fraction | None:
+    clock = ForwardClock()
+    times = [clock.stamp(stamp * tick, Fraction(1, 25)) for stamp in sorted(stamps)]
+    return _plausible((len(times) - 1) / (times[-1] - times[0])) if len(times) > 1 else None
 
 
 def _rate(stated: Fraction | None, measured: Fraction | None) -> Fraction | None:
-    borne_out = stated and (measured is None or abs(stated - measured) <= measured * _SAME_RATE)
-    rate = stated if borne_out else measured
-    return rate if rate is not None and 1 / LONGEST_STILL <= rate <= _HIGHEST_RATE else None
+    if stated is None or measured is None:
+        return stated or measured
+    return stated if abs(stated - measured) <= measured * _SAME_RATE else measured
 
 
 def _stated_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction | None, bool]:

@@ -72,7 +72,7 @@ class VideoReader:
             self.missing = contents.missing
             """About how many frames the file ends before its stated length."""
             self.rate = contents.rate
-            """Average frames per second; None for a single frame."""
+            """Average frames per second, as they come; None where a single frame tells none."""
             self.time_base = fraction(self._stream.time_base) or Fraction(1, 1000)
             """The tick of the file's video clock, in seconds."""
             self.duration = _duration(self._container, self._stream)

@@ -195,6 +195,15 @@ def test_a_stated_rate_that_is_borne_out_stays_exact(tmp_path: Path) -> None:
     assert contents(tmp_path / "a.mkv").rate == Fraction(30000, 1001)
 
 
+@pytest.mark.parametrize("second", [0, 10, 100])
+def test_the_rate_of_joined_transport_streams_is_that_of_one(tmp_path: Path, second: int) -> None:
+    for name, start in (("1.ts", 10), ("2.ts", second)):
+        write_clip(tmp_path / name, times=[index * 3003 for index in range(30)], start=Fraction(start))
+    (tmp_path / "a.ts").write_bytes((tmp_path / "1.ts").read_bytes() + (tmp_path / "2.ts").read_bytes())
+    told = contents(tmp_path / "a.ts")
+    assert (told.frames, told.rate) == (60, Fraction(30000, 1001))
+
+
 def test_one_frame_has_no_rate_of_its_own(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", times=[0], sound=None)
     told = contents(tmp_path / "a.mp4")
