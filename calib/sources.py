@@ -5,7 +5,6 @@ Conditions are drawn by the painters that `dynast-run` uses, so ranges are those
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo
 from dynast_deploy.npz_file import NpzFile
+from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> C
             left_out: list[str] = []
             pictures = list_pictures([path], left_out)
             for note in left_out:
-                print(f"note: {note}", file=sys.stderr)
+                print_note(note)
             of_picture = painters.of_pictures(pictures, given)
             for turn, chosen in enumerate(spread(len(pictures), request.frames)):
                 painter, number = of_picture(pictures[chosen])

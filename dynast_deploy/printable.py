@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def printable(text: str) -> str:
     """`text` as one line of characters that a terminal only shows.
@@ -15,3 +17,8 @@ def printable(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in line
     )
+
+
+def print_note(text: str) -> None:
+    """Say on standard error, in one line, what a person should know though the command goes on."""
+    print(f"note: {printable(text)}", file=sys.stderr)

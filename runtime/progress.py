@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from dynast_deploy.printable import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
@@ -18,10 +20,10 @@ class Progress:
     """A context manager; `advance` counts frames. `total` is None where nobody knows it."""
 
     def __init__(self, what: str, total: int | None, stream: TextIO | None = None) -> None:
-        self.what, self.total, self.done = what, total, 0
+        self.what, self.total, self.done = printable(what), total, 0
         self._stream = stream or sys.stderr
         self._started = self._last = time.monotonic()
-        self._bar = _bar(what, total) if self._stream.isatty() else None
+        self._bar = _bar(self.what, total) if self._stream.isatty() else None
 
     def __enter__(self) -> Progress:
         if self._bar is not None:
@@ -62,7 +64,7 @@ def _bar(what: str, total: int | None) -> Bar:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),

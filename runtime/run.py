@@ -13,6 +13,7 @@ import typer
 
 from dynast_deploy.command import run
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Device, Fit
 
 
@@ -95,7 +96,7 @@ def dynast_run(
         left_out: list[str] = []
         listed = list_pictures(pictures, left_out) if pictures else []
         for note in left_out:
-            print(f"note: {note}", file=sys.stderr)
+            print_note(note)
         loaded = load_engine(engine, device.value)
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
         of_poses, of_parts = (
@@ -125,7 +126,7 @@ def dynast_run(
     if save_poses is not None and report.keypoints is not None:
         write_poses(save_poses, report.keypoints)
     for note in report.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print_note(note)
     if report.stopped:
         print("stopped early; what was done is kept", file=sys.stderr)
         sys.exit(130)

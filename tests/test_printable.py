@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynast_deploy.command import run
+from dynast_deploy.commands.show import plain_lines
 from dynast_deploy.errors import DynastError
-from dynast_deploy.printable import printable
+from dynast_deploy.printable import print_note, printable
+from dynast_deploy.runtime.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,24 @@ def test_an_error_is_one_printable_line(
         run(command)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: odd\\x1b[2J.onnx: damaged second line\n"
+
+
+def test_documents_notes_and_progress_show_names_and_values_of_files(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An engine's metadata, a video's name: what `inspect` and `dynast-run` print."""
+    document = {
+        "sou\x1brce": "a\x1b[31m",
+        "list": ["x\ny"],
+        "map": {"k\x07": 1},
+        "table": [{"n\x1b": "v\x1b"}],
+    }
+    lines = "\n".join(plain_lines(document))
+    assert all(line.isprintable() for line in lines.splitlines())
+    assert "sou\\x1brce: a\\x1b[31m" in lines
+    print_note("odd\x1b[2J name\nof a file")
+    with Progress("odd\x1b[2J.mp4", 1) as progress:
+        progress.advance(1)
+    err = capsys.readouterr().err.splitlines()
+    assert err[0] == "note: odd\\x1b[2J name of a file"
+    assert err[1].startswith("odd\\x1b[2J.mp4: 1/1 frames")

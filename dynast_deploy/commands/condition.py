@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ def draw_video(painter: Painter, video: Path, output: Path) -> None:
         if not reader.missing and not reader.damaged:
             painter.check_frames(writer.frames)
     for note in filter(None, (reader.warning, writer.note, painter.note)):
-        print(f"note: {note}", file=sys.stderr)
+        print_note(note)
     unseen = painter.empty + painter.held
     if unseen and painter.source is not None:
         nobody = painter.source.words.nobody
-        print(f"note: {nobody} was seen in {unseen} of {writer.frames} frames", file=sys.stderr)
+        print_note(f"{nobody} was seen in {unseen} of {writer.frames} frames")

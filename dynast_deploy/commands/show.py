@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from textwrap import dedent
 from typing import Any, TypeAlias
 
+from dynast_deploy.printable import printable
+
 Document: TypeAlias = Mapping[str, Any]
 """Names to what JSON can hold; a list of dictionaries with equal keys is a table. Keys in `_mb` are megabytes."""
 
@@ -26,7 +28,7 @@ def plain_lines(document: Document, indent: str = "") -> list[str]:
     """`name: value` for every fact, tables in aligned columns. Names inside a dictionary are shown as they are."""
     lines: list[str] = []
     for key, value in document.items():
-        name = key.removesuffix("_mb") if indent else label(key)
+        name = printable(key.removesuffix("_mb")) if indent else label(key)
         if isinstance(value, Mapping):
             lines += [f"{indent}{name}:", *plain_lines(value, indent + "  ")]
         elif _is_table(value):
@@ -48,19 +50,19 @@ def megabytes(count: int) -> float:
 
 
 def label(key: str) -> str:
-    """A key as people read it, without its unit."""
-    return key.removesuffix("_mb").replace("_", " ")
+    """A key as people read it, without its unit; keys may come from a file."""
+    return printable(key.removesuffix("_mb").replace("_", " "))
 
 
 def text(key: str, value: object) -> str:
-    """A value as people read it, with the unit that its key names."""
+    """A value as people read it, with the unit that its key names; nothing that a terminal obeys."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value)
-    shown = f"{value:,}" if isinstance(value, int) else str(value)
+        return printable(", ".join(str(item) for item in value))
+    shown = f"{value:,}" if isinstance(value, int) else printable(str(value))
     return f"{shown} MB" if key.endswith("_mb") else shown
 
 
