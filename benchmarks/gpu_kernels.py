@@ -26,6 +26,7 @@ from torch import Tensor
 from dynast_deploy.plugins import bench_gpu, build_gpu, library, native_gpu
 from dynast_deploy.plugins.bench import Case
 from dynast_deploy.plugins.bench_gpu import DTYPES, GRADIENTS, Timing
+from dynast_deploy.whole_file import write_text
 
 SANITIZERS = ("memcheck", "racecheck")
 
@@ -162,7 +163,7 @@ def main() -> None:
         print(bench_gpu.table(timings))
         if options.json:
             written = report(checks, timings, copy, sanitized)
-            options.json.write_text(json.dumps(written, indent=1) + "\n")
+            write_text(options.json, json.dumps(written, indent=1) + "\n")
     raise SystemExit(0 if all(result.passed for result in checks) else 1)
 
 

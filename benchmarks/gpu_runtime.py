@@ -33,6 +33,7 @@ from dynast_deploy.commands.probes import nvidia_driver
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.gpu import Gpu, Holdings, close_gpus, open_gpu
+from dynast_deploy.whole_file import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
@@ -68,7 +69,7 @@ def main() -> None:
     close_gpus()
     output = options.output or default_output(found["system"])
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(found, indent=1) + "\n")
+    write_text(output, json.dumps(found, indent=1) + "\n")
     print(output)
     sys.exit(1 if '"failed"' in json.dumps(found) else 0)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.whole_file import write_text
 
 KIND = "dynast calibration 1"
 
@@ -41,14 +41,7 @@ class Calibration:
 
     def write(self, path: Path) -> None:
         """Raises DynastError where it cannot be written."""
-        file = WholeFile(path)
-        try:
-            file.partial.write_text(self.text())
-            file.keep()
-        except OSError as error:
-            raise write_failure(path, error) from error
-        finally:
-            file.discard()
+        write_text(path, self.text())
 
 
 def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:

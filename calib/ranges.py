@@ -216,11 +216,7 @@ def _save(file: Path, state: _State) -> None:
         arrays[f"{number}.parts"] = np.array(len(histogram))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        whole = WholeFile(file)
+        with WholeFile(file) as partial:
+            np.savez(partial, **arrays)
     except (OSError, DynastError):
-        return
-    try:
-        np.savez(whole.partial, **arrays)
-        whole.keep()
-    except (OSError, DynastError):
-        whole.discard()
+        pass

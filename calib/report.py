@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,11 @@ from dynast_deploy.calib.layers import Part, matching
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.sensitivity import Loss, sensitivity
-from dynast_deploy.calib.sources import Request, read_data
+from dynast_deploy.calib.sources import Request, files_read, read_data
 from dynast_deploy.calib.to_eight_bits import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.errors import DynastError
+from dynast_deploy.whole_file import WholeFile, write_text
+from dynast_deploy.written_files import check_written
 
 NAMED = 20
 """Layers that the plot names."""
@@ -32,8 +35,11 @@ def run_sensitivity(
 ) -> list[Loss]:
     """Measure, rank and print. See `dynast sensitivity --help`."""
     for option, file in (("--json", json_path), ("--plot", plot_path)):
-        if file is not None and not file.parent.is_dir():
+        if file is not None and not os.path.isdir(file.parent):
             raise DynastError(f"{option} {file}: the folder {file.parent} does not exist")
+    check_written({"--json": json_path, "--plot": plot_path}, files_read(request, path))
+    if plot_path is not None:
+        check_plot(plot_path)
     source = read_source(path)
     data = read_data(request, source.info, str(path))
     measured, checks = data.split(RANKED_FRAMES)
@@ -45,7 +51,7 @@ def run_sensitivity(
     losses = sensitivity(source.model, layers, ranges, number_format, Judge(source.model, checks))
     print_ranking(losses[:top], len(losses), number_format)
     if json_path is not None:
-        json_path.write_text(json.dumps([asdict(loss) for loss in losses], indent=1) + "\n")
+        write_text(json_path, json.dumps([asdict(loss) for loss in losses], indent=1) + "\n")
     if plot_path is not None:
         draw_ranking(losses, number_format, plot_path)
     return losses
@@ -64,12 +70,23 @@ def print_ranking(losses: Sequence[Loss], of: int, number_format: Format) -> Non
     Console().print(table)
 
 
-def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> None:
-    """PSNR of all layers, the worst first, and the worst by name. Raises DynastError without matplotlib."""
+def check_plot(path: Path) -> None:
+    """Raise DynastError where matplotlib is not there, or writes no picture of that ending."""
     try:
-        from matplotlib.figure import Figure
+        from matplotlib.backend_bases import FigureCanvasBase
     except ImportError:
         raise DynastError("--plot needs matplotlib: pip install 'dynast-deploy[plot]'") from None
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in kinds:
+        raise DynastError(
+            f"--plot {path}: pictures are written as {', '.join(f'.{kind}' for kind in sorted(kinds))}"
+        )
+
+
+def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> None:
+    """PSNR of all layers, the worst first, and the worst by name; `path` is one that `check_plot` lets pass."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     everything, worst = figure.subplots(1, 2)
     colours = {part.value: f"C{number}" for number, part in enumerate(Part)}
@@ -92,4 +109,5 @@ def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> N
     worst.tick_params(labelsize=7)
     worst.set(xlabel=label, xlim=(max(0, named[0].psnr - 10), named[-1].psnr + 2))
     worst.grid(alpha=0.3, axis="x")
-    figure.savefig(path, dpi=110)
+    with WholeFile(path) as partial:
+        figure.savefig(partial, dpi=110)

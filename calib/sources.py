@@ -18,6 +18,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo
 from dynast_deploy.npz_file import NpzFile
 from dynast_deploy.printable import print_note
+from dynast_deploy.runtime.job_files import sources_read
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
 if TYPE_CHECKING:
@@ -43,6 +44,21 @@ class Request:
     pose_channels: ChannelOrder = ChannelOrder.RGB
     pose_score: float | None = None
     fit: Fit = Fit.PAD
+
+
+def files_read(request: Request, model: Path) -> dict[str, Path | str | Sequence[Path] | None]:
+    """What a measurement reads, for `written_files.check_written`."""
+    media = Path(request.data)
+    return {
+        "float32 engine itself": model,
+        "data being read": media,
+        "exemplar being read": request.exemplars,
+        "pose model being read": request.pose_model,
+        **sources_read([media], request.poses, request.parts),
+        "file of the exemplars' poses being read": request.exemplar_poses,
+        "file of the exemplars' parts being read": request.exemplar_parts,
+        **sources_read(request.exemplars, None, None, "exemplars' "),
+    }
 
 
 def read_data(request: Request, info: ModelInfo, source: str) -> CalibrationData:

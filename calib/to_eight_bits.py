@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +17,13 @@ from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.quantise import is_quantised, quantise
 from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
-from dynast_deploy.calib.sources import Request, read_data
+from dynast_deploy.calib.sources import Request, files_read, read_data
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import is_half, to_float16
 from dynast_deploy.export.split import ModelInfo, load_engine_model, sha256
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.file_names import named_beside
+from dynast_deploy.whole_file import WholeFile
+from dynast_deploy.written_files import check_written
 
 CHECKED_FRAMES = 8
 """Frames that the result is judged by; no range is measured on them."""
@@ -95,7 +98,8 @@ def write_eight_bits(
     target_psnr: float | None,
 ) -> Calibration:
     """Calibrate, write `output` and its calibration file, print what was done. See `dynast calibrate --help`."""
-    check_output(output, path)
+    calibration_path = named_beside(output, ".calibration.json")
+    check_output(output, path, request, calibration_path)
     source = read_source(path)
     left = left_in_float(source.layers, keep_float)
     data = read_data(request, source.info, str(path))
@@ -120,7 +124,6 @@ def write_eight_bits(
     )
     calibration.psnr.update(_beside_half(source, calibration, judge))
     save(set_precision(_quantised_by(source.model, source.layers, calibration), number_format.value), output)
-    calibration_path = output.with_suffix(".calibration.json")
     calibration.write(calibration_path)
     for line in summary(source, calibration, checks):
         print(line)
@@ -167,14 +170,8 @@ def set_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Raises DynastError where it cannot be written; an earlier file stays until the new one is whole."""
-    file = WholeFile(path)
-    try:
-        onnx.save(model, file.partial)
-        file.keep()
-    except OSError as error:
-        raise write_failure(path, error) from error
-    finally:
-        file.discard()
+    with WholeFile(path) as partial:
+        onnx.save(model, partial)
 
 
 def _reach(
@@ -207,13 +204,13 @@ def _without(layers: Sequence[Layer], left: dict[str, str]) -> list[Layer]:
     return [layer for layer in layers if layer.name not in left]
 
 
-def check_output(output: Path, model: Path) -> None:
+def check_output(output: Path, model: Path, request: Request, calibration: Path | None = None) -> None:
+    """Raise DynastError where what is written cannot be, or is something that is read."""
     if output.suffix != ".onnx":
         raise DynastError(f"{output}: the engine is written as .onnx")
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
-    if output.resolve() == model.resolve():
-        raise DynastError(f"{output} is the float32 engine itself; name another file with -o")
+    check_written({"-o": output, "the calibration file": calibration}, files_read(request, model))
 
 
 def _shown(names: list[str], most: int = 6) -> str:

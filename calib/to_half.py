@@ -31,7 +31,7 @@ def write_half(path: Path, request: Request, output: Path) -> float:
 
     Raises DynastError that names the layer for weights that float16 cannot hold.
     """
-    check_output(output, path)
+    check_output(output, path, request)
     source = read_source(path)
     data = read_data(request, source.info, str(path))
     measured, checks = data.split(CHECKED_FRAMES)

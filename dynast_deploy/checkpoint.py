@@ -78,17 +78,13 @@ def save_published(generator: Generator, path: str | os.PathLike[str]) -> None:
 
 
 def _save(contents: Mapping[str, Any], path: Path) -> None:
-    file = WholeFile(path)
-    try:
-        torch.save(contents, file.partial)
-    except RuntimeError as error:  # what its writer makes of a full disk
-        raise DynastError(
-            f"{path} cannot be written: {error}; free some space or name another folder"
-        ) from error
-    else:
-        file.keep()
-    finally:
-        file.discard()
+    with WholeFile(path) as partial:
+        try:
+            torch.save(contents, partial)
+        except RuntimeError as error:  # what its writer makes of a full disk
+            raise DynastError(
+                f"{path} cannot be written: {error}; free some space or name another folder"
+            ) from error
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.whole_file import WholeFile
 
 SIZE = 256
 """Pixels: height and width of all example pictures and films."""
@@ -31,8 +32,9 @@ class Sound:
 
 def save_picture(path: Path, picture: np.ndarray) -> Path:
     """Write uint8 [H, W, 3] RGB by the suffix of `path`, which is given back."""
-    if not cv2.imwrite(str(path), picture[..., ::-1]):
-        raise OSError(f"{path.name} could not be written")
+    with WholeFile(path) as partial:
+        if not cv2.imwrite(str(partial), picture[..., ::-1]):
+            raise OSError(f"{path.name} could not be written")
     return path
 
 
@@ -41,7 +43,7 @@ def save_film(path: Path, pictures: Sequence[np.ndarray], sound: Sound | None = 
     files. `crf` is x264's: more is smaller and worse. Gives `path` back."""
     import av
 
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as film:
+    with WholeFile(path) as partial, av.open(str(partial), "w", options={"movflags": "faststart"}) as film:
         picture_stream = film.add_stream(
             "libx264", rate=FRAMES_A_SECOND, options={"crf": str(crf), "preset": "slow"}
         )

@@ -3,74 +3,190 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
+from dynast_deploy import partial_files
 from dynast_deploy.errors import DynastError
+from dynast_deploy.file_names import longest_name, numbered
 
 if TYPE_CHECKING:
     import numpy as np
 
-_number = itertools.count()
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or name another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or name another folder",
     errno.EFBIG: "the file is larger than this system allows; name another folder or raise the limit",
     errno.EROFS: "the file system is read-only; name another folder",
     errno.EACCES: "permission denied; name another folder or change its permissions",
+    errno.EPERM: "permission denied; name another folder or change its permissions",
+    errno.ENAMETOOLONG: "the name is too long; name a shorter one",
+    errno.ENOENT: "its folder is gone; make it again or name another one",
+    errno.ENOTDIR: "a part of its path is a file, not a folder; name another folder",
+    errno.ELOOP: "its path is a link to itself; name another file",
+    errno.EIO: "the disk or network share failed; name another folder",
 }
 
 
 class WholeFile:
     """A place to write `path` under a temporary name in the same folder, `partial`, and the final rename.
 
-    Until `keep` a file that exists at `path` stays as it is. The temporary name starts with a dot and ends in the
-    suffix of `path`, so that libraries that go by the suffix choose the right format.
+    Until `keep` a file that exists at `path` stays as it is; a link there stays a link, and the file that it points to
+    is replaced. As a context manager it gives `partial`, keeps it on leaving normally and discards it on an exception:
 
-    Raises DynastError at once when the folder is missing or cannot be written to, or `path` is a folder.
+        with WholeFile(path) as partial:
+            partial.write_text(text)
+
+    An OSError in the block is raised as a DynastError that names `path`. Raises DynastError at once when the folder is
+    missing or cannot be written to, or `path` is a folder or a device.
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.parent.is_dir():
-            raise DynastError(f"{path} cannot be written: there is no folder {path.parent}; create it first")
-        if path.is_dir():
-            raise DynastError(f"{path} cannot be written: it is a folder; name a file in it")
-        self.path = path
-        name = f".{path.stem[:80]}.partial-{os.getpid()}-{next(_number)}{path.suffix}"
-        self.partial = path.parent / name
+        check_writable_name(path)
+        self.path = Path(os.path.realpath(path)) if os.path.islink(path) else path
+        """Where the file is to be; after `keep` and `keep_beside`, where it is."""
+        self._folder = -1
         try:
-            self.partial.open("wb").close()
+            self.partial, self._file = partial_files.create_file(self.path.parent, self.path.name)
+            if os.rename in os.supports_dir_fd:
+                self._folder = os.open(self.path.parent, getattr(os, "O_PATH", os.O_RDONLY))
         except OSError as error:
             raise write_failure(path, error) from error
 
+    @property
+    def stream(self) -> str:
+        """A path to write `partial` by, which stays right when the folder is renamed; Linux only has such paths."""
+        held = f"/proc/self/fd/{self._file}"
+        return held if os.path.exists(held) else str(self.partial.absolute())
+
     def keep(self) -> None:
-        """Give the file its name, in one step; raises DynastError and removes it where that fails."""
+        """Give the file its name, in one step, also where its folder was renamed or removed meanwhile.
+
+        Raises DynastError and removes it where that fails.
+        """
         try:
-            os.replace(self.partial, self.path)
+            try:
+                self._rename(self.path)
+            except FileNotFoundError:
+                self._write_again()
         except OSError as error:
-            self.discard()
             raise write_failure(self.path, error) from error
+        finally:
+            self.discard()
+
+    def keep_beside(self, word: str = "partial") -> None:
+        """Give the file a name of its own beside `path`, such as `out.partial.mp4`, and replace nothing.
+
+        Raises DynastError and removes it where that fails.
+        """
+        for path in numbered(self.path, word):
+            try:
+                # The name is taken first: a rename would replace whatever has it.
+                os.close(self._open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                continue
+            except FileNotFoundError:  # the folder was removed, and with it what was not to be replaced
+                break
+            except OSError as error:
+                self.discard()
+                raise write_failure(path, error) from error
+            self.path = path
+            break
+        self.keep()
 
     def discard(self) -> None:
-        """Remove what was written; safe to call again."""
-        self.partial.unlink(missing_ok=True)
+        """Remove what was written, and nothing after `keep`; safe to call again."""
+        self._close_file()
+        with suppress(OSError):
+            if self._folder >= 0:
+                os.unlink(self.partial.name, dir_fd=self._folder)
+            else:
+                self.partial.unlink()
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
+
+    def __enter__(self) -> Path:
+        return self.partial
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.keep()
+            return
+        self.discard()
+        if isinstance(error, OSError):
+            raise write_failure(self.path, error) from error
+
+    def _rename(self, path: Path) -> None:
+        if self._folder < 0:
+            self._close_file()  # Windows renames no open file
+            os.replace(self.partial, path)
+            return
+        os.replace(self.partial.name, path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        if not partial_files.is_open_as(path, self._file):  # the folder was renamed
+            with suppress(OSError):
+                self.path = Path(os.readlink(f"/proc/self/fd/{self._folder}")) / path.name
+
+    def _open(self, path: Path, flags: int) -> int:
+        if self._folder < 0:
+            return os.open(path, flags, 0o666)
+        return os.open(path.name, flags, 0o666, dir_fd=self._folder)
+
+    def _write_again(self) -> None:
+        """The folder or the partial file was removed, but its contents are there as long as they are open."""
+        if self._file < 0 or not os.fstat(self._file).st_size:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        path, descriptor = partial_files.create_file(self.path.parent, self.path.name)
+        try:
+            with open(descriptor, "wb") as target, open(self._file, "rb", closefd=False) as source:
+                source.seek(0)
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.replace(path, self.path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _close_file(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; raises DynastError where it cannot be written."""
+    with WholeFile(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays as a compressed `.npz`, whole or not at all; raises DynastError where it cannot be written."""
     import numpy as np
 
-    whole = WholeFile(path)
-    try:
-        np.savez_compressed(whole.partial, **arrays)  # type: ignore[arg-type]
-        whole.keep()
-    except OSError as error:
-        raise write_failure(path, error) from error
-    finally:
-        whole.discard()
+    with WholeFile(path) as partial:
+        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
+
+
+def check_writable_name(path: Path) -> None:
+    """Raise DynastError where `path` cannot become a file: no folder for it, or something else of that name."""
+    # Not Path's own methods: they raise for a name that is too long.
+    if not os.path.isdir(path.parent):
+        raise DynastError(f"{path} cannot be written: there is no folder {path.parent}; create it first")
+    if os.path.isdir(path):
+        raise DynastError(f"{path} cannot be written: it is a folder; name a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DynastError(f"{path} cannot be written: it is not a regular file; name another one")
+    if len(os.fsencode(path.name)) > (most := longest_name(path.parent)):
+        raise DynastError(
+            f"{path} cannot be written: its name is longer than {most} bytes; name a shorter one"
+        )
 
 
 def is_write_failure(error: OSError) -> bool:

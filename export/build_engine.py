@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def build_engine(
     from dynast_deploy.export.engine_graphs import read_engine_graphs
     from dynast_deploy.export.tensorrt_build import GIB, BuildSettings
     from dynast_deploy.runtime.plan_file import PlanKind, read_manifest
+    from dynast_deploy.written_files import Read, check_not_read, check_written
 
     output = output or Path(onnx.with_suffix(".plan").name)
     precision = _precision(fp16=fp16, int8=int8, fp8=fp8, fp32=fp32)
@@ -104,6 +106,9 @@ def build_engine(
     _check_options(output, rtx, compute_capabilities, version_compatible, hardware_compatible, timing_cache)
     if workspace is not None and workspace <= 0:
         raise DynastError(f"--workspace {workspace}: give a number of GiB above 0")
+    read: Read = {"ONNX file being read": onnx, "calibration being read": calibrations}
+    check_written({"-o": output}, read)
+    check_not_read({"-o": output, "--timing-cache": timing_cache}, read)
     # What is wrong with the files shows before a library is loaded.
     graphs = None
     if auto:
@@ -161,10 +166,8 @@ class Builder:
 
 def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precision:
     """Build every precision that may meet the target, time each on this GPU, and keep the fastest as `output`."""
-    import os
-    import tempfile
-
     from dynast_deploy.export import auto
+    from dynast_deploy.scratch_folder import scratch_folder
 
     assert builder.target.device is not None
     capability = builder.target.device.compute_capability
@@ -172,17 +175,17 @@ def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precisi
     quality = auto.quality_by_precision(builder.calibrations, builder.source)
     trials = auto.considered(builder.calibrations, quality, target_psnr, (major, minor))
     # In the folder of the output, so that the fastest needs only another name.
-    with tempfile.TemporaryDirectory(prefix=".dynast-auto-", dir=output.parent) as folder:
+    with scratch_folder(output.parent, output.name) as folder:
 
         def frame_ms(precision: Precision) -> float:
-            plan = Path(folder, f"{precision}.plan")
+            plan = folder / f"{precision}.plan"
             builder.write(plan, precision)
             return auto.time_frame(plan)
 
         trials = auto.tried(trials, frame_ms)
         chosen = auto.fastest(trials, target_psnr)
         auto.print_trials(trials, chosen)
-        os.replace(Path(folder, f"{chosen.precision}.plan"), output)
+        (folder / f"{chosen.precision}.plan").replace(output)
     return chosen.precision
 
 
@@ -273,7 +276,7 @@ def _check_options(
     """What can be seen to be wrong before anything is read."""
     if output.suffix != ".plan":
         raise DynastError(f"-o {output}: engines are written as .plan")
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
     if compute_capabilities and not rtx:
         raise DynastError("--compute-capabilities goes with --rtx: TensorRT builds for the GPU that is there")

@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from dynast_deploy.stop_request import StopRequest
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -25,8 +27,8 @@ _DEEPEST = 2
 class BuildProgress:
     """A context manager around one build. Its methods are called from any of the builder's threads.
 
-    While it lasts Ctrl-C asks the builder to stop after its step, since an exception cannot pass through TensorRT, and
-    a second one ends the process; leaving it after the first raises KeyboardInterrupt.
+    While it lasts a signal of `StopRequest` asks the builder to stop after its step, since an exception cannot pass
+    through TensorRT, and Ctrl-C after it ends the process; leaving it then does what the signal does without it.
     """
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
@@ -36,8 +38,7 @@ class BuildProgress:
         self._phases: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
         self._started = self._last = time.monotonic()
-        self._previous: Any = None
-        self.is_stopped = False
+        self._stop = StopRequest(self._say_stopping)
 
     def __enter__(self) -> BuildProgress:
         if self._stream.isatty():
@@ -45,25 +46,28 @@ class BuildProgress:
             self._bars.start()
         else:
             print(f"{self._what}: building", file=self._stream, flush=True)
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._stop)
+        self._stop.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        self._stop.__exit__(kind, error, trace)
         if self._bars is not None:
             self._bars.stop()
         if self.is_stopped:
+            self._stop.hand_on()
             raise KeyboardInterrupt
         if kind is None:
             seconds = time.monotonic() - self._started
             print(f"{self._what}: built in {seconds:.0f} s", file=self._stream, flush=True)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.is_stopped = True
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal came."""
+        return bool(self._stop.signal)
+
+    def _say_stopping(self, number: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         print(f"{self._what}: stopping after this step; Ctrl-C again stops at once", file=self._stream)
 

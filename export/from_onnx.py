@@ -84,7 +84,9 @@ def take_weights(
     from dynast_deploy.checkpoint import save_generator
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.split import load_model
+    from dynast_deploy.written_files import check_written
 
+    check_written({"-o": output}, {"engine being read": engine})
     generator, task = weights_of(load_model(engine), str(engine))
     save_generator(generator, output, task=task.value)
     size = generator.config.crop_size

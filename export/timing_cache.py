@@ -37,14 +37,9 @@ def attach(config: Any, path: Path) -> None:
 
 def keep(config: Any, path: Path) -> None:
     """Write what the builder has timed. A cache is worth a note, and no failed build, where it cannot be written."""
-    file = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = WholeFile(path)
-        file.partial.write_bytes(memoryview(config.get_timing_cache().serialize()))
-        file.keep()
+        with WholeFile(path) as partial:
+            partial.write_bytes(memoryview(config.get_timing_cache().serialize()))
     except (OSError, DynastError) as error:
         print(f"note: the timing cache is not kept: {error}", file=sys.stderr)
-    finally:
-        if file is not None:
-            file.discard()

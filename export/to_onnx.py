@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,10 +134,12 @@ def export(
     from dynast_deploy.export.float16 import to_float16
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.split import sha256
-    from dynast_deploy.whole_file import WholeFile, write_failure
+    from dynast_deploy.whole_file import WholeFile
+    from dynast_deploy.written_files import check_written
 
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
+    check_written({"-o": output}, {"checkpoint being read": checkpoint})
     generator = load_generator(checkpoint, top_k=top_k, smooth=smooth)
     config = generator.config
     if task is not None and task.semantic_nc != config.semantic_nc:
@@ -148,14 +151,8 @@ def export(
     model = build_model(generator, height, width, task or config.task, sha256(checkpoint))
     if fp16:
         to_float16(model)
-    file = WholeFile(output)
-    try:
-        onnx.save(model, file.partial)
-        file.keep()
-    except OSError as error:
-        raise write_failure(output, error) from error
-    finally:
-        file.discard()
+    with WholeFile(output) as partial:
+        onnx.save(model, partial)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {height}x{width}, {len(model.graph.node)} nodes")
     print(difference(generator, output, height, width))
 

@@ -25,6 +25,7 @@ import numpy as np
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import library, native, onnxruntime_library
 from dynast_deploy.runtime.memory import return_freed_memory
+from dynast_deploy.whole_file import write_text
 
 PROGRAM = "python -m dynast_deploy.plugins.bench"
 TOP_K, TEMPERATURE = 4, 0.01
@@ -310,7 +311,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(2) from None
     print(table(rows))
     if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        write_text(options.json, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from dynast_deploy import attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import native, native_gpu, torch_gpu, torch_ops
 from dynast_deploy.plugins.bench import Case
+from dynast_deploy.whole_file import write_text
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 GRADIENTS = ("query", "query_prune", "key", "key_prune", "value")
@@ -167,4 +168,4 @@ def run(size: int, repeats: int, target: Path | None) -> None:
     timings = measure(size, repeats)
     print(table(timings))
     if target:
-        target.write_text(json.dumps([asdict(timing) for timing in timings], indent=1) + "\n")
+        write_text(target, json.dumps([asdict(timing) for timing in timings], indent=1) + "\n")

@@ -17,13 +17,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import library, onnxruntime_headers
+from dynast_deploy.scratch_folder import scratch_folder, temporary_folder
 
 # -ffp-contract: fused multiply-add also where the standard's strict mode would not; -w: users cannot mend warnings,
 # tests compile with them on.
@@ -143,7 +143,7 @@ def compile_libraries(
     # A Python of another origin (conda) brings a C++ library of its own, often an older one.
     on_linux = target_of(tuple(compiler)).system == "linux"
     static = ["-static-libstdc++", "-static-libgcc"] if on_linux and not extra else []
-    with tempfile.TemporaryDirectory(prefix="dynast-build-") as folder:
+    with temporary_folder("dynast-build") as folder:
         distinct = dict.fromkeys(unit for members in targets.values() for unit in members)
         objects = {unit: str(Path(folder) / f"{i}.o") for i, unit in enumerate(distinct)}
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -154,13 +154,12 @@ def compile_libraries(
             list(pool.map(run, commands))
         for target, members in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_name(f".{os.getpid()}-{target.name}")
-            try:
+            # A linker makes the file anew, so what is renamed lies in a folder of this process.
+            with scratch_folder(target.parent, target.name) as unfinished:
                 parts = [*(objects[unit] for unit in members), *linked]
-                run([*compiler, "-shared", "-pthread", *static, *extra, *parts, "-o", str(unfinished)])
-                os.replace(unfinished, target)
-            finally:
-                unfinished.unlink(missing_ok=True)
+                library_file = str(unfinished / target.name)
+                run([*compiler, "-shared", "-pthread", *static, *extra, *parts, "-o", library_file])
+                os.replace(library_file, target)
 
 
 def run(command: list[str]) -> str:

@@ -11,12 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import build, library
+from dynast_deploy.scratch_folder import temporary_folder
 
 CAPABILITIES = ("75", "80", "86", "89", "90", "100", "120")
 """Compute capabilities that machine code is made for where no GPU is there to be asked."""
@@ -120,8 +120,8 @@ def build_gpu(
             lines.append(f"built {target}")
         except DynastError as error:
             lines.append(f"left out the ONNX Runtime operators for CUDA: {error}")
-    with tempfile.TemporaryDirectory(prefix="dynast-build-") as work:
-        kernels = str(Path(work) / "launch.o")
+    with temporary_folder("dynast-build") as work:
+        kernels = str(work / "launch.o")
         includes = ["-I", str(library.FOLDER / "include"), "-I", str(library.FOLDER)]
         source = str(library.FOLDER / "cuda" / "launch.cu")
         build.run([nvcc, *_FLAGS, *includes, *codes, "-c", source, "-o", kernels])

@@ -11,10 +11,10 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.scratch_folder import scratch_folder
 
 HEADER = "onnxruntime_cxx_api.h"
 VARIABLE = "DYNAST_ORT_INCLUDE"
@@ -60,8 +60,7 @@ def _fetch(target: Path) -> None:
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise DynastError(f"ONNX Runtime's C headers were not found: {advice}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".headers-") as name:
-        work = Path(name)
+    with scratch_folder(target.parent, "headers") as work:
         try:
             archive = _download(work, []) or _download(work, _newer_debian(work))
             if archive is None:

@@ -18,7 +18,7 @@ from dynast_deploy.runtime.picture_names import (
     register_heif,
     remedy,
 )
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -130,21 +130,19 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
     path = Path(path)
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
         raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 [H, W, 3]")
-    options = _SAVE_OPTIONS.get(path.suffix.lower())
-    if options is None:
+    check_picture_name(path)
+    options = _SAVE_OPTIONS[path.suffix.lower()]
+    with WholeFile(path) as partial:
+        Image.fromarray(np.ascontiguousarray(picture)).save(partial, **options)
+
+
+def check_picture_name(path: Path) -> None:
+    """Raise DynastError where the suffix of `path` is none that `write_picture` writes."""
+    if path.suffix.lower() not in WRITTEN_SUFFIXES:
         known = ", ".join(WRITTEN_SUFFIXES)
         raise DynastError(
             f"{path}: pictures are written as {known}, not as {path.suffix or 'a name without suffix'!r}"
         )
-    file = WholeFile(path)
-    try:
-        Image.fromarray(np.ascontiguousarray(picture)).save(file.partial, **options)
-    except BaseException as error:
-        file.discard()
-        if isinstance(error, OSError):
-            raise write_failure(path, error) from error
-        raise
-    file.keep()
 
 
 def _check_pixels(path: Path, stored: Image) -> None:

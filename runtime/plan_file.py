@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -160,17 +160,10 @@ def write_plan_file(path: Path, manifest: Manifest, encoder: Buffer, renderer: B
 
     Raises DynastError where it cannot be written; an earlier file stays as it was then, and no partial one is left.
     """
-    file = WholeFile(path)
-    try:
-        with zipfile.ZipFile(file.partial, "w", zipfile.ZIP_STORED) as archive:
-            _add(archive, MANIFEST, manifest.to_json().encode())
-            _add(archive, ENCODER, encoder)
-            _add(archive, RENDERER, renderer)
-        file.keep()
-    except OSError as error:
-        raise write_failure(path, error) from error
-    finally:
-        file.discard()
+    with WholeFile(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        _add(archive, MANIFEST, manifest.to_json().encode())
+        _add(archive, ENCODER, encoder)
+        _add(archive, RENDERER, renderer)
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: Buffer) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,12 +17,15 @@ import numpy as np
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses
+from dynast_deploy.keypoints.poses import no_person
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
 from dynast_deploy.runtime.in_flight import rendered
 from dynast_deploy.runtime.painter import Painter
 from dynast_deploy.runtime.pictures import read_picture, write_picture
 from dynast_deploy.runtime.progress import Progress
+from dynast_deploy.runtime.report import Report, say_stopping
 from dynast_deploy.runtime.stages import ReadAhead, WriteBehind
+from dynast_deploy.stop_request import StopRequest
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.video_reader import Frame, VideoReader
@@ -29,16 +34,6 @@ T = TypeVar("T")
 
 READ_AHEAD = 8
 """Frames decoded and drawn before the engine asks for them, and as many waiting to be encoded."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """frames: rendered; stopped: whether Ctrl-C ended it early; notes: one line on each thing a person should know."""
-
-    frames: int
-    stopped: bool
-    notes: list[str]
-    keypoints: Poses | None
 
 
 @dataclass(frozen=True)
@@ -99,24 +94,31 @@ def render_video(
 ) -> Report:
     """Render every frame of a video that nothing was read of into `output`, same times, sound kept.
 
-    Ctrl-C ends the output with the frames done so far, playable. Raises DynastError for whatever is wrong with the
-    input or cannot be written; nothing is left under `output` then, and an earlier file stays as it was.
+    Ctrl-C and the other signals of `StopRequest` end the output with the frames done so far, playable; so does what
+    turns out to be wrong with the input in mid-run. Where a file has the name already, that one stays, and an output
+    that is not whole is called `out.partial.mp4` (`VideoWriter.finish`). Raises DynastError where there is no frame to
+    keep: for what is wrong with the input before the first one, and where the output cannot be written.
     """
     from dynast_deploy.runtime.video_writer import VideoWriter
 
     keypoints: list[np.ndarray] = []
-    stopped = False
+    faults: list[DynastError] = []
+    interrupted = False
     with ExitStack() as stack:
-        _check_count_early(painter, reader)
+        check_count_early(painter, reader)
         painter.look_ahead(reader.size)
+        stop = stack.enter_context(StopRequest(say_stopping))
         writer = stack.enter_context(VideoWriter(output, composer.size(reader.size), reader))
         progress = stack.enter_context(Progress(reader.path.name, reader.frame_count))
 
         def works() -> Iterator[Work]:
-            for frame in reader:
-                painted = painter.paint(frame.picture, frame.index)
-                picture = painter.shown(frame.picture, painted)
-                yield Work(picture, painted.condition, painted.keypoints, frame)
+            try:
+                for frame in reader:
+                    painted = painter.paint(frame.picture, frame.index)
+                    picture = painter.shown(frame.picture, painted)
+                    yield Work(picture, painted.condition, painted.keypoints, frame)
+            except DynastError as error:
+                faults.append(error)
 
         def write(done: tuple[Work, np.ndarray]) -> None:
             work, image = done
@@ -132,16 +134,43 @@ def render_video(
                         if work.keypoints is not None:
                             keypoints.append(work.keypoints)
                     progress.advance(len(group))
-            # Poses or parts left over are a fault, unless the video ended before its stated length.
-            if not reader.missing and not reader.damaged:
-                painter.check_frames(progress.done)
-            _check_anybody(painter, progress.done, reader.path)
+                    if stop.signal:
+                        break
         except KeyboardInterrupt:
-            stopped = True
-        writer.finish(cut_sound=stopped)
+            interrupted = True
+        except Exception:
+            if writer.is_open and writer.frames:
+                writer.finish(cut_sound=True)
+                print(f"{writer.path}: the {writer.frames} frames before the fault are kept", file=sys.stderr)
+            raise
+        stopped = interrupted or bool(stop.signal)
+        if faults and not writer.frames:
+            raise faults[0]
+        whole = not (stopped or faults)
+        if whole:
+            _check_anybody(painter, progress.done, reader.path)
+        if writer.frames or not stopped:
+            writer.finish(cut_sound=not whole)
+        else:
+            writer.abort()
+    # Poses or parts left over are a fault, unless the video ended before its stated length.
+    if whole and not reader.missing and not reader.damaged:
+        try:
+            painter.check_frames(progress.done)
+        except DynastError as error:
+            faults.append(error)
     notes = [note for note in (reader.warning, writer.note, painter.note, _absence(painter)) if note]
-    poses = Poses(np.stack(keypoints)[: writer.frames], reader.size) if keypoints else None
-    return Report(writer.frames, stopped, notes, poses)
+    return Report(
+        writer.frames,
+        stopped,
+        notes,
+        Poses(np.stack(keypoints)[: writer.frames], reader.size) if keypoints and writer.frames else None,
+        stop.signal or (signal.SIGINT if interrupted else 0),
+        tuple(map(str, faults)),
+        whole,
+        (writer.path,) if writer.frames else (),
+        writer.path if writer.frames else None,
+    )
 
 
 def render_pictures(
@@ -151,49 +180,89 @@ def render_pictures(
     exemplar_picture: np.ndarray | None,
     pictures: dict[Path, Path],
     batch: int = 1,
+    strict: bool = False,
 ) -> Report:
     """Render each picture to the path it maps to. `painter_for` gives a picture's painter, and its number there.
 
-    Every result appears when it is whole; Ctrl-C keeps those that are there.
+    Every result appears when it is whole; Ctrl-C and the other signals of `StopRequest` keep those that are there. A
+    picture that cannot be rendered is left out and told of in `failures`; with `strict` it ends the work after those
+    before it. Raises DynastError where not one picture could be rendered.
     """
-    done, stopped = 0, False
-    keypoints: list[np.ndarray] = []
+    interrupted = False
+    keypoints: dict[Path, np.ndarray] = {}
+    failures: dict[Path, str] = {}
+    written: list[Path] = []
 
     def works() -> Iterator[tuple[Work, Composer]]:
         for path in pictures:
-            painter, number = painter_for(path)
-            picture = read_picture(path)
-            painted = painter.paint(picture, number)
-            if painted.empty and painter.source is not None:
-                words = painter.source.words
-                raise DynastError(
-                    f"{path}: {words.nobody} is seen in it; leave it out or give its {words.wanted} with "
-                    f"--{words.option}"
-                )
-            composer, shown = Composer(painter, exemplar_picture), painter.shown(picture, painted)
-            yield Work(composer.kept(shown), painted.condition, painted.keypoints, path=path), composer
+            try:
+                painter, number = painter_for(path)
+                work, composer = _picture_work(painter, path, number, exemplar_picture)
+            except DynastError as error:
+                failures[path] = str(error)
+                if strict:
+                    return
+                continue
+            yield work, composer
 
     def write(item: tuple[Path, np.ndarray]) -> None:
-        write_picture(*item)
+        path, picture = item
+        write_picture(pictures[path], picture)
+        written.append(path)
 
-    with Progress("pictures", len(pictures)) as progress:
+    with StopRequest(say_stopping) as stop, Progress("pictures", len(pictures)) as progress:
         try:
             with ReadAhead(works(), READ_AHEAD) as ahead, WriteBehind(write, READ_AHEAD) as behind:
                 groups = ((group, [work.condition for work, _ in group]) for group in _batches(ahead, batch))
                 for group, images in rendered(engine, exemplar, groups):
                     for (work, composer), image in zip(group, images, strict=True):
                         assert work.path is not None
-                        behind.put((pictures[work.path], composer.compose(image, work.picture)))
+                        behind.put((work.path, composer.compose(image, work.picture)))
                         if work.keypoints is not None:
-                            keypoints.append(work.keypoints)
-                    done += len(group)
+                            keypoints[work.path] = work.keypoints
                     progress.advance(len(group))
+                    if stop.signal:
+                        break
         except KeyboardInterrupt:
-            stopped = True
-    return Report(done, stopped, [], Poses(np.stack(keypoints)) if keypoints else None)
+            interrupted = True
+    stopped = interrupted or bool(stop.signal)
+    if failures and not written and not stopped:
+        raise DynastError(_nothing_rendered(list(failures.values())))
+    # A picture that failed has a row too: keypoints belong to pictures by their order.
+    done = {*written, *failures}
+    rows = [keypoints.get(path, no_person()) for path in pictures if path in done]
+    return Report(
+        len(written),
+        stopped,
+        [],
+        Poses(np.stack(rows)) if keypoints else None,
+        stop.signal or (signal.SIGINT if interrupted else 0),
+        tuple(failures.values()),
+        len(written) == len(pictures),
+        tuple(pictures[path] for path in written),
+    )
 
 
-def _check_count_early(painter: Painter, reader: VideoReader) -> None:
+def _picture_work(
+    painter: Painter, path: Path, number: int, exemplar: np.ndarray | None
+) -> tuple[Work, Composer]:
+    picture = read_picture(path)
+    painted = painter.paint(picture, number)
+    if painted.empty and painter.source is not None:
+        words = painter.source.words
+        raise DynastError(
+            f"{path}: {words.nobody} is seen in it; leave it out or give its {words.wanted} with --{words.option}"
+        )
+    composer, shown = Composer(painter, exemplar), painter.shown(picture, painted)
+    return Work(composer.kept(shown), painted.condition, painted.keypoints, path=path), composer
+
+
+def _nothing_rendered(failures: list[str]) -> str:
+    more = f" (and {len(failures) - 1} more pictures cannot be rendered)" if len(failures) > 1 else ""
+    return f"{failures[0]}{more}"
+
+
+def check_count_early(painter: Painter, reader: VideoReader) -> None:
     """Refuse poses or parts for another number of frames before work is spent, where their number is certain."""
     if reader.counts_frames:
         painter.check_frames(reader.frame_count)

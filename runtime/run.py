@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,10 @@ import typer
 from dynast_deploy.command import run
 from dynast_deploy.errors import DynastError
 from dynast_deploy.printable import print_note
+from dynast_deploy.result_folder import result_folder
+from dynast_deploy.runtime.job_files import default_video_output, picture_outputs, sources_read
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Device, Fit
+from dynast_deploy.written_files import check_written, check_written_folder
 
 
 def dynast_run(
@@ -67,6 +69,9 @@ def dynast_run(
     save_poses: Annotated[
         Path | None, typer.Option(help="Write the keypoints that were used, as .npz.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first picture that cannot be rendered.")
+    ] = False,
 ) -> None:
     """Paint an exemplar's appearance onto every frame of a video, or onto pictures."""
     pictures = [*(images or []), *(more_images or [])]
@@ -80,16 +85,16 @@ def dynast_run(
     if save_poses is not None and save_poses.suffix != ".npz":
         raise DynastError(f"--save-poses {save_poses}: keypoints are written as .npz")
 
-    from dynast_deploy.keypoints import write_poses
     from dynast_deploy.runtime import load_engine
     from dynast_deploy.runtime.painter import check_exemplar_size, task_of
     from dynast_deploy.runtime.painters import Painters, check_crop, check_options
     from dynast_deploy.runtime.pictures import list_pictures, read_picture
     from dynast_deploy.runtime.render import Composer, render_pictures, render_video
+    from dynast_deploy.runtime.report import conclude
     from dynast_deploy.runtime.video_reader import VideoReader
 
     with ExitStack() as stack:
-        # Inputs are opened before the engine is loaded: what is wrong with them shows at once.
+        # Inputs are opened, and outputs begun, before the engine is loaded: what is wrong with them shows at once.
         exemplar_picture = read_picture(exemplar)
         check_exemplar_size(exemplar_picture, str(exemplar))
         reader = stack.enter_context(VideoReader(video)) if video is not None else None
@@ -97,6 +102,25 @@ def dynast_run(
         listed = list_pictures(pictures, left_out) if pictures else []
         for note in left_out:
             print_note(note)
+        outputs = picture_outputs(images or [], listed, output) if pictures else {}
+        if pictures and output not in outputs.values():
+            for folder in {path.parent for path in outputs.values()}:
+                if output is not None:
+                    check_written_folder("-o", folder, {"folder of the pictures being read": images})
+                stack.enter_context(result_folder(folder))
+        check_written(
+            {"-o": output if video is not None else outputs.values(), "--save-poses": save_poses},
+            {
+                "engine being read": engine,
+                "exemplar being read": exemplar,
+                "video being read": video,
+                "picture being read": listed,
+                "pose model being read": pose_model,
+                **sources_read([video] if video is not None else listed, poses, parts),
+                **sources_read([exemplar], exemplar_poses, exemplar_parts, "exemplar's "),
+            },
+        )
+
         loaded = load_engine(engine, device.value)
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
         of_poses, of_parts = (
@@ -117,90 +141,30 @@ def dynast_run(
             assert output is not None
             painter = painters.of_video(video, poses or parts)
             report = render_video(loaded, encoded, painter, Composer(painter, beside), reader, output, batch)
-            print(f"{output} ({report.frames} frames)")
         else:
-            outputs = picture_outputs(images or [], listed, output)
             of_picture = painters.of_pictures(listed, poses or parts)
-            report = render_pictures(loaded, encoded, of_picture, beside, outputs, batch)
-            print(f"{report.frames} pictures: {_shown(list(outputs.values())[: report.frames])}")
-    if save_poses is not None and report.keypoints is not None:
-        write_poses(save_poses, report.keypoints)
-    for note in report.notes:
-        print_note(note)
-    if report.stopped:
-        print("stopped early; what was done is kept", file=sys.stderr)
-        sys.exit(130)
+            report = render_pictures(loaded, encoded, of_picture, beside, outputs, batch, strict)
+        if report.outputs:
+            print(report.summary(), flush=True)
+        status = conclude(report, output, save_poses)
+    if status:
+        sys.exit(status)
 
 
-def default_video_output(video: Path) -> Path:
-    """`in.mp4` -> `in.dynast.mp4` beside it; a container that is not written becomes .mp4."""
-    from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
-
-    suffix = video.suffix.lower() if video.suffix.lower() in VIDEO_SUFFIXES else ".mp4"
-    return video.with_name(f"{video.stem}.dynast{suffix}")
-
-
-def picture_outputs(
-    arguments: Sequence[Path], pictures: Sequence[Path], output: Path | None
-) -> dict[Path, Path]:
-    """Where each picture's result goes.
-
-    With `output` a picture's name (one picture only) or a folder, which is made; else beside the input: `a.png` becomes
-    `a.dynast.png`, a folder `photos` becomes `photos.dynast` with the same names in it.
-    """
-    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES, WRITTEN_SUFFIXES
-    from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
-
-    ending = "" if output is None or output.is_dir() else output.suffix.lower()
-    if ending in PICTURE_SUFFIXES.union(VIDEO_SUFFIXES).difference(WRITTEN_SUFFIXES):
-        raise DynastError(f"{output}: pictures are written as {', '.join(WRITTEN_SUFFIXES)}, not as {ending}")
-    if output is not None and ending in WRITTEN_SUFFIXES:
-        if len(pictures) != 1:
-            raise DynastError(
-                f"-o {output} is one picture, and {len(pictures)} are to be rendered; name a folder"
-            )
-        return {pictures[0]: output}
-    folder = output
-    if folder is None and len(arguments) == 1 and arguments[0].is_dir():
-        folder = arguments[0].resolve().with_name(f"{arguments[0].resolve().name}.dynast")
-    found: dict[Path, Path] = {}
-    for picture in pictures:
-        suffix = picture.suffix.lower() if picture.suffix.lower() in WRITTEN_SUFFIXES else ".png"
-        name = f"{picture.stem}{suffix}" if folder else f"{picture.stem}.dynast{suffix}"
-        found[picture] = (folder or picture.parent) / name
-    if len(set(found.values())) < len(found):
-        raise DynastError(
-            "two of the pictures have the same name, so one result would replace the other; rename one"
-        )
-    if folder is not None:
-        if folder.exists() and not folder.is_dir():
-            raise DynastError(f"{folder} is a file; name a folder for the results")
-        folder.mkdir(parents=True, exist_ok=True)
-    return found
-
-
-def _shown(paths: list[Path]) -> str:
-    return (
-        str(paths[0]) if len(paths) == 1 else f"in {', '.join(sorted({str(path.parent) for path in paths}))}"
-    )
+def main() -> None:
+    run(dynast_run)
 
 
 def _check_video_paths(video: Path, output: Path) -> None:
     """What can be seen to be wrong before an engine is loaded."""
     from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
 
-    if not video.is_file():
+    if not os.path.isfile(video):
         raise DynastError(f"{video}: no such video file")
     if output.suffix.lower() not in VIDEO_SUFFIXES:
         raise DynastError(f"{output}: videos are written as {', '.join(VIDEO_SUFFIXES)}")
-    if not output.parent.is_dir():
+    if not os.path.isdir(output.parent):
         raise DynastError(f"{output}: the folder {output.parent} does not exist")
-
-
-def main() -> None:
-    # Whoever stops the process politely gets what Ctrl-C gives: a playable file of what was done.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    run(dynast_run)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,12 @@ class ReadAhead(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._channel.close()
-        self._thread.join()
+        try:
+            self._thread.join()
+        except BaseException:
+            # Interrupted: what the thread reads from must not be closed under it.
+            self._thread.join()
+            raise
 
     def __iter__(self) -> Iterator[T]:
         return self

@@ -121,9 +121,7 @@ class VideoWriter:
         self._left_out = reader.left_out if reader is not None else []
         self._open = True
         self._file = WholeFile(self.path)
-        self._output = av.open(
-            str(self._file.partial.absolute()), "w", format=kind.muxer, options=kind.options
-        )
+        self._output = av.open(self._file.stream, "w", format=kind.muxer, options=kind.options)
         try:
             self._add_video(kind, rate, crf, preset)
             if reader is not None:
@@ -181,9 +179,12 @@ class VideoWriter:
     def finish(self, *, cut_sound: bool = False) -> None:
         """Complete the file and give it its name; nothing happens when that has been done.
 
-        All sound is kept, also what lasts longer than the pictures; with `cut_sound` it ends with the last
-        picture, for a video that was stopped early. Raises DynastError where no picture was written, or the file
-        cannot be completed; nothing of it is left then, and an earlier file stays as it was.
+        All sound is kept, also what lasts longer than the pictures. With `cut_sound`, for a video that was stopped
+        early, it ends with the last picture, and a file that has the name already keeps it: this one is then called
+        `out.partial.mp4` or `out.partial-2.mp4`. `path` is where it is in the end.
+
+        Raises DynastError where no picture was written, or the file cannot be completed; nothing of it is left then,
+        and an earlier file stays as it was.
         """
         if not self._open:
             return
@@ -203,7 +204,11 @@ class VideoWriter:
                 raise write_failure(self.path, error) from error
             raise
         self._open = False
-        self._file.keep()
+        if cut_sound and self.path.exists():
+            self._file.keep_beside()
+        else:
+            self._file.keep()
+        self.path = self._file.path
 
     def abort(self) -> None:
         """Remove the unfinished file; nothing happens to a finished one."""
@@ -221,6 +226,11 @@ class VideoWriter:
         with suppress(FFmpegError):
             self._output.close()
         self._file.discard()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether pictures can be added: it is neither finished nor aborted."""
+        return self._open
 
     def __enter__(self) -> VideoWriter:
         return self

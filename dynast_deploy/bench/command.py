@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from dynast_deploy.bench.compare import Comparison, compare, worker_environment
 from dynast_deploy.bench.stages import Stage, stages
-from dynast_deploy.errors import DynastError
+from dynast_deploy.scratch_folder import temporary_folder
+from dynast_deploy.whole_file import write_text
 
 
 def run_bench(
@@ -22,11 +22,8 @@ def run_bench(
     from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 
     import_onnxruntime()
-    if output is not None and not output.parent.is_dir():
-        raise DynastError(f"--json {output}: the folder {output.parent} does not exist")
     threads = threads or os.cpu_count() or 1
-    with tempfile.TemporaryDirectory(prefix="dynast-bench-") as name:
-        folder = Path(name)
+    with temporary_folder("dynast-bench") as folder:
         print(
             f"ngf {ngf}, {layers} layers, {size}x{size}, random weights, {threads} threads, CPU", flush=True
         )
@@ -36,7 +33,7 @@ def run_bench(
     print_comparison(result)
     print_stages(spent)
     if output is not None:
-        output.write_text(json.dumps(result.to_dict(), indent=2) + "\n")
+        write_text(output, json.dumps(result.to_dict(), indent=2) + "\n")
 
 
 def profile(engine: Path, threads: int, repeats: int, folder: Path) -> list[Stage]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from dynast_deploy.bench.compare import Side, Worker
 from dynast_deploy.errors import DynastError
+from dynast_deploy.scratch_folder import temporary_folder
 
 
 def run_engines(engines: Sequence[Path], threads: int | None, repeats: int) -> dict[str, Side]:
@@ -23,8 +23,8 @@ def run_engines(engines: Sequence[Path], threads: int | None, repeats: int) -> d
     for engine in engines:
         read_graph(engine)
     threads = threads or os.cpu_count() or 1
-    with tempfile.TemporaryDirectory(prefix="dynast-bench-") as name, ExitStack() as stack:
-        picture = Path(name) / "picture.npy"
+    with temporary_folder("dynast-bench") as folder, ExitStack() as stack:
+        picture = folder / "picture.npy"
         workers = [stack.enter_context(Worker("engine", engine, threads, picture)) for engine in engines]
         for worker in workers:
             worker.warm_up()

@@ -11,6 +11,7 @@ import numpy as np
 
 from dynast_deploy.bench.timing import milliseconds, milliseconds_of
 from dynast_deploy.errors import DynastError
+from dynast_deploy.whole_file import write_text
 
 BATCHES = (1, 2, 4, 8, 16)
 
@@ -40,7 +41,7 @@ def run_plan(path: Path, batches: Sequence[int], repeats: int, output: Path | No
     rows.sort(key=lambda row: (row["batch"], row["cuda_graphs"]))
     print_rows(path, rows, repeats, left_out=[batch for batch in batches if batch not in fitting])
     if output is not None:
-        output.write_text(json.dumps(rows, indent=2) + "\n")
+        write_text(output, json.dumps(rows, indent=2) + "\n")
     return rows
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.written_files import check_written
 
 
 def bench(
@@ -32,6 +33,7 @@ def bench(
     The weights are random. Needs PyTorch; with --engine, two ONNX files or more are compared, or a plan is measured on
     its GPU, without it.
     """
+    check_written({"--json": json}, {"engine being read": engine})
     if engine and engine[0].suffix == ".plan":
         from dynast_deploy.bench.plan import BATCHES, run_plan
 

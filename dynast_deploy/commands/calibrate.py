@@ -10,6 +10,7 @@ import typer
 from dynast_deploy.calib.options import Method
 from dynast_deploy.commands import calibration_options as options
 from dynast_deploy.errors import DynastError
+from dynast_deploy.file_names import named_beside
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
 
@@ -78,10 +79,10 @@ def calibrate(
     if fp16:
         from dynast_deploy.calib.to_half import write_half
 
-        write_half(model, request, output or model.with_suffix(".fp16.onnx"))
+        write_half(model, request, output or named_beside(model, ".fp16.onnx"))
         return
     from dynast_deploy.calib.to_eight_bits import write_eight_bits
 
     number_format = Format.FP8 if fp8 else Format.INT8
-    output = output or model.with_suffix(f".{number_format}.onnx")
+    output = output or named_beside(model, f".{number_format}.onnx")
     write_eight_bits(model, request, output, method, number_format, keep_float or (), target_psnr)

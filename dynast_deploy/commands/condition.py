@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +11,11 @@ import typer
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.painter import Painter
+    from dynast_deploy.runtime.report import Report
 
 DEFAULT_SIZE = "256x256"
 
@@ -65,23 +67,36 @@ def condition(
     ] = None,
 ) -> None:
     """Draw what the network will see of a picture or of every frame of a video."""
+    from dynast_deploy.file_names import named_beside
+    from dynast_deploy.runtime.job_files import sources_read
     from dynast_deploy.runtime.painters import Painters, check_crop, check_options
     from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
+    from dynast_deploy.runtime.report import conclude
+    from dynast_deploy.written_files import check_written
 
-    if not media.is_file():
+    if not os.path.isfile(media):
         raise DynastError(f"{media}: no such picture or video")
+    is_picture = media.suffix.lower() in PICTURE_SUFFIXES
+    output = output or named_beside(media, ".condition.png" if is_picture else ".condition.mp4")
+    read = {
+        f"{'picture' if is_picture else 'video'} being read": media,
+        "engine being read": engine,
+        "pose model being read": pose_model,
+    }
+    check_written({"-o": output}, {**read, **sources_read([media], poses, parts)})
     task, network_size = choose_target(engine, task, size)
     drawn_by = str(engine or f"--task {task}")
     check_options(task, drawn_by, (poses, pose_model, pose_score is not None), (parts,))
     check_crop(task, drawn_by, crop)
     with Painters(task, network_size, fit, pose_model, pose_channels, pose_score, crop) as painters:
-        if media.suffix.lower() in PICTURE_SUFFIXES:
-            output = output or media.with_name(f"{media.stem}.condition.png")
+        if is_picture:
             draw_picture(painters.of_picture(media, poses or parts), media, output)
+            print(output)
         else:
-            output = output or media.with_name(f"{media.stem}.condition.mp4")
-            draw_video(painters.of_video(media, poses or parts), media, output)
-    print(output)
+            report = draw_video(painters.of_video(media, poses or parts), media, output)
+            print(report.video, flush=True)
+            if status := conclude(report, output):
+                raise typer.Exit(status)
 
 
 def choose_target(engine: Path | None, task: Task | None, size: str | None) -> tuple[Task, tuple[int, int]]:
@@ -121,35 +136,56 @@ def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
     write_picture(output, draw_condition(painted.condition))
 
 
-def draw_video(painter: Painter, video: Path, output: Path) -> None:
-    """Write the condition of every frame, with the video's times and sound."""
+def draw_video(painter: Painter, video: Path, output: Path) -> Report:
+    """Write the condition of every frame, with the video's times and sound; what is kept when, as `render_video`."""
     from dynast_deploy.conditions import draw_condition
     from dynast_deploy.runtime.progress import Progress
+    from dynast_deploy.runtime.render import check_count_early
+    from dynast_deploy.runtime.report import Report, say_stopping
     from dynast_deploy.runtime.video_reader import VideoReader
     from dynast_deploy.runtime.video_writer import VideoWriter
+    from dynast_deploy.stop_request import StopRequest
 
     height, width = painter.network_size
-    with (
-        VideoReader(video) as reader,
-        VideoWriter(output, (width, height), reader) as writer,
-        Progress(video.name, reader.frame_count) as progress,
-    ):
-        if reader.counts_frames:
-            painter.check_frames(reader.frame_count)
+    faults: list[str] = []
+    with ExitStack() as stack:
+        reader = stack.enter_context(VideoReader(video))
+        check_count_early(painter, reader)
         painter.look_ahead(reader.size)
+        stop = stack.enter_context(StopRequest(say_stopping))
+        writer = stack.enter_context(VideoWriter(output, (width, height), reader))
+        progress = stack.enter_context(Progress(video.name, reader.frame_count))
         try:
             for frame in reader:
                 painted = painter.paint(frame.picture, frame.index)
                 writer.write(draw_condition(painted.condition), frame.time, frame.duration)
                 progress.advance(1)
-        except KeyboardInterrupt:
-            writer.finish(cut_sound=True)
-            raise
-        if not reader.missing and not reader.damaged:
+                if stop.signal:
+                    break
+        except DynastError as error:
+            if not (writer.is_open and writer.frames):
+                raise
+            faults.append(str(error))
+        whole = not (stop.signal or faults)
+        writer.finish(cut_sound=not whole)
+    if whole and not reader.missing and not reader.damaged:
+        try:
             painter.check_frames(writer.frames)
-    for note in filter(None, (reader.warning, writer.note, painter.note)):
-        print_note(note)
+        except DynastError as error:
+            faults.append(str(error))
+    notes = [note for note in (reader.warning, writer.note, painter.note) if note]
     unseen = painter.empty + painter.held
     if unseen and painter.source is not None:
         nobody = painter.source.words.nobody
-        print_note(f"{nobody} was seen in {unseen} of {writer.frames} frames")
+        notes.append(f"{nobody} was seen in {unseen} of {writer.frames} frames")
+    return Report(
+        writer.frames,
+        bool(stop.signal),
+        notes,
+        None,
+        stop.signal,
+        tuple(faults),
+        whole,
+        (writer.path,),
+        writer.path,
+    )

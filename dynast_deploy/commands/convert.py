@@ -45,9 +45,9 @@ def convert(
         raise DynastError("checkpoints are read by PyTorch: pip install 'dynast-deploy[export]'") from None
     from dynast_deploy.checkpoint import load_generator, read_checkpoint, save_generator, save_published
     from dynast_deploy.config import GeneratorConfig
+    from dynast_deploy.written_files import check_written
 
-    if out.exists() and checkpoint.exists() and out.samefile(checkpoint):
-        raise DynastError(f"{out}: is the checkpoint itself; name another file")
+    check_written({"output": out}, {"checkpoint being read": checkpoint})
     generator = load_generator(checkpoint, top_k=top_k, smooth=smooth)
     config = generator.config
     if to is Layout.PUBLISHED:

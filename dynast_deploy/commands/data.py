@@ -36,8 +36,11 @@ def data(
         raise DynastError("training data needs PyTorch: pip install 'dynast-deploy[train]'") from None
     from dynast_deploy.data import training_data
     from dynast_deploy.data.sheet import contact_sheet
-    from dynast_deploy.runtime.pictures import write_picture
+    from dynast_deploy.runtime.pictures import check_picture_name, write_picture
+    from dynast_deploy.written_files import check_written
 
+    check_picture_name(out)
+    check_written({"--out": out}, {"data being read": source})
     stream = training_data(task, source, size, seed, held_out)
     count = min(count, stream.entries or count)
     samples = [stream[number] for number in range(first, first + count)]

@@ -43,7 +43,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
 ) -> None:
-    """Train a generator. Ctrl-C or SIGTERM stops after a whole step, and --resume goes on from there.
+    """Train a generator. Ctrl-C, SIGTERM, SIGHUP and SIGQUIT stop after a whole step; --resume goes on from there.
 
     Settings, data, several GPUs: docs/training.md.
     """
@@ -59,6 +59,8 @@ def train(
         raise DynastError("--resume takes settings and weights from OUT; leave --config and --start-from out")
     if resume and not (out / CONFIG).is_file():
         raise DynastError(f"{out}: holds no {CONFIG}, so there is no run to resume; leave --resume out")
+    if not resume:
+        _check_run_files(out, config, start_from)
     changes = [*(change or []), *([f"data.source={data}"] if data is not None else [])]
     files = [out / CONFIG] if resume else [config] if config else []
     # Every process of torchrun comes here; the first one speaks.
@@ -71,3 +73,12 @@ def train(
         raise typer.Exit(128 + stopped.signal) from None
     if speaks:
         print(path)
+
+
+def _check_run_files(out: Path, config: Path | None, start_from: Path | None) -> None:
+    """Raise DynastError where the run would replace a file that it is to begin with."""
+    from dynast_deploy.training.run_files import GENERATOR, TRAINING
+    from dynast_deploy.written_files import check_not_read
+
+    written = {"--out": [out / name for name in (CONFIG, GENERATOR, TRAINING, "log.jsonl")]}
+    check_not_read(written, {"file of --config": config, "checkpoint of --start-from": start_from})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,16 @@ from dynast_deploy.evaluation.matching import MatchingErrors, fetched, match_map
 from dynast_deploy.evaluation.models import Model, Painting, load_model
 from dynast_deploy.evaluation.page import write_page
 from dynast_deploy.evaluation.scores import Scores
+from dynast_deploy.result_folder import result_folder
 from dynast_deploy.runtime.pictures import write_picture
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.whole_file import write_text
+from dynast_deploy.written_files import check_not_read, check_written_folder
 
 if TYPE_CHECKING:
     from dynast_deploy.data import Sample, SampleStream
+
+REPORT, PAGE = "evaluation.json", "page.png"
+"""In the folder that is written."""
 
 PAGE_ROWS = 8
 
@@ -59,16 +65,17 @@ def evaluate(request: Request) -> dict[str, Any]:
 
     if request.samples < 1:
         raise DynastError(f"--samples {request.samples}: evaluate at least one")
+    read = {"model being read": request.model, "data being read": request.data}
+    check_written_folder("--out", request.out, read)
+    check_not_read({"--out": [request.out / name for name in (REPORT, PAGE)]}, read)
     model = load_model(request.model, request.task, request.device, request.ablate)
     stream = training_data(model.task, request.data, model.size, request.seed, held_out=True)
-    for folder in (request.out / "real", request.out / "fake"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DynastError(f"{folder}: the folder cannot be made ({error.strerror})") from None
-        if any(folder.iterdir()):
-            raise DynastError(f"{folder} holds pictures already; name another --out, or remove it")
-    return _Evaluation(request, model, stream).run()
+    with ExitStack() as stack:
+        for folder in (request.out / "real", request.out / "fake"):
+            stack.enter_context(result_folder(folder))
+            if any(folder.iterdir()):
+                raise DynastError(f"{folder} holds pictures already; name another --out, or remove it")
+        return _Evaluation(request, model, stream).run()
 
 
 class _Evaluation:
@@ -91,9 +98,9 @@ class _Evaluation:
                 self._one(number, sample)
                 supervised += bool(sample["same_identity"])
                 progress.advance(1)
-        write_page(self.request.out / "page.png", self.rows)
+        write_page(self.request.out / PAGE, self.rows)
         report = self._report(supervised)
-        _write_json(self.request.out / "evaluation.json", report)
+        write_text(self.request.out / REPORT, json.dumps(report, indent=2) + "\n")
         return report
 
     def _one(self, number: int, sample: Sample) -> None:
@@ -182,14 +189,3 @@ def _row(
                 * (correspondence[2] > 0.5).astype(np.uint8)[..., None]
             )
     return row
-
-
-def _write_json(path: Path, report: dict[str, Any]) -> None:
-    file = WholeFile(path)
-    try:
-        file.partial.write_text(json.dumps(report, indent=2) + "\n")
-        file.keep()
-    except OSError as error:
-        raise write_failure(path, error) from error
-    finally:
-        file.discard()

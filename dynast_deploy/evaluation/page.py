@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.whole_file import WholeFile
 
 MARGIN, HEADER = 6, 18
 """Pixels between pictures, and above them for the columns' names."""
@@ -33,11 +33,5 @@ def write_page(path: Path, rows: list[dict[str, np.ndarray]]) -> None:
             if name in row:
                 top = HEADER + MARGIN + number * (height + MARGIN)
                 page.paste(Image.fromarray(row[name]), (left, top))
-    file = WholeFile(path)
-    try:
-        page.save(file.partial, format="PNG")
-        file.keep()
-    except OSError as error:
-        raise write_failure(path, error) from error
-    finally:
-        file.discard()
+    with WholeFile(path) as partial:
+        page.save(partial, format="PNG")

@@ -23,6 +23,7 @@ from dynast_deploy.marionette.identity import FIRST_EVALUATION_SEED, Identity
 from dynast_deploy.marionette.pose import Arm, Leg, Pose
 from dynast_deploy.marionette.render import render
 from dynast_deploy.marionette.traits import Motif
+from dynast_deploy.whole_file import save_arrays
 
 FRAMES = 120
 _DANCER, _DANCE = FIRST_EVALUATION_SEED + 38, 6
@@ -70,7 +71,7 @@ def _write_exemplars(folder: Path) -> list[Path]:
     for name, (who, pose) in exemplars().items():
         figure = render(who, pose, SIZE)
         poses = folder / f"{name}.poses.npz"
-        np.savez_compressed(poses, keypoints=figure.keypoints[None])
+        save_arrays(poses, {"keypoints": figure.keypoints[None]})
         written += [save_picture(folder / f"{name}.png", figure.picture), poses]
     return written
 
@@ -80,7 +81,7 @@ def _write_dance(folder: Path) -> list[Path]:
     poses_of_dance = animate(np.random.default_rng(_DANCE), FRAMES, FRAMES_A_SECOND)
     figures = [render(who, pose, SIZE) for pose in poses_of_dance]
     poses = folder / "dance.poses.npz"
-    np.savez_compressed(poses, keypoints=np.stack([figure.keypoints for figure in figures]))
+    save_arrays(poses, {"keypoints": np.stack([figure.keypoints for figure in figures])})
     sound = Sound(beat_track(FRAMES / FRAMES_A_SECOND, BEATS_PER_MINUTE), SAMPLE_RATE)
     return [save_film(folder / "dance.mp4", [figure.picture for figure in figures], sound), poses]
 

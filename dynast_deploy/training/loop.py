@@ -19,6 +19,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
 from dynast_deploy.objective.objective import Objective
 from dynast_deploy.objective.vgg import load_vgg
+from dynast_deploy.stop_request import StopRequest
 from dynast_deploy.training.config import TrainingConfig
 from dynast_deploy.training.diagnosis import guilty_samples
 from dynast_deploy.training.dormant import revive
@@ -31,7 +32,6 @@ from dynast_deploy.training.run_log import RunLog
 from dynast_deploy.training.schedule import Schedule
 from dynast_deploy.training.settings import write_settings
 from dynast_deploy.training.start import load_weights
-from dynast_deploy.training.stop import StopRequest
 from dynast_deploy.training.update import NotFinite, update
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from dynast_deploy.whole_file import WholeFile
+from dynast_deploy.whole_file import WholeFile, write_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,9 +35,7 @@ class RunLog:
         self._started = time.monotonic()
 
     def __enter__(self) -> RunLog:
-        file = WholeFile(self.out / "log.jsonl")
-        file.partial.write_text("".join(f"{line}\n" for line in self._kept))
-        file.keep()
+        write_text(self.out / "log.jsonl", "".join(f"{line}\n" for line in self._kept))
         self._file: TextIO = (self.out / "log.jsonl").open("a")
         self._curves = _tensorboard(self.out / "tensorboard", self._first)
         self._bar = _progress(self._first, self.steps) if sys.stdout.isatty() else None
@@ -77,12 +75,8 @@ class RunLog:
 
         folder = self.out / "pictures"
         folder.mkdir(exist_ok=True)
-        file = WholeFile(folder / f"{step:08d}.png")
-        try:
-            Image.fromarray(picture).save(file.partial)
-            file.keep()
-        finally:
-            file.discard()
+        with WholeFile(folder / f"{step:08d}.png") as partial:
+            Image.fromarray(picture).save(partial)
         if self._curves is not None:
             self._curves.add_image("samples", picture, step, dataformats="HWC")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import WholeFile, write_failure
+from dynast_deploy.whole_file import write_text
 
 Settings = TypeVar("Settings")
 
@@ -98,15 +98,7 @@ def _of_type(value: Any, kind: Any, setting: str) -> Any:
 
 def write_settings(settings: Any, path: Path) -> None:
     """The settings as a TOML file, which `updated` reads back; raises DynastError where it cannot be written."""
-    file = WholeFile(path)
-    try:
-        file.partial.write_text("\n".join(_toml_lines(settings)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise write_failure(path, error) from error
-    else:
-        file.keep()
-    finally:
-        file.discard()
+    write_text(path, "\n".join(_toml_lines(settings)) + "\n")
 
 
 def _toml_lines(settings: Any, prefix: str = "") -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.plan_file import PlanKind, read_manifest, read_plans
+from dynast_deploy.scratch_folder import scratch_folder
 from dynast_deploy.whole_file import write_failure
 
 
@@ -38,16 +37,11 @@ def export_triton(
         raise DynastError(f"{folder}: there is something already; name a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
+        with scratch_folder(folder.parent, folder.name) as partial:
+            write_models(partial, manifest, plans, Serving(gpu, renderers, exemplars, delay))
+            partial.chmod(0o755)
+            partial.replace(folder)
     except OSError as error:
         raise write_failure(folder, error) from error
-    try:
-        write_models(partial, manifest, plans, Serving(gpu, renderers, exemplars, delay))
-        partial.chmod(0o755)
-        partial.replace(folder)
-    except OSError as error:
-        raise write_failure(folder, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     print(f"{folder}: models dynast (single pictures) and dynast_stream (streams), {manifest.precision}")
     print(f"it needs a Triton whose TensorRT is {manifest.library_version}; how to start it: docs/triton.md")
