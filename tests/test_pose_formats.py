@@ -86,8 +86,12 @@ def write(path: Path, document: Any) -> Path:
     return path
 
 
+@pytest.mark.parametrize("chunk", [1 << 20, 100], ids=["at once", "in pieces"])
 @pytest.mark.parametrize("name", ONE_FRAME)
-def test_one_frame_of_every_tool(tmp_path: Path, name: str) -> None:
+def test_one_frame_of_every_tool(
+    tmp_path: Path, name: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_stream, "CHUNK", chunk)
     poses = read_poses(write(tmp_path / "one.json", ONE_FRAME[name]))
     np.testing.assert_allclose(poses.keypoints, DANCER[None], rtol=1e-6)
     assert poses.picture_size in (None, (256, 256))
@@ -237,9 +241,14 @@ def test_json_is_read_the_same_whatever_the_pieces(tmp_path: Path, monkeypatch: 
     "text",
     ["[12", "[12,", "[12 13]", '{"a" 1}', '{"a": 1,}', "{1: 2}", "[] []", '{"a": 1} x', "12 13", "nul"],
 )
-def test_damaged_json_is_named_with_its_place(tmp_path: Path, text: str) -> None:
+def test_damaged_json_is_named_with_its_place(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "damaged.json"
     path.write_text(text)
+    with pytest.raises(DynastError, match=r"damaged\.json: not whole JSON \(.*char \d+\)"):
+        list(json_stream.read_pieces(path))
+    monkeypatch.setattr(json_stream, "CHUNK", 1)
     with pytest.raises(DynastError, match=r"damaged\.json: not whole JSON \(.* at character \d+\)"):
         list(json_stream.read_pieces(path))
 
