@@ -131,9 +131,18 @@ def test_what_shows_only_when_it_runs_is_one_line_too(tmp_path: Path) -> None:
     onnx.save(hand, tmp_path / "hand.onnx")
     with pytest.raises(DynastError, match=r"hand\.onnx: the model has 21 keypoints"):
         PoseModel(tmp_path / "hand.onnx")(spot(80, 60))
-    nothing = constant_model(tmp_path / "nan.onnx", np.full((56, 1), np.nan))
-    with pytest.raises(DynastError, match=r"nan\.onnx: the model gives NaN"):
-        PoseModel(nothing)(spot(80, 60))
+    for number in (np.nan, np.inf, 3e38):
+        for shape in ((56, 1), (17, 16, 12)):
+            nothing = constant_model(tmp_path / "nan.onnx", np.full(shape, number))
+            with pytest.raises(DynastError, match=r"nan\.onnx: the model gives NaN or infinity"):
+                PoseModel(nothing)(spot(80, 60))
+    assert not PoseModel(constant_model(tmp_path / "none.onnx", np.zeros((56, 0))))(spot(80, 60))[:, 2].any()
+    with pytest.raises(DynastError, match=r"empty\.onnx: the model gives \[17, 0, 0\] for a picture"):
+        PoseModel(constant_model(tmp_path / "empty.onnx", np.zeros((17, 0, 0))))(spot(80, 60))
+    named = simcc_model(tmp_path / "named.onnx").read_bytes().replace(b"simcc_x", b"sim\xff\xfe_x")
+    (tmp_path / "named.onnx").write_bytes(named)
+    with pytest.raises(DynastError, match=r"named\.onnx: ONNX Runtime cannot load"):
+        PoseModel(tmp_path / "named.onnx")
     nodes = [
         helper.make_node("Reshape", ["input", "shape"], ["picture"]),
         helper.make_node("MaxPool", ["picture"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),

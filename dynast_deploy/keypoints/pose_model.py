@@ -35,6 +35,7 @@ DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 LETTERBOX_GREY = 114
 CROP_SIZE, YOLO_SIZE = (192, 256), (640, 640)  # (width, height) where the file leaves them open
 LARGEST_SIDE = 4096  # pixels of a model's input
+LARGEST_OUTPUT = 1e9  # no score and no place in a picture is larger
 INPUT_TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -163,18 +164,33 @@ class PoseModel:
         pictures: np.ndarray = np.repeat(values[None].astype(self._input.dtype), self._input.batch, axis=0)
         try:
             found = self._session.run(self._outputs, {self._input.name: pictures})
+            outputs = [np.asarray(output[0], np.float32) for output in found]
         except Exception as error:  # ONNX Runtime's exception classes share no base of their own
             width, height = self._size
             raise DynastError(
                 f"{self._path}: the model does not run on {width}x{height} pixels: {error}"
             ) from None
-        outputs = [np.asarray(output[0], np.float32) for output in found]
-        if any(np.isnan(output).any() for output in outputs):
-            raise DynastError(f"{self._path}: the model gives NaN; export it again, as float32")
-        count = outputs[0].shape[-1 if self._head is Head.HEATMAP_LAST else 0]
-        if self._head is not Head.YOLO:
-            _check_skeleton(count, self._path)
+        self._check_outputs(outputs)
         return outputs
+
+    def _check_outputs(self, outputs: list[np.ndarray]) -> None:
+        """Raise a DynastError where outputs of one picture are not what their kind of model gives."""
+        # What cannot be seen in the file: open shapes, and what the weights make of a picture.
+        if not all(np.abs(output).max(initial=0) <= LARGEST_OUTPUT for output in outputs):
+            raise DynastError(f"{self._path}: the model gives NaN or infinity; export it again, as float32")
+        if self._head is Head.YOLO:
+            fits = outputs[0].ndim == 2 and (
+                YOLO_ROW in outputs[0].shape or outputs[0].shape[1] == YOLO_FILTERED_ROW
+            )
+        else:
+            _check_skeleton(outputs[0].shape[-1 if self._head is Head.HEATMAP_LAST else 0], self._path)
+            fits = all(output.size for output in outputs) and len({len(output) for output in outputs}) == 1
+            fits &= all(output.ndim == (2 if self._head is Head.SIMCC else 3) for output in outputs)
+        if not fits:
+            shapes = ", ".join(str(list(output.shape)) for output in outputs)
+            raise DynastError(
+                f"{self._path}: the model gives {shapes} for a picture, not what {self._head.value} gives"
+            )
 
     def _present(self, people: np.ndarray) -> np.ndarray:
         """The people, [P, K, 3], of whom anything was seen, without the keypoints that were not."""

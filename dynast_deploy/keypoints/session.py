@@ -27,9 +27,12 @@ def open_session(model: Path | bytes, source: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # what matters is raised, and said in one line
     try:
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             model if isinstance(model, bytes) else str(model), options, providers=providers
         )
+        # Names that are not UTF-8 show only when they are asked for.
+        [each.name for each in (*session.get_inputs(), *session.get_outputs())]
+        return session
     except Exception as error:  # its exception classes share no base of their own
         raise DynastError(
             f"{source}: ONNX Runtime cannot load this pose model: {printable(str(error))}"
