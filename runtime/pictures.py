@@ -47,7 +47,7 @@ MOST_BYTES = 950_000_000
 ORDINARY_FILE = 20_000_000
 """Bytes."""
 
-_BYTES_A_PIXEL = {"JPEG2000": 24, "WEBP": 17, "AVIF": 16, "TIFF": 11}
+_BYTES_A_PIXEL = {"JPEG2000": 24, "WEBP": 17, "AVIF": 16, "HEIF": 16, "TIFF": 11}
 _BYTES_A_PIXEL_OTHERWISE = 8
 _BYTES_A_PIXEL_PROGRESSIVE = 13  # a JPEG in several scans
 """What Pillow's decoder, its picture and ours take together, measured."""
