@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.errors import DynastError
@@ -55,11 +57,18 @@ def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:
         if found.pop("kind") != KIND:
             raise ValueError
         found["method"], found["number_format"] = Method(found["method"]), Format(found["number_format"])
+        found["psnr"], found["ranges"] = _numbers(found["psnr"]), _numbers(found["ranges"])
         calibration = Calibration(**{field.name: found[field.name] for field in fields(Calibration)})
-        ranges = {str(name): float(value) for name, value in calibration.ranges.items()}
-        if not all(math.isfinite(value) and value >= 0 for value in ranges.values()):
+        texts = [calibration.model_sha256, calibration.data_sha256, calibration.data]
+        texts += [*calibration.left, *calibration.left.values()]
+        if (
+            not all(isinstance(text, str) for text in texts)
+            or min(calibration.ranges.values(), default=0) < 0
+        ):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if not all(isinstance(count, int) for count in (calibration.frames, calibration.exemplars)):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise DynastError(
             f"{path}: damaged, or no calibration file; make one with dynast calibrate"
         ) from None
@@ -69,3 +78,11 @@ def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:
             f"dynast calibrate {model} --data ..."
         )
     return calibration
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Raises ValueError, TypeError or AttributeError where they are not finite numbers by name."""
+    numbers = {str(name): float(value) for name, value in values.items()}
+    if not all(math.isfinite(value) for value in numbers.values()):
+        raise ValueError
+    return numbers

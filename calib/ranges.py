@@ -13,7 +13,6 @@ import hashlib
 import io
 import os
 import sys
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from dynast_deploy.calib.network import Encoded, Network
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quantise import nearest
 from dynast_deploy.errors import DynastError
+from dynast_deploy.npz_file import NpzFile
 from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 from dynast_deploy.runtime.progress import Progress
 from dynast_deploy.whole_file import WholeFile
@@ -193,15 +193,15 @@ def _key(*parts: str) -> str:
 def _restored(file: Path) -> _State:
     """What an earlier run had measured; from the beginning where there is nothing, or nothing whole."""
     try:
-        with np.load(file) as stored:
-            names = stored["names"].tolist()
-            histograms = {
-                name: tuple(stored[f"{number}.{part}"] for part in range(stored[f"{number}.parts"].item()))
-                for number, name in enumerate(names)
-            }
-            number, frame = stored["place"].tolist()
-            return _State(number, frame, histograms)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        with NpzFile(file) as stored:
+            arrays = {name: array.read() for name, array in stored.arrays.items()}
+        histograms = {
+            name: tuple(arrays[f"{number}.{part}"] for part in range(arrays[f"{number}.parts"].item()))
+            for number, name in enumerate(arrays["names"].tolist())
+        }
+        number, frame = arrays["place"].tolist()
+        return _State(number, frame, histograms)
+    except (DynastError, OSError, ValueError, KeyError, TypeError):
         return _State(0, 0, {})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -113,7 +114,7 @@ class NpzArray:
             )
         with self._file._named():
             self._stream.seek(self._start)
-            flat = np.frombuffer(self._exactly(self.nbytes), self.dtype)
+            flat = self._flat(self.nbytes)
             return flat.reshape(self.shape[::-1]).T if self._columns_first else flat.reshape(self.shape)
 
     def rows(self, first: int, end: int) -> np.ndarray:
@@ -133,8 +134,14 @@ class NpzArray:
             )
         with self._file._named():
             self._stream.seek(self._start + first * row)
-            data = self._exactly((end - first) * row)
-            return np.frombuffer(data, self.dtype).reshape(end - first, *self.shape[1:])
+            return self._flat((end - first) * row).reshape(end - first, *self.shape[1:])
+
+    def _flat(self, count: int) -> np.ndarray:
+        flat = np.frombuffer(self._exactly(count), self.dtype)
+        # NumPy does not look at text before it is used, and then raises SystemError.
+        if self.dtype.kind == "U" and flat.view(_character(self.dtype)).max(initial=0) > sys.maxunicode:
+            raise ValueError(f"{self.name!r} holds characters that there are not")
+        return flat
 
     def _exactly(self, count: int) -> bytes:
         if self.dtype.hasobject:
@@ -143,6 +150,11 @@ class NpzArray:
         if len(data) != count:
             raise EOFError(f"{self.name!r} ends early")
         return data
+
+
+def _character(text: np.dtype) -> np.dtype:
+    """The integers that the characters of a type of text are stored as, in its byte order."""
+    return np.dtype(np.uint32).newbyteorder(text.byteorder)
 
 
 def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -1,4 +1,4 @@
-"""Damaged files of every kind are read or refused in a line; the same ones in every run (benchmarks/fuzz.py has more)."""
+"""Damaged files of every kind are read or refused in a line. The same in every run; benchmarks/fuzz.py has more."""
 
 from __future__ import annotations
 
@@ -12,16 +12,32 @@ import pytest
 FUZZ = Path(__file__).resolve().parents[1] / "benchmarks" / "fuzz.py"
 sys.path.insert(0, str(FUZZ.parent))
 
-from fuzzing.campaign import Campaign, Case, judged  # noqa: E402
+from fuzzing.campaign import Campaign, Case, Worker, judged  # noqa: E402
 from fuzzing.readers import READERS, available  # noqa: E402
 
-CASES = {"checkpoints": 40, "safetensors": 40, "onnx": 30, "onnx-engine": 6, "videos": 60, "libraries": 20}
+CASES = {
+    "checkpoints": 40,
+    "safetensors": 40,
+    "onnx": 30,
+    "onnx-engine": 6,
+    "videos": 60,
+    "libraries": 20,
+    "calibration-arrays": 80,
+    "histograms": 80,
+    "lists": 80,
+    "pose-models": 40,
+}
 """Files of readers that take longer than the others."""
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux")
+WAITING = {"checkpoints", "safetensors", "plans", "onnx", "onnx-engine", "settings"}
+TESTED = [reader for reader in READERS if reader not in WAITING]
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux"
+)
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", TESTED)
 def test_damaged_files_are_read_or_refused(reader: str, tmp_path: Path) -> None:
     if reader not in available():
         pytest.skip(f"{READERS[reader].needs} is not installed")
@@ -32,6 +48,17 @@ def test_damaged_files_are_read_or_refused(reader: str, tmp_path: Path) -> None:
         assert campaign.tally.outcomes.keys() <= {"read", "refused"}
         # Neither a reader that takes everything nor one that takes nothing is tested by this.
         assert sum(campaign.tally.outcomes.values()) == CASES.get(reader, 150)
+
+
+@pytest.mark.parametrize("reader", sorted(set(TESTED) - {"masks", "lists"}))
+def test_whole_files_are_read(reader: str, tmp_path: Path) -> None:
+    """Those of `masks` and `lists` are of several kinds, each read as every kind."""
+    if reader not in available():
+        pytest.skip(f"{READERS[reader].needs} is not installed")
+    with Worker(reader) as worker:
+        for name, data in READERS[reader].seeds():
+            (tmp_path / name).write_bytes(data)
+            assert worker.read(tmp_path / name)[:2] == ("read", "")
 
 
 def test_a_case_is_the_same_file_in_every_run() -> None:

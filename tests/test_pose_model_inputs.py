@@ -113,6 +113,7 @@ def test_the_least_score_is_an_option(tmp_path: Path) -> None:
         ([1, 1, HEIGHT, WIDTH], TensorProto.FLOAT, "pictures of 1 channels"),
         ([1, HEIGHT, WIDTH, 4], TensorProto.FLOAT, f"pictures of {HEIGHT} channels"),
         (FIRST, TensorProto.INT64, r"takes tensor\(int64\)"),
+        ([1_000_000, 3, HEIGHT, WIDTH], TensorProto.FLOAT, "takes 1000000 pictures at once"),
         ([1, 3, 70000, 70000], TensorProto.FLOAT, "pictures of 70000x70000 pixels; up to 4096"),
     ],
     ids=str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -310,6 +311,76 @@ def _read_calibration(path: Path) -> None:
     read_calibration(path, "0" * 64, "model.onnx")
 
 
+def _array_seeds() -> list[tuple[str, bytes]]:
+    packed = io.BytesIO()
+    ramp = np.linspace(0, 1, 2 * 3 * 64 * 64, dtype=np.float32).reshape(2, 3, 64, 64)
+    arrays = dict.fromkeys(("exemplar", "exemplar_condition", "condition"), ramp)
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    return [("a.npz", packed.getvalue())]
+
+
+def _read_arrays(path: Path) -> None:
+    from dynast_deploy.calib.sources import Request, read_data
+    from dynast_deploy.export.split import ModelInfo
+
+    info = ModelInfo({"semantic_nc": 3}, "style", 64, 64, "0", "0" * 64, "fp32", [])
+    read_data(Request(str(path), frames=3), info, "model.onnx")
+
+
+def _pose_model_seeds() -> list[tuple[str, bytes]]:
+    """A model of RTMPose's form, whose answer is the mean of the picture everywhere."""
+    from onnx import TensorProto, helper
+
+    shapes = {"simcc_x": [1, 17, 96], "simcc_y": [1, 17, 128]}
+    nodes = [helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=1, axes=[1, 2, 3])]
+    weights = []
+    for name, shape in shapes.items():
+        nodes += [
+            helper.make_node("Expand", ["mean", f"{name}_shape"], [f"{name}_flat"]),
+            helper.make_node("Reshape", [f"{name}_flat", f"{name}_shape"], [name]),
+        ]
+        weights.append(helper.make_tensor(f"{name}_shape", TensorProto.INT64, [3], shape))
+    picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, 64, 48])
+    answers = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
+    ]
+    graph = helper.make_graph(nodes, "pose", [picture], answers, weights)
+    # Expand takes [1, 1, 1, 1] to [1, 1, 17, 96], which Reshape makes three axes again.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return [("a.onnx", model.SerializeToString())]
+
+
+def _run_pose_model(path: Path) -> None:
+    from dynast_deploy.keypoints.pose_model import PoseModel
+
+    PoseModel(path)(_drawn(64, 48), None)
+
+
+def _network_seeds() -> list[tuple[str, bytes]]:
+    """A convolution and an addition, as TensorFlow Lite has them."""
+    sys.path.append(str(EXAMPLES.parent / "tests"))
+    from tflite_files import FileOperator, FileTensor, tflite_file
+
+    from dynast_deploy.tflite.graph import Operation
+
+    kernel, bias = np.ones((6, 3, 3, 4), np.float32), np.ones(6, np.float32)
+    tensors = [FileTensor((1, 7, 5, 4)), FileTensor(kernel.shape, kernel), FileTensor((6,), bias)]
+    tensors += [FileTensor((1, 7, 5, 6)), FileTensor((1, 7, 5, 6))]
+    options = {0: ("b", 0), 1: ("i", 1), 2: ("i", 1), 3: ("b", 1)}
+    operators = [
+        FileOperator(Operation.CONV_2D, [0, 1, 2], [3], options),
+        FileOperator(Operation.ADD, [3, 2], [4]),
+    ]
+    return [("a.tflite", tflite_file(tensors, operators, [0], [4]))]
+
+
+def _read_network(path: Path) -> None:
+    from dynast_deploy.keypoints.session import open_session
+    from dynast_deploy.tflite import onnx_of_tflite
+
+    open_session(onnx_of_tflite(path.read_bytes(), str(path)).SerializeToString(), str(path))
+
+
 def _list_seeds() -> list[tuple[str, bytes]]:
     lines = "0.jpg\n1.jpg\n", "0.jpg,1.jpg,2.jpg\n1.jpg,0.jpg\n", "0 1 000004.jpg\n1 2 000005.jpg\n"
     encodings = "utf-8", "utf-8-sig", "utf-16"
@@ -394,6 +465,9 @@ READERS: dict[str, Reader] = {
     "plans": Reader(_read_plan, _plan_seeds, _ARCHIVE),
     "settings": Reader(_read_settings, _SETTINGS, (damaged_toml, damaged_bytes)),
     "calibration": Reader(_read_calibration, _calibration_seeds, _JSON),
+    "calibration-arrays": Reader(_read_arrays, _array_seeds, _ARCHIVE),
+    "pose-models": Reader(_run_pose_model, _pose_model_seeds, (damaged_onnx, damaged_bytes), "onnxruntime"),
+    "networks": Reader(_read_network, _network_seeds, needs="flatbuffers"),
     "histograms": Reader(_read_histograms, _histogram_seeds, _ARCHIVE, "onnxruntime"),
     "lists": Reader(_read_lists, _list_seeds, needs="torch"),
     "libraries": Reader(_find_library, _library_seeds),

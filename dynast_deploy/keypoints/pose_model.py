@@ -34,6 +34,7 @@ MEAN = np.array([123.675, 116.28, 103.53], np.float32)  # ImageNet's, in RGB
 DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 LETTERBOX_GREY = 114
 CROP_SIZE, YOLO_SIZE = (192, 256), (640, 640)  # (width, height) where the file leaves them open
+LARGEST_BATCH = 16
 LARGEST_SIDE = 4096  # pixels of a model's input
 LARGEST_OUTPUT = 1e9  # no score and no place in a picture is larger
 INPUT_TYPES = {
@@ -216,6 +217,10 @@ def _understood(inputs: list[Any], path: Path) -> ModelInput:
     if inputs[0].type not in INPUT_TYPES:
         raise DynastError(
             f"{path}: the model takes {inputs[0].type}; {', '.join(INPUT_TYPES)} are understood"
+        )
+    if isinstance(batch, int) and batch > LARGEST_BATCH:
+        raise DynastError(
+            f"{path}: the model takes {batch} pictures at once, of which one is used; export it for single ones"
         )
     fixed = isinstance(height, int) and isinstance(width, int)
     if fixed and not (0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE):

@@ -6,6 +6,7 @@ is NCHW, and its inputs and outputs are transposed, so that they look as they do
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def onnx_of_tflite(data: bytes, source: str) -> onnx.ModelProto:
     """
     try:
         return _Translation(read_graph(data, source)).model()
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, OverflowError, struct.error) as error:
         raise DynastError(f"{source}: a network that is not supported here ({error})") from None
 
 
