@@ -1,4 +1,4 @@
-"""Decoded frames of any pixel format as 8-bit RGB: matrix, range and transparency."""
+"""Decoded frames of any pixel format as 8-bit RGB: matrix, range, gamut and transparency."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.wide_gamut import is_wide, to_bt709
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-# ITU-T H.273 MatrixCoefficients, which FFmpeg numbers alike. 0 is RGB, which YUV cannot be.
+# Numbers of ITU-T H.273, which are FFmpeg's, too. The matrix 0 is RGB, which YUV cannot be.
 _UNSPECIFIED = frozenset({0, 2, 3})
 _CONVERTED = frozenset({1, 4, 5, 6, 7, 9})
 _NOT_CONVERTED = {
@@ -47,17 +48,22 @@ class StatedColours:
 
     matrix: int | None = None
     full_range: bool | None = None
+    primaries: int | None = None
+    transfer: int | None = None
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream) -> StatedColours:
         """Ask before the first frame is decoded: a decoder puts its own statement in this place."""
         if not _STATING & set(container.format.name.split(",")):
             return cls()
-        matrix, colour_range = int(stream.codec_context.colorspace), int(stream.codec_context.color_range)
-        return cls(
-            None if matrix in _UNSPECIFIED else matrix,
-            colour_range == _FULL if colour_range in (_LIMITED, _FULL) else None,
+        context = stream.codec_context
+        numbers = (context.colorspace, context.color_primaries, context.color_trc)
+        matrix, primaries, transfer = (
+            None if int(number) in _UNSPECIFIED else int(number) for number in numbers
         )
+        colour_range = int(context.color_range)
+        full_range = colour_range == _FULL if colour_range in (_LIMITED, _FULL) else None
+        return cls(matrix, full_range, primaries, transfer)
 
 
 class RgbConverter:
@@ -65,7 +71,8 @@ class RgbConverter:
 
     The matrix and the range are the container's where it states them, else the frame's. Without either, BT.709 is
     taken from 720 lines or 1280 columns up and BT.601 below; the range is then limited for YUV and full for grey.
-    Transparency is laid over white, as in pictures. Neither primaries nor transfer are converted.
+    Transparency is laid over white, as in pictures, and wide gamut is converted to that of BT.709; high dynamic range
+    is left as it is.
     """
 
     def __init__(self, path: Path, stated: StatedColours) -> None:
@@ -108,7 +115,11 @@ class RgbConverter:
         ).to_ndarray()
         if _is_grey(kind) and kind.components[0].bits >= 8 and int(frame.color_range) == _LIMITED:
             picture[..., :3] = _FROM_LIMITED[picture[..., :3]]
-        return _over_white(picture) if transparent else picture
+        if transparent:
+            picture = _over_white(picture)
+        primaries = self._stated.primaries or int(frame.color_primaries)
+        transfer = self._stated.transfer or int(frame.color_trc)
+        return to_bt709(picture, primaries) if is_wide(primaries, transfer) else picture
 
 
 def _is_grey(kind: VideoFormat) -> bool:
