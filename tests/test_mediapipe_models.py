@@ -18,7 +18,13 @@ from dynast_deploy.commands import fetch_models, probes
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import mediapipe_models
 from dynast_deploy.keypoints.detector import Detector, anchors, merged
-from dynast_deploy.keypoints.mediapipe_models import Network, find_models, models_file, read_network
+from dynast_deploy.keypoints.mediapipe_models import (
+    Network,
+    OpenNetwork,
+    find_models,
+    models_file,
+    read_network,
+)
 from dynast_deploy.keypoints.mediapipe_pose import refined, region_between
 from dynast_deploy.keypoints.regions import Region, letterboxed
 from dynast_deploy.keypoints.smoothing import OneEuro
@@ -186,15 +192,30 @@ class TestGeometry:
         rows[0, place, :6], scores[0, place] = (4, 8, 64, 32, 16, -8), score
         session = SimpleNamespace(
             get_inputs=lambda: [SimpleNamespace(name="input", shape=[1, 128, 128, 3])],
-            run=lambda _, feed: [rows, scores] if feed["input"].min() == -1 else [],
+            run=lambda _, feed: [scores, rows] if feed["input"].min() == -1 else [],
         )
-        found = Detector(session, (8, 16, 16, 16))(np.zeros((256, 256, 3), np.uint8))
+        detector = Detector(OpenNetwork(session, "face.tflite"), (8, 16, 16, 16))
+        found = detector(np.zeros((256, 256, 3), np.uint8))
         if score < 0:
             assert not found
             return
         np.testing.assert_allclose(found[0].box, (-40, 0, 88, 64))
         np.testing.assert_allclose(found[0].points[0], (48, 0))
         assert found[0].score == pytest.approx(1 / (1 + np.exp(-0.1)))
+
+    def test_networks_of_another_kind_are_named(self) -> None:
+        for shape in ([1, 128, 64, 3], [1, 128], ["N", 128, 128, 3]):
+            session = SimpleNamespace(
+                get_inputs=lambda shape=shape: [SimpleNamespace(name="input", shape=shape)]
+            )
+            with pytest.raises(DynastError, match=r"hand\.tflite: a network of another kind .* \(it takes"):
+                OpenNetwork(session, "hand.tflite")
+        session = SimpleNamespace(
+            get_inputs=lambda: [SimpleNamespace(name="input", shape=[1, 32, 32, 3])],
+            run=lambda *_: [np.zeros((1, 63), np.float32)],
+        )
+        with pytest.raises(DynastError, match=r"hand\.tflite: .* \(it gives \[1, 63\]\)"):
+            Detector(OpenNetwork(session, "hand.tflite"), (8,))(np.zeros((32, 32, 3), np.uint8))
 
     def test_heatmaps_move_a_landmark_only_where_they_are_sure(self) -> None:
         heatmaps = np.full((64, 64, 2), -30.0)

@@ -37,7 +37,7 @@ PoseScore = Annotated[
         min=0,
         max=1,
         help="Keypoints that score less are not seen.",
-        show_default="all of files, 0.3 of models",
+        show_default="all of files, 0.3 of models, 0.5 of MediaPipe's",
     ),
 ]
 FitOption = Annotated[Fit, typer.Option(help="Pictures of another shape than the engine's.")]

@@ -43,7 +43,7 @@ def condition(
             min=0,
             max=1,
             help="Keypoints that score less are not seen.",
-            show_default="all of files, 0.3 of models",
+            show_default="all of files, 0.3 of models, 0.5 of MediaPipe's",
         ),
     ] = None,
     parts: Annotated[

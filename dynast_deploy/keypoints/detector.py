@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from dynast_deploy.keypoints.mediapipe_models import OpenNetwork
 from dynast_deploy.keypoints.regions import letterboxed
 
 MIN_SCORE = 0.5
@@ -29,20 +29,23 @@ class Detection:
 class Detector:
     """One detector network, square input `[1, size, size, 3]` in -1..1, outputs boxes with points, and scores."""
 
-    def __init__(self, session: Any, strides: Sequence[int]) -> None:
+    def __init__(self, network: OpenNetwork, strides: Sequence[int]) -> None:
         """`strides`: pixels between the anchors of each of its layers, which have two at each place."""
-        self._session = session
-        self._input = session.get_inputs()[0]
-        self._size = int(self._input.shape[1])
-        self._anchors = anchors(self._size, strides)
+        self._network = network
+        self._anchors = anchors(network.size, strides)
 
     def __call__(self, picture: np.ndarray) -> list[Detection]:
         """Everybody in uint8 `[H, W, 3]` RGB who scores 0.5 or more, the surest first."""
-        square, region = letterboxed(picture, self._size)
-        raw, scores = self._session.run(None, {self._input.name: square[None] / np.float32(127.5) - 1})
-        scores = 1 / (1 + np.exp(-np.clip(scores[0, :, 0].astype(np.float64), -SCORE_LIMIT, SCORE_LIMIT)))
+        square, region = letterboxed(picture, self._network.size)
+        outputs = self._network(square / np.float32(127.5) - 1)
+        count = len(self._anchors)
+        raw = self._network.pick(
+            outputs, lambda each: each.ndim == 3 and each.shape[1] == count and each.shape[2] >= 8
+        )
+        logits = self._network.pick(outputs, lambda each: each.shape == (1, count, 1))[0, :, 0]
+        scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -SCORE_LIMIT, SCORE_LIMIT)))
         kept = scores >= MIN_SCORE
-        rows, scores = raw[0][kept].astype(np.float64) / self._size, scores[kept]
+        rows, scores = raw[0][kept].astype(np.float64) / self._network.size, scores[kept]
         centres = rows[:, :2] + self._anchors[kept]
         points = rows[:, 4:].reshape(len(rows), rows[:, 4:].shape[1] // 2, 2) + self._anchors[kept][:, None]
         corners = np.stack([centres - rows[:, 2:4] / 2, centres + rows[:, 2:4] / 2], axis=1)

@@ -58,8 +58,6 @@ class FaceMesh:
         """
         self._detect = Detector(open_network(models, Network.FACE_DETECTOR), STRIDES)
         self._landmarks = open_network(models, Network.FACE_LANDMARKS)
-        self._input = self._landmarks.get_inputs()[0]
-        self._size = int(self._input.shape[1])
 
     def __call__(self, photo: np.ndarray) -> np.ndarray | None:
         """Float64 [468, 2] in pixels of a photo, uint8 [H, W, 3] RGB, or None where no face is found."""
@@ -67,13 +65,13 @@ class FaceMesh:
         if not faces:
             return None
         region = max(faces, key=lambda face: face.side)
-        crop = region.crop(photo, self._size)
-        outputs = self._landmarks.run(None, {self._input.name: crop[None] / np.float32(255)})
-        mesh = max(outputs, key=np.size).reshape(-1, 3)
-        presence = next(each for each in outputs if each.size == 1)
+        network = self._landmarks
+        outputs = network(region.crop(photo, network.size) / np.float32(255))
+        mesh = network.pick(outputs, lambda each: each.size % 3 == 0 and each.size >= 3 * MESH).reshape(-1, 3)
+        presence = network.pick(outputs, lambda each: each.size == 1)
         if 1 / (1 + np.exp(-presence.item())) < MIN_PRESENCE:
             return None
-        return region.to_picture(mesh[:MESH, :2].astype(np.float64) / self._size)
+        return region.to_picture(mesh[:MESH, :2].astype(np.float64) / network.size)
 
 
 def region_of(face: Detection) -> Region:

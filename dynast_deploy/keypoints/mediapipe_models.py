@@ -10,9 +10,12 @@ import importlib.util
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.session import open_session
@@ -91,12 +94,48 @@ def read_network(path: Path, network: Network) -> bytes:
     raise _missing(path, network)
 
 
-def open_network(path: Path, network: Network) -> Any:
-    """The ONNX Runtime session of a network. Raises DynastError as `read_network` and `onnx_of_tflite` do."""
+class OpenNetwork:
+    """A network that looks at a square picture.
+
+    Attributes:
+        size: Pixels of the square's side.
+    """
+
+    def __init__(self, session: Any, source: str) -> None:
+        """`source` names it in messages. Raises DynastError where it takes anything but one square picture."""
+        self._session, self._source = session, source
+        inputs = session.get_inputs()
+        self._input = inputs[0].name
+        shape = inputs[0].shape
+        if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[1] != shape[2] or shape[3] != 3:
+            raise self._other_kind(f"takes {shape}")
+        self.size = int(shape[1])
+
+    def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
+        """The outputs for float32 `[size, size, 3]`, scaled as the network wants it."""
+        try:
+            return list(self._session.run(None, {self._input: picture[None]}))
+        except Exception as error:  # ONNX Runtime's exception classes share no base of their own
+            raise DynastError(f"{self._source}: does not run: {error}") from None
+
+    def pick(self, outputs: list[np.ndarray], fits: Callable[[np.ndarray], bool]) -> np.ndarray:
+        """The output that fits; a DynastError where there is none: their order is the converter's."""
+        found = next((output for output in outputs if fits(output)), None)
+        if found is None:
+            raise self._other_kind(f"gives {', '.join(str(list(output.shape)) for output in outputs)}")
+        return found
+
+    def _other_kind(self, what: str) -> DynastError:
+        return DynastError(f"{self._source}: a network of another kind than is used here (it {what})")
+
+
+def open_network(path: Path, network: Network) -> OpenNetwork:
+    """A network, run by ONNX Runtime. Raises DynastError as `read_network`, `onnx_of_tflite` and `OpenNetwork` do."""
     from dynast_deploy.tflite import onnx_of_tflite
 
     source = f"{path}, {network.value[0]}"
-    return open_session(onnx_of_tflite(read_network(path, network), source).SerializeToString(), source)
+    session = open_session(onnx_of_tflite(read_network(path, network), source).SerializeToString(), source)
+    return OpenNetwork(session, source)
 
 
 def _missing(path: Path, network: Network) -> DynastError:

@@ -44,8 +44,6 @@ class MediaPipePose:
         self._min_score = MIN_VISIBILITY if min_score is None else min_score
         self._detect = Detector(open_network(models, Network.POSE_DETECTOR), STRIDES)
         self._landmarks = open_network(models, Network.POSE_LANDMARKS)
-        self._input = self._landmarks.get_inputs()[0]
-        self._size = int(self._input.shape[1])
         self.restart()
 
     def restart(self) -> None:
@@ -76,16 +74,17 @@ class MediaPipePose:
 
     def _look(self, picture: np.ndarray, region: Region) -> np.ndarray | None:
         """Float64 [35, 3]: x, y in pixels of the picture, visibility of the person in `region`; None without one."""
-        crop = region.crop(picture, self._size)
-        outputs = self._landmarks.run(None, {self._input.name: crop[None] / np.float32(255)})
-        # Told apart by what they are; their order is the converter's.
-        presence = next(each for each in outputs if each.size == 1)
-        heatmaps = next(each for each in outputs if each.ndim == 4 and each.shape[-1] > 1)[0]
-        raw = next(each for each in outputs if each.ndim == 2 and each.shape[1] % 5 == 0 and each.size > 1)
+        network = self._landmarks
+        outputs = network(region.crop(picture, network.size) / np.float32(255))
+        presence = network.pick(outputs, lambda each: each.size == 1)
+        heatmaps = network.pick(outputs, lambda each: each.ndim == 4 and each.shape[3] >= WITH_REGION)[0]
+        raw = network.pick(
+            outputs, lambda each: each.ndim == 2 and each.size % 5 == 0 and each.size >= 5 * WITH_REGION
+        )
         if presence.item() < MIN_PRESENCE:
             return None
         landmarks = raw.reshape(-1, 5)[:WITH_REGION].astype(np.float64)
-        places = refined(landmarks[:, :2] / self._size, heatmaps)
+        places = refined(landmarks[:, :2] / network.size, heatmaps)
         visibility = 1 / (1 + np.exp(-landmarks[:, 3]))
         return np.column_stack([region.to_picture(places), visibility])
 
