@@ -1,4 +1,4 @@
-"""`same_video.py A B`: fails unless both videos hold as many frames and show the same, within what encoders differ by."""
+"""`same_video.py A B`: fails unless both videos have as many frames and show the same, but for rounding."""
 
 from __future__ import annotations
 
