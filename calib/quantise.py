@@ -12,6 +12,7 @@ that share their values share one scale, whichever way they are read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -179,11 +180,16 @@ def nearest(values: np.ndarray, number_format: Format) -> np.ndarray:
     """float32 within the format's range -> the nearest numbers of it."""
     if number_format is Format.INT8:
         return np.rint(values).astype(np.int8)
-    try:
-        import ml_dtypes
-    except ImportError:
-        raise DynastError("writing FP8 needs ml_dtypes: pip install ml_dtypes") from None
+    check_can_write(number_format)
+    import ml_dtypes
+
     return values.astype(ml_dtypes.float8_e4m3fn)
+
+
+def check_can_write(number_format: Format) -> None:
+    """Raise a DynastError where FP8 is wanted and the package with its numbers is missing (onnx before 1.18)."""
+    if number_format is Format.FP8 and find_spec("ml_dtypes") is None:
+        raise DynastError("writing FP8 needs ml_dtypes: pip install ml_dtypes")
 
 
 def is_quantised(model: onnx.ModelProto) -> bool:

@@ -14,7 +14,7 @@ from dynast_deploy.calib.data import CalibrationData
 from dynast_deploy.calib.layers import Layer, Part, convolution_share, find_layers, matching, tensor_bytes
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
-from dynast_deploy.calib.quantise import is_quantised, quantise
+from dynast_deploy.calib.quantise import check_can_write, is_quantised, quantise
 from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
 from dynast_deploy.calib.sources import Request, files_read, read_data
@@ -98,6 +98,7 @@ def write_eight_bits(
     target_psnr: float | None,
 ) -> Calibration:
     """Calibrate, write `output` and its calibration file, print what was done. See `dynast calibrate --help`."""
+    check_can_write(number_format)
     calibration_path = named_beside(output, ".calibration.json")
     check_output(output, path, request, calibration_path)
     source = read_source(path)

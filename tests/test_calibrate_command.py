@@ -122,7 +122,17 @@ def test_float16_reports_what_stays_float32(tiny: tuple[Path, Path], tmp_path: P
     assert ModelInfo.read(load_model(output), "fp16").precision == "fp16"
 
 
+def test_what_fp8_needs_is_asked_for_before_anything_is_measured(
+    tiny: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dynast_deploy.calib.quantise.find_spec", lambda name: None)
+    assert "pip install ml_dtypes" in error_of(
+        dynast("calibrate", tiny[0], "--data", "no such data", "--fp8")
+    )
+
+
 def test_fp8_is_written_and_passes_the_full_check(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    pytest.importorskip("ml_dtypes", reason="FP8 numbers come with it; onnx brings it from 1.18 on")
     calibrated(tiny, tmp_path / "a.onnx", "--fp8")
     model = load_model(tmp_path / "a.onnx")
     onnx.checker.check_model(model, full_check=True)
