@@ -10,17 +10,29 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from dynast_deploy.runtime.graph_pattern import stated_channels
+
+DTYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
 
 
 def for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model` with the changes that the functions below describe; changed in place."""
+    name_nodes(model.graph)
     reductions_as_products(model.graph)
     positions_beside_features(model.graph)
     modulation_late(model.graph)
     return model
+
+
+def name_nodes(graph: onnx.GraphProto) -> None:
+    """Give nodes that have no name, or another node's, one of their own: rewriting tells nodes apart by name."""
+    taken: set[str] = set()
+    for number, node in enumerate(graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.name or node.op_type}.node{number}"
+        taken.add(node.name)
 
 
 def reductions_as_products(graph: onnx.GraphProto) -> None:
@@ -29,16 +41,25 @@ def reductions_as_products(graph: onnx.GraphProto) -> None:
     The kernels of reductions walk memory with a stride there. The exporter states the channels of what it reduces in
     `value_info`; where they are not stated nothing changes.
     """
-    channels = stated_channels(graph)
+    floats = {
+        value.name for value in graph.value_info if value.type.tensor_type.elem_type == TensorProto.FLOAT
+    }
+    channels = {name: width for name, width in stated_channels(graph).items() if name in floats}
     axes = {
         tensor.name
         for tensor in graph.initializer
-        if list(tensor.dims) == [1] and numpy_helper.to_array(tensor).tolist() == [1]
+        if list(tensor.dims) == [1]
+        and tensor.data_type == TensorProto.INT64
+        and numpy_helper.to_array(tensor).tolist() == [1]
     }
     constants = _Constants(graph)
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        reduced = node.op_type in ("ReduceMean", "ReduceSumSquare") and node.input[1] in axes
+        reduced = (
+            node.op_type in ("ReduceMean", "ReduceSumSquare")
+            and len(node.input) == 2
+            and node.input[1] in axes
+        )
         if reduced and (width := channels.get(node.input[0], 0)):
             nodes += _over_channels(node, width, constants)
         else:
@@ -54,7 +75,7 @@ def positions_beside_features(graph: onnx.GraphProto) -> None:
     """
     constants = _Constants(graph)
     known = {tensor.name: tensor for tensor in graph.initializer}
-    makers = {node.output[0]: node for node in graph.node}
+    makers = {name: node for node in graph.node for name in node.output}
 
     def made_by(op_type: str, name: str) -> onnx.NodeProto | None:
         maker = makers.get(name)
@@ -71,8 +92,12 @@ def positions_beside_features(graph: onnx.GraphProto) -> None:
         code, *weights = position.input[0], product.input[1], position.input[1], offset.input[1]
         if not known.keys() >= {code, *weights}:
             continue
-        length = known[code].dims[0]
-        ones = constants.add(f"ones_{length}", np.ones((length, 1), np.float32))
+        read = [known[name] for name in (code, *weights)]
+        kinds, ranks = {tensor.data_type for tensor in read}, [len(tensor.dims) for tensor in read]
+        if ranks != [2, 2, 2, 1] or not kinds <= DTYPES.keys() or len(kinds) > 1:
+            continue
+        length, dtype = known[code].dims[0], DTYPES[kinds.pop()]
+        ones = constants.add(f"ones_{length}_{np.dtype(dtype)}", np.ones((length, 1), dtype))
         replaced[node.name] = _with_position(node, product.input[0], [code, ones], weights, constants)
         replaced.update({gone.name: [] for gone in (product, offset, position)})
     _replace(graph, [new for node in graph.node for new in replaced.get(node.name, [node])])

@@ -20,6 +20,7 @@ import onnx
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.model_check import check_weights
 from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.export.uint8_io import with_uint8_io
 from dynast_deploy.runtime.driver import driver_answers
@@ -73,6 +74,7 @@ class OnnxRuntimeEngine:
         weights = Weights(Path(path))
         model = read_graph(path)
         info = ModelInfo.read(model, str(path))
+        check_weights(model, str(path))  # the small ones; `Weights` checks those that are left in the file
         self._device = choose_device(onnxruntime, device)
         # Under CUDA only operators for CUDA serve: those for the CPU would fetch everything from there and back.
         operators = operators_or_warning(onnxruntime, self._device) if native_attention else None

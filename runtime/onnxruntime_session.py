@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from dynast_deploy.errors import DynastError, DynastWarning
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
-from dynast_deploy.runtime.cpu_graph import for_cpu
+from dynast_deploy.runtime.cpu_graph import for_cpu, name_nodes
 from dynast_deploy.runtime.cpu_layers import channels_last
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnxruntime_errors import reason, refusal
@@ -180,6 +180,7 @@ def rewritten(part: onnx.ModelProto, has_operators: bool, native_layers: bool) -
     """A copy of `part` in the form that is fastest on CPUs, with and without our operators."""
     fast = onnx.ModelProto()
     fast.CopyFrom(part)
+    name_nodes(fast.graph)
     if has_operators and native_layers:
         channels_last(fast.graph)
     for_cpu(fast)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.inliner
 import pytest
 from onnx import TensorProto, numpy_helper
 
@@ -309,3 +310,38 @@ def test_a_graph_that_the_fast_form_does_not_take_runs_as_it_is(
     with pytest.warns(DynastWarning, match=r"runs in a slower form.*division by zero"):
         exemplar = engine.encode_exemplar(pictures(), pictures())
     np.testing.assert_allclose(engine.render(exemplar, pictures(seed=1)), expected, atol=0.02)
+
+
+def converted_by_others(model: onnx.ModelProto, keep: bool) -> onnx.ModelProto:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return convert_float_to_float16(model, keep_io_types=keep)
+
+
+@pytest.mark.parametrize(
+    ("convert", "tolerance"),
+    [
+        (onnx.inliner.inline_local_functions, 1e-3),
+        (lambda model: converted_by_others(model, keep=True), 0.2),
+        (lambda model: converted_by_others(model, keep=False), 0.2),
+    ],
+)
+@pytest.mark.filterwarnings("error::dynast_deploy.errors.DynastWarning")
+def test_files_that_other_tools_changed_run_in_the_fast_form(
+    convert: Callable[[onnx.ModelProto], onnx.ModelProto],
+    tolerance: float,
+    changed: onnx.ModelProto,
+    engines: list,
+    tmp_path: Path,
+) -> None:
+    onnx.save(convert(changed), tmp_path / "converted.onnx")
+    engine = load_engine(tmp_path / "converted.onnx", "cpu", 1)
+    images, in_bytes = [], []
+    levels = np.random.default_rng(3).integers(0, 256, (1, 3, SIZE, SIZE), np.uint8)
+    for each in (engine, *engines):
+        exemplar = each.encode_exemplar(levels, pictures())
+        images.append(each.render(exemplar, levels))
+        in_bytes.append(each.render_bytes(exemplar, levels).astype(int))
+    assert images[0].dtype == np.float32
+    assert np.abs(images[0] - images[1]).mean() < tolerance / 10
+    assert np.abs(in_bytes[0] - in_bytes[1]).mean() < 127.5 * tolerance / 10

@@ -19,9 +19,10 @@ def run_bench(
 ) -> None:
     """Compare, print both tables, and write the medians to `output` as JSON. See `dynast bench --help`."""
     from dynast_deploy.bench.random_model import write_random_model
+    from dynast_deploy.runtime.native_operators import operators_or_warning
     from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 
-    import_onnxruntime()
+    operators_or_warning(import_onnxruntime())
     threads = threads or os.cpu_count() or 1
     with temporary_folder("dynast-bench") as folder:
         print(

@@ -98,7 +98,10 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if line:
-            return json.loads(line)
+            answer = json.loads(line)
+            if "error" in answer:
+                raise DynastError(answer["error"])
+            return answer
         status = self._process.wait()
         if status == -getattr(signal, "SIGKILL", 9):
             raise DynastError(

@@ -1,27 +1,38 @@
-"""Engine files side by side on this CPU: is the smaller one faster here?"""
+"""Engine files on this CPU, one alone or side by side: is the smaller one faster here?"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from dynast_deploy.bench.compare import Side, Worker
 from dynast_deploy.errors import DynastError
 from dynast_deploy.scratch_folder import temporary_folder
+from dynast_deploy.whole_file import write_text
 
 
-def run_engines(engines: Sequence[Path], threads: int | None, repeats: int) -> dict[str, Side]:
-    """Frames of every engine in turn, each in its own process; prints a table and which file to take."""
+def run_engines(
+    engines: Sequence[Path], threads: int | None, repeats: int, output: Path | None = None
+) -> dict[str, Side]:
+    """Frames of every engine in turn, each in its own process; prints a table, and of several which file to take.
+
+    The medians go to `output` as JSON. Raises DynastError for files that are no engines.
+    """
+    from dynast_deploy.export.split import ModelInfo
+    from dynast_deploy.runtime.native_operators import operators_or_warning
     from dynast_deploy.runtime.onnx_file import read_graph
     from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 
-    if len(engines) < 2 or len(set(engines)) < len(engines):
-        raise DynastError("--engine: name two files or more, each once; they are compared with each other")
-    import_onnxruntime()
+    if len(set(engines)) < len(engines):
+        raise DynastError("--engine: name each file once; they are compared with each other")
+    onnxruntime = import_onnxruntime()
     for engine in engines:
-        read_graph(engine)
+        ModelInfo.read(read_graph(engine), str(engine))
+    operators_or_warning(onnxruntime)
     threads = threads or os.cpu_count() or 1
     with temporary_folder("dynast-bench") as folder, ExitStack() as stack:
         picture = folder / "picture.npy"
@@ -33,7 +44,26 @@ def run_engines(engines: Sequence[Path], threads: int | None, repeats: int) -> d
                 worker.frame()
     sides = {str(engine): worker.result for engine, worker in zip(engines, workers, strict=True)}
     print_engines(sides, threads)
+    if output is not None:
+        write_text(output, json.dumps(document(sides, threads), indent=2) + "\n")
     return sides
+
+
+def document(sides: dict[str, Side], threads: int) -> dict[str, Any]:
+    """What was measured, for JSON: medians in seconds, peaks in 10**6 bytes, shares of the first engine's time."""
+    first = next(iter(sides.values()))
+    rows = [
+        {
+            "engine": engine,
+            "frame_s": side.frame_s,
+            "processor_s": side.processor_s,
+            "of_the_first": side.frame_s / first.frame_s,
+            "peak_mb": side.peak_mb,
+            "frames": len(side.frames),
+        }
+        for engine, side in sides.items()
+    ]
+    return {"threads": threads, "engines": rows}
 
 
 def print_engines(sides: dict[str, Side], threads: int) -> None:
@@ -48,7 +78,8 @@ def print_engines(sides: dict[str, Side], threads: int) -> None:
         ratio = side.frame_s / first.frame_s
         table.add_row(engine, f"{side.frame_s:.3f}", f"{ratio:.2f}", f"{side.peak_mb:.0f}")
     Console().print(table)
-    print(verdict(sides))
+    if len(sides) > 1:
+        print(verdict(sides))
 
 
 def verdict(sides: dict[str, Side]) -> str:

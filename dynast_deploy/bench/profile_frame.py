@@ -7,13 +7,18 @@ One frame more is rendered first, to warm up. The profile's name starts with PRE
 
 from __future__ import annotations
 
+import warnings
+
 from dynast_deploy.bench.worker import random_inputs
 from dynast_deploy.command import run
+from dynast_deploy.errors import DynastWarning
 
 
 def profile_frames(model: str, threads: int, frames: int, prefix: str) -> None:
     from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
+    # `run_bench` has said so once.
+    warnings.filterwarnings("ignore", "the native operators", DynastWarning)
     engine = OnnxRuntimeEngine(model, "cpu", threads, profile_prefix=prefix)
     inputs = random_inputs(engine.info.channels, engine.info.height, engine.info.width)
     exemplar = engine.encode_exemplar(inputs["exemplar"], inputs["exemplar_condition"])

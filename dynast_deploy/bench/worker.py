@@ -5,7 +5,7 @@
 SIDE is "engine" (MODEL is an .onnx file), "attention" (the same with our operators for attention alone), "functions"
 (without any of them), "published" (a checkpoint), "training" or "published training" (a checkpoint; a frame is a
 training step then, and the picture its loss). It renders one frame to warm up, writes that picture to PICTURE (.npy),
-answers with a line of JSON, and from then on answers every line of its input with another: `frame_s`, seconds of one
+answers with a line of JSON (`error` alone where the model does not run), and from then on answers every line of its input with another: `frame_s`, seconds of one
 frame; `cpu_s`, processor seconds of all its threads; `peak_mb`, the process's peak resident memory so far in 10**6
 bytes. It ends with its input.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ import numpy as np
 
 from dynast_deploy.bench.memory import peak_resident_mb
 from dynast_deploy.command import run
+from dynast_deploy.errors import DynastError, DynastWarning
 
 Frame = Callable[[], Any]
 
@@ -105,8 +107,14 @@ SIDES: dict[str, Callable[[str, int], Frame]] = {
 
 
 def serve(side: str, model: str, threads: int, picture: str) -> None:
-    frame = SIDES[side](model, threads)
-    np.save(picture, frame())
+    # Whoever starts the workers has said so once.
+    warnings.filterwarnings("ignore", "the native operators", DynastWarning)
+    try:
+        frame = SIDES[side](model, threads)
+        np.save(picture, frame())
+    except DynastError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return
     print(json.dumps({"peak_mb": peak_resident_mb()}), flush=True)
     for _ in sys.stdin:
         start, cpu_start = time.perf_counter(), time.process_time()

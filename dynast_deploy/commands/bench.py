@@ -20,7 +20,7 @@ def bench(
         int | None, typer.Option(min=1, help="Frames of each side.", show_default="5; 200 of a plan")
     ] = None,
     engine: Annotated[
-        list[Path] | None, typer.Option(help="Compare these .onnx files instead, or measure one .plan.")
+        list[Path] | None, typer.Option(help="Measure these .onnx files instead, or one .plan.")
     ] = None,
     batch: Annotated[
         list[int] | None,
@@ -30,11 +30,11 @@ def bench(
 ) -> None:
     """Compare one frame of the engine with the published formulation in eager PyTorch, on the CPU.
 
-    The weights are random. Needs PyTorch; with --engine, two ONNX files or more are compared, or a plan is measured on
+    The weights are random. Needs PyTorch; with --engine, ONNX files are measured, several side by side, or a plan on
     its GPU, without it.
     """
     check_written({"--json": json}, {"engine being read": engine})
-    if engine and engine[0].suffix == ".plan":
+    if engine and any(path.suffix == ".plan" for path in engine):
         from dynast_deploy.bench.plan import BATCHES, run_plan
 
         if len(engine) > 1:
@@ -45,7 +45,7 @@ def bench(
     if engine:
         from dynast_deploy.bench.engines import run_engines
 
-        run_engines(engine, threads, repeats)
+        run_engines(engine, threads, repeats, json)
         return
     from dynast_deploy.bench.command import run_bench
 
