@@ -100,6 +100,24 @@ def test_outputs_of_other_names_and_keypoints_last_are_read(tmp_path: Path) -> N
     np.testing.assert_allclose(pose[0], [80, 60 - 16 * 200 / 48, 1], atol=0.01)
 
 
+@pytest.mark.parametrize("kind", [TensorProto.INT32, TensorProto.UINT8, TensorProto.FLOAT])
+def test_movenet_of_one_person_is_read(tmp_path: Path, kind: int) -> None:
+    """y, x, score as fractions of the input, in which 160x120 lies as 48x36, 14 rows from the top."""
+    places = np.tile([32 / HEIGHT, 24 / WIDTH, 0.9], (17, 1))
+    path = taking(constant_model(tmp_path / "movenet.onnx", places[None]), LAST, kind)
+    np.testing.assert_allclose(PoseModel(path)(spot(80, 60))[2], [80, 60, 0.9], rtol=1e-5)
+
+
+def test_movenet_of_several_people_is_told_from_yolo(tmp_path: Path) -> None:
+    rows = np.zeros((6, 56))
+    rows[:3, :51] = np.tile([32 / HEIGHT, 24 / WIDTH, 0.9], 17)
+    rows[1, 1:51:3] = 44 / WIDTH
+    rows[:, 55] = 0.8, 0.7, 0.1, 0, 0, 0
+    path = taking(constant_model(tmp_path / "movenet.onnx", rows), LAST, TensorProto.INT32)
+    people = PoseModel(path).people(spot(80, 60))
+    np.testing.assert_allclose(people[:, 2, 0], [80, 80 + 20 * 160 / 48], rtol=1e-5)
+
+
 def test_the_least_score_is_an_option(tmp_path: Path) -> None:
     rows = yolo_row(24, 32, 0.9)[:, None]
     path = constant_model(tmp_path / "yolo.onnx", rows)

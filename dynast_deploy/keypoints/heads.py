@@ -1,5 +1,5 @@
-"""What pose models put out, read as people: SimCC and heatmaps of one person in a crop, YOLO's rows of many
-people.
+"""What pose models put out, read as people: SimCC and heatmaps of one person in a crop, YOLO's and MoveNet's
+rows of the people in a picture.
 
 Plain numpy on a model's outputs; `pose_model` runs the model. All results are float64 [..., K, 3]: x, y,
 score.
@@ -71,6 +71,24 @@ def yolo_keypoints(output: np.ndarray) -> np.ndarray:
         return people
     boxes = np.concatenate([rows[:, :2] - rows[:, 2:4] / 2, rows[:, :2] + rows[:, 2:4] / 2], axis=1)
     return people[_surest_boxes(boxes)]
+
+
+def movenet_keypoints(output: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+    """People in pixels of the model's input, [P, 17, 3], from MoveNet's output (Votel and Li, 2021).
+
+    Args:
+        output: float [1, 17, 3], y, x and score of one person, or [6, 56], the same of six and then box and score
+            of each; places are fractions of the input.
+        input_size: (width, height) of the model's input.
+
+    People below a score of 0.25 are dropped where the model scores them.
+    """
+    rows = output.reshape(len(output), -1).astype(np.float64)
+    if rows.shape[1] == YOLO_ROW:
+        rows = rows[rows[:, -1] >= PERSON_SCORE]
+    people = rows[:, : 3 * YOLO_KEYPOINTS].reshape(-1, YOLO_KEYPOINTS, 3)[..., (1, 0, 2)]
+    people[..., :2] *= input_size
+    return people
 
 
 def _surest_boxes(boxes: np.ndarray) -> list[int]:

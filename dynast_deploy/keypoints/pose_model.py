@@ -17,6 +17,7 @@ from dynast_deploy.keypoints.heads import (
     YOLO_FILTERED_ROW,
     YOLO_ROW,
     heatmap_keypoints,
+    movenet_keypoints,
     simcc_keypoints,
     yolo_keypoints,
 )
@@ -33,7 +34,12 @@ MIN_PERSON = 16.0  # pixels; a smaller one is too little to crop the next frame 
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)  # ImageNet's, in RGB
 DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 LETTERBOX_GREY = 114
-CROP_SIZE, YOLO_SIZE = (192, 256), (640, 640)  # (width, height) where the file leaves them open
+CROP_SIZE, YOLO_SIZE, MOVENET_SIZE = (
+    (192, 256),
+    (640, 640),
+    (256, 256),
+)  # (width, height) where the file says none
+MOVENET_PERSON, MOVENET_PEOPLE = [17, 3], [6, YOLO_ROW]
 LARGEST_BATCH = 16
 LARGEST_SIDE = 4096  # pixels of a model's input
 LARGEST_OUTPUT = 1e9  # no score and no place in a picture is larger
@@ -42,6 +48,7 @@ INPUT_TYPES = {
     "tensor(float16)": np.float16,
     "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
 }
 
 
@@ -52,12 +59,13 @@ class Head(Enum):
     HEATMAP = "heatmap"
     HEATMAP_LAST = "heatmap, keypoints last"
     YOLO = "yolo"
+    MOVENET = "movenet"
 
 
 @dataclass(frozen=True)
 class ModelInput:
     """What a model takes: name; dtype, numpy's; batch pictures at once; (width, height), or None where the file leaves
-    it open; whether channels come last. Pictures of uint8 go in as they are: such models scale them inside."""
+    it open; whether channels come last. Whole numbers are the picture's own: such models scale them inside."""
 
     name: str
     dtype: type
@@ -71,7 +79,8 @@ class PoseModel:
 
     Recognised by its outputs: `simcc_x` and `simcc_y` [N, K, bins] (RTMPose, DWPose), heatmaps [N, K, h, w]
     (ViTPose, HRNet), rows [N, 56, candidates], [N, candidates, 56] or [N, candidates, 57] (YOLO pose models
-    as Ultralytics exports them). K is that of any skeleton in `SKELETONS`.
+    as Ultralytics exports them), [1, 1, 17, 3] or, with int32 pictures, [1, 6, 56] (MoveNet). K is that of any
+    skeleton in `SKELETONS`.
 
     Models of one person see a crop: the box of the person in an earlier frame, and the whole picture where
     there is none or where nobody is left in it.
@@ -93,13 +102,15 @@ class PoseModel:
         self._min_score = MIN_SCORE if min_score is None else min_score
         self._session = open_session(self._path, str(self._path))
         self._input = _understood(self._session.get_inputs(), self._path)
-        self._head, self._outputs = _recognised(self._session.get_outputs(), self._path)
-        self._size = self._input.size or (YOLO_SIZE if self._head is Head.YOLO else CROP_SIZE)
+        takes_int32 = self._input.dtype is np.int32
+        self._head, self._outputs = _recognised(self._session.get_outputs(), takes_int32, self._path)
+        open_sizes = {Head.YOLO: YOLO_SIZE, Head.MOVENET: MOVENET_SIZE}
+        self._size = self._input.size or open_sizes.get(self._head, CROP_SIZE)
 
     @property
     def sees_everybody(self) -> bool:
-        """Whether it finds all people of a picture, not one in a crop."""
-        return self._head is Head.YOLO
+        """Whether it looks at whole pictures, not at one person in a crop."""
+        return self._head in (Head.YOLO, Head.MOVENET)
 
     def __call__(self, picture: np.ndarray, previous: np.ndarray | None = None) -> np.ndarray:
         """The pose in one frame, float32 [18, 3]: of `people` the one who was in the frame before (`choose_person`)."""
@@ -116,7 +127,7 @@ class PoseModel:
         Returns:
             canonical float32 [P, 18, 3], pixels; keypoints scoring below the limit count as not seen.
         """
-        if self._head is Head.YOLO:
+        if self.sees_everybody:
             people = self._run_letterboxed(picture)
         else:
             people = self._run_cropped(picture, previous)
@@ -146,9 +157,13 @@ class PoseModel:
         scale = min(width / picture.shape[1], height / picture.shape[0])
         inner = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
         left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-        canvas = np.full((height, width, 3), LETTERBOX_GREY, np.uint8)
+        yolo = self._head is Head.YOLO
+        canvas = np.full((height, width, 3), LETTERBOX_GREY if yolo else 0, np.uint8)
         canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(picture, inner)
-        people = yolo_keypoints(self._run(canvas, lambda pixels: pixels / np.float32(255))[0])
+        if yolo:
+            people = yolo_keypoints(self._run(canvas, lambda pixels: pixels / np.float32(255))[0])
+        else:
+            people = movenet_keypoints(self._run(canvas, lambda pixels: pixels)[0], self._size)
         people[..., :2] = (people[..., :2] - (left, top)) / scale
         return self._present(people)
 
@@ -157,7 +172,7 @@ class PoseModel:
 
         `scaled` brings it to the numbers that models of floats take.
         """
-        values = pixels if self._input.dtype is np.uint8 else scaled(pixels)
+        values = pixels if self._input.dtype in (np.uint8, np.int32) else scaled(pixels)
         if self._reverse_channels:
             values = values[..., ::-1]
         if not self._input.channels_last:
@@ -179,7 +194,9 @@ class PoseModel:
         # What cannot be seen in the file: open shapes, and what the weights make of a picture.
         if not all(np.abs(output).max(initial=0) <= LARGEST_OUTPUT for output in outputs):
             raise DynastError(f"{self._path}: the model gives NaN or infinity; export it again, as float32")
-        if self._head is Head.YOLO:
+        if self._head is Head.MOVENET:
+            fits = list(outputs[0].shape) in ([1, *MOVENET_PERSON], MOVENET_PEOPLE)
+        elif self._head is Head.YOLO:
             fits = outputs[0].ndim == 2 and (
                 YOLO_ROW in outputs[0].shape or outputs[0].shape[1] == YOLO_FILTERED_ROW
             )
@@ -236,13 +253,17 @@ def _understood(inputs: list[Any], path: Path) -> ModelInput:
     )
 
 
-def _recognised(outputs: list[Any], path: Path) -> tuple[Head, list[str]]:
+def _recognised(outputs: list[Any], takes_int32: bool, path: Path) -> tuple[Head, list[str]]:
     """The kind of model, and the outputs to ask for."""
     shapes = {output.name: output.shape for output in outputs}
     if {"simcc_x", "simcc_y"} <= set(shapes):
         _check_skeleton(shapes["simcc_x"][1], path)
         return Head.SIMCC, ["simcc_x", "simcc_y"]
     names, first = list(shapes), outputs[0].shape
+    if len(outputs) == 1 and (
+        first[1:] == [1, *MOVENET_PERSON] or (takes_int32 and first[1:] == MOVENET_PEOPLE)
+    ):
+        return Head.MOVENET, names
     if len(outputs) == 2 and all(len(shape) == 3 and shape[1] in SKELETONS for shape in shapes.values()):
         return Head.SIMCC, names
     if len(first) == 4 and len(outputs) == 1:
@@ -254,7 +275,8 @@ def _recognised(outputs: list[Any], path: Path) -> tuple[Head, list[str]]:
         return Head.YOLO, names
     raise DynastError(
         f"{path}: no pose model that is known here; known are simcc_x and simcc_y (RTMPose, DWPose), "
-        f"heatmaps [N, K, h, w] (ViTPose) and YOLO's [N, 56, candidates]; this one gives {_shapes(outputs)}"
+        f"heatmaps [N, K, h, w] (ViTPose), YOLO's [N, 56, candidates] and MoveNet's [1, 1, 17, 3]; "
+        f"this one gives {_shapes(outputs)}"
     )
 
 
