@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from plan_machine import CHANNELS, MANIFEST, SIZE
-from triton_stand_in import InferenceResponse, Request, Server, Tensor
+from triton_stand_in import InferenceResponse, Request, Server, Tensor, TritonError
 from typer.testing import CliRunner
 
 from dynast_deploy.cli import app
@@ -136,7 +136,9 @@ def test_what_cannot_be_served_is_refused_and_nothing_is_left(plan: Path, tmp_pa
 class Stream:
     """The streams' model on a stand-in server, loaded from its file as Triton loads it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, manifest: Manifest, exemplars: int = 2) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, manifest: Manifest, exemplars: int = 2, kind: str = "GPU"
+    ) -> None:
         self.server = Server(manifest.cut_tensors)
         monkeypatch.setitem(sys.modules, "triton_python_backend_utils", self.server.utilities())
         spec = importlib.util.spec_from_file_location("model", STREAM_MODEL)
@@ -146,9 +148,19 @@ class Stream:
         spec.loader.exec_module(module)
         config = configurations(manifest, Serving(exemplars=exemplars))["dynast_stream"]
         parameters = {entry["key"]: entry["value"] for entry in config["parameters"]}
+        inputs = [
+            {"name": "exemplar_key", "dims": [1]},
+            *({"name": name, "dims": [CHANNELS, 4, 4]} for name in ("condition", "exemplar_condition")),
+            {"name": "exemplar", "dims": [3, 4, 4]},
+        ]
+        assert {entry["name"] for entry in inputs} == {entry["name"] for entry in config["input"]}
         self.model = module.TritonPythonModel()
         self.model.initialize(
-            {"model_config": json.dumps({"parameters": parameters}), "model_instance_device_id": "0"}
+            {
+                "model_config": json.dumps({"parameters": parameters, "input": inputs}),
+                "model_instance_kind": kind,
+                "model_instance_device_id": "0",
+            }
         )
 
     def answer(self, *requests: Request) -> list[InferenceResponse]:
@@ -209,7 +221,8 @@ def test_the_exemplars_used_last_are_kept_and_others_asked_for_again(stream: Str
     stream.answer(frame("a", 0, exemplar=10), frame("b", 0, exemplar=20), frame("a", 0))
     assert [shown(answer) for answer in stream.answer(frame("c", 0, exemplar=30), frame("a", 0))] == [30, 10]
     (forgotten,) = stream.answer(frame("b", 0))
-    assert forgotten.has_error()
+    assert forgotten.problem is not None
+    assert forgotten.problem.code() == TritonError.NOT_FOUND
     assert "'b' is not known here (any more); send exemplar" in forgotten.problem.message()  # type: ignore[union-attr]
 
 
@@ -235,3 +248,50 @@ def test_a_request_that_fails_does_not_disturb_the_others(stream: Stream) -> Non
     (failed,) = stream.answer(frame("a", 1))
     assert failed.problem is not None
     assert "out of memory" in failed.problem.message()
+
+
+def odd(what: str) -> Request:
+    """A request that is not what the model asks for."""
+    request = frame("a", 3)
+    shape = {"size": (1, CHANNELS, 5, 4), "two frames": (2, CHANNELS, 4, 4), "channels": (1, 3, 4, 4)}
+    if what in shape:
+        request.tensors["condition"] = Tensor("condition", np.zeros(shape[what], np.uint8))
+    elif what == "type":
+        request.tensors["condition"] = Tensor("condition", np.zeros((1, CHANNELS, 4, 4), np.float32))
+    elif what == "no condition":
+        del request.tensors["condition"]
+    elif what == "two keys":
+        request.tensors["exemplar_key"] = Tensor("exemplar_key", np.array([[b"a"], [b"b"]], object))
+    elif what == "exemplar":
+        request = frame("a", 3, exemplar=9)
+        request.tensors["exemplar"] = Tensor("exemplar", np.zeros((1, 3, 8, 8), np.uint8))
+    return request
+
+
+@pytest.mark.parametrize(
+    "what", ["size", "two frames", "channels", "type", "no condition", "two keys", "exemplar"]
+)
+def test_an_odd_request_fails_alone_and_says_what_is_wrong(stream: Stream, what: str) -> None:
+    answers = stream.answer(frame("a", 1, exemplar=10), odd(what), frame("a", 2))
+    assert [shown(answers[0]), shown(answers[2])] == [11, 12]
+    assert answers[1].problem is not None
+    assert answers[1].problem.code() == TritonError.INVALID_ARG
+
+
+def test_a_frame_that_the_renderer_refuses_fails_alone(stream: Stream) -> None:
+    stream.server.unpaintable = 77
+    answers = stream.answer(frame("a", 1, exemplar=10), frame("a", 77), frame("a", 2))
+    assert [answer.has_error() for answer in answers] == [False, True, False]
+    assert [shown(answers[0]), shown(answers[2])] == [11, 12]
+    assert answers[1].problem is not None
+    assert (answers[1].problem.message(), answers[1].problem.code()) == ("not this one", TritonError.INTERNAL)
+
+
+@pytest.mark.parametrize(("kind", "is_cpu"), [("GPU", False), ("CPU", True)])
+def test_encoded_exemplars_stay_where_the_instance_runs(
+    monkeypatch: pytest.MonkeyPatch, kind: str, is_cpu: bool
+) -> None:
+    stream = Stream(monkeypatch, MANIFEST, kind=kind)
+    assert shown(*stream.answer(frame("a", 1, exemplar=10))) == 11
+    (inputs,) = stream.calls("dynast_renderer")
+    assert {inputs[name].is_cpu() for name in MANIFEST.cut_tensors} == {is_cpu}

@@ -20,8 +20,13 @@ class TritonModelException(Exception):
 
 
 class TritonError:
-    def __init__(self, message: str) -> None:
-        self._message = message
+    UNKNOWN, INTERNAL, NOT_FOUND, INVALID_ARG = range(4)
+
+    def __init__(self, message: str, code: int = INTERNAL) -> None:
+        self._message, self._code = message, code
+
+    def code(self) -> int:
+        return self._code
 
     def message(self) -> str:
         return self._message
@@ -68,11 +73,13 @@ class Request:
 
 @dataclass
 class Server:
-    """calls: name of the model, and its inputs by name; refuse: names of models that fail."""
+    """calls: name of the model, and its inputs by name; refuse: names of models that fail; unpaintable: a level of
+    conditions on which the renderer fails."""
 
     cut_tensors: tuple[str, ...]
     calls: list[tuple[str, dict[str, Tensor]]] = field(default_factory=list)
     refuse: set[str] = field(default_factory=set)
+    unpaintable: int | None = None
 
     def run(self, model: str, inputs: dict[str, Tensor], wanted: list[str], place: int) -> InferenceResponse:
         self.calls.append((model, inputs))
@@ -82,7 +89,9 @@ class Server:
             mean = np.mean([inputs[name].as_numpy().mean() for name in ("exemplar", "exemplar_condition")])
             return InferenceResponse([Tensor(name, np.full((1, 2, 2), mean), place) for name in wanted])
         assert model == "dynast_renderer"
-        assert not any(inputs[name].is_cpu() for name in self.cut_tensors)
+        assert len({inputs[name].is_cpu() for name in self.cut_tensors}) == 1
+        if self.unpaintable is not None and (inputs["condition"].as_numpy() == self.unpaintable).any():
+            return InferenceResponse([], TritonError("not this one"))
         shade = inputs[self.cut_tensors[0]]._array.flat[0]
         condition = inputs["condition"].as_numpy()
         return InferenceResponse([Tensor("image", (condition[:, :3] + shade).astype(np.uint8), place)])

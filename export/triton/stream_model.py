@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+KEY = "exemplar_key"
 EXEMPLAR_INPUTS = ("exemplar", "exemplar_condition")
 
 Encoded = list[Any]
@@ -32,20 +33,30 @@ class TritonPythonModel:
         self._fewest, self._most = int(settings["batch_min"]), int(settings["batch_max"])
         self._kept = int(settings["exemplars"])
         self._cut_tensors = settings["cut_tensors"].split(",")
-        self._gpu = pb_utils.PreferredMemory(
-            pb_utils.TRITONSERVER_MEMORY_GPU, int(args["model_instance_device_id"])
+        # Encoded exemplars stay where the instance runs.
+        is_on_gpu = args.get("model_instance_kind", "GPU") == "GPU"
+        self._own = pb_utils.PreferredMemory(
+            pb_utils.TRITONSERVER_MEMORY_GPU if is_on_gpu else pb_utils.TRITONSERVER_MEMORY_CPU,
+            int(args["model_instance_device_id"]) if is_on_gpu else 0,
         )
+        self._shapes = {
+            entry["name"]: (1, *(int(side) for side in entry["dims"]))
+            for entry in config["input"]
+            if entry["name"] != KEY
+        }
         self._cpu = pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0)
         self._encoded: OrderedDict[str, Encoded] = OrderedDict()
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """A response for every request, in their order; one that fails does not disturb the others."""
         responses: list[Any] = [None] * len(requests)
+        conditions: dict[int, np.ndarray] = {}
         groups: list[tuple[Encoded, list[int]]] = []
         for number, request in enumerate(requests):
             try:
+                conditions[number] = self._picture(request, "condition")
                 encoded = self._exemplar_of(request)
-            except pb_utils.TritonModelException as error:
+            except Exception as error:
                 responses[number] = _failure(error)
                 continue
             for known, numbers in groups:
@@ -55,42 +66,59 @@ class TritonPythonModel:
             else:
                 groups.append((encoded, [number]))
         for encoded, numbers in groups:
-            conditions = [_input(requests[number], "condition") for number in numbers]
-            try:
-                images = self._render(encoded, conditions)
-            except pb_utils.TritonModelException as error:
-                answers = [_failure(error) for _ in numbers]
-            else:
-                answers = [pb_utils.InferenceResponse([pb_utils.Tensor("image", x[None])]) for x in images]
+            answers = self._answers(encoded, [conditions[number] for number in numbers])
             for number, answer in zip(numbers, answers, strict=True):
                 responses[number] = answer
         return responses
+
+    def _answers(self, encoded: Encoded, conditions: list[np.ndarray]) -> list[Any]:
+        """A response for every condition. Frames that fail together are rendered one by one, so that others do not
+        fail with the one that does."""
+        try:
+            images = self._render(encoded, conditions)
+        except Exception as error:
+            if len(conditions) == 1:
+                return [_failure(error)]
+            return [self._answers(encoded, [condition])[0] for condition in conditions]
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("image", image[None])]) for image in images]
 
     def finalize(self) -> None:
         self._encoded.clear()
 
     def _exemplar_of(self, request: Any) -> Encoded:
         """The request's exemplar, encoded now if it was sent along; only the last few used are kept for later calls."""
-        key = _input(request, "exemplar_key").item()
-        key = key.decode() if isinstance(key, bytes) else str(key)
+        key = _key(request)
         sent = [
             name for name in EXEMPLAR_INPUTS if pb_utils.get_input_tensor_by_name(request, name) is not None
         ]
         if sent:
             if len(sent) < len(EXEMPLAR_INPUTS):
-                raise pb_utils.TritonModelException(
-                    f"exemplar {key!r} came with {sent[0]} alone; send exemplar and exemplar_condition"
+                raise _Refused(
+                    f"exemplar {key!r} came with {sent[0]} alone; send exemplar and exemplar_condition",
+                    "INVALID_ARG",
                 )
-            inputs = [pb_utils.Tensor(name, _input(request, name)) for name in EXEMPLAR_INPUTS]
-            self._encoded[key] = self._run("dynast_encoder", inputs, self._cut_tensors, self._gpu)
+            inputs = [pb_utils.Tensor(name, self._picture(request, name)) for name in EXEMPLAR_INPUTS]
+            self._encoded[key] = self._run("dynast_encoder", inputs, self._cut_tensors, self._own)
         if key not in self._encoded:
-            raise pb_utils.TritonModelException(
-                f"exemplar {key!r} is not known here (any more); send exemplar and exemplar_condition with the frame"
+            raise _Refused(
+                f"exemplar {key!r} is not known here (any more); send exemplar and exemplar_condition with the frame",
+                "NOT_FOUND",
             )
         self._encoded.move_to_end(key)
         if len(self._encoded) > self._kept:
             self._encoded.popitem(last=False)
         return self._encoded[key]
+
+    def _picture(self, request: Any, name: str) -> np.ndarray:
+        """The request's one picture or condition `[1, C, H, W]` uint8."""
+        array = _input(request, name)
+        if array.shape != self._shapes[name] or array.dtype != np.uint8:
+            raise _Refused(
+                f"{name} is {array.dtype} of shape {list(array.shape)}; a request is one frame, and its {name} uint8 "
+                f"of shape {list(self._shapes[name])}",
+                "INVALID_ARG",
+            )
+        return array
 
     def _render(self, encoded: Encoded, conditions: list[np.ndarray]) -> np.ndarray:
         """Images `[N, 3, H, W]` for N conditions `[1, S, H, W]`."""
@@ -112,9 +140,31 @@ class TritonPythonModel:
         return [pb_utils.get_output_tensor_by_name(response, name) for name in outputs]
 
 
+class _Refused(Exception):
+    """What the sender of a request can mend; `code` is a name of the Python backend's `TritonError`."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def _input(request: Any, name: str) -> np.ndarray:
-    return pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+    tensor = pb_utils.get_input_tensor_by_name(request, name)
+    if tensor is None:
+        raise _Refused(f"{name} is missing", "INVALID_ARG")
+    return tensor.as_numpy()
+
+
+def _key(request: Any) -> str:
+    keys = _input(request, KEY)
+    if keys.size != 1:
+        raise _Refused(f"{KEY} has {keys.size} values; a request is one frame and has one", "INVALID_ARG")
+    key = keys.item()
+    return key.decode(errors="backslashreplace") if isinstance(key, bytes) else str(key)
 
 
 def _failure(error: Exception) -> Any:
-    return pb_utils.InferenceResponse([], pb_utils.TritonError(str(error)))
+    """The response to a request that failed; servers before 23.09 know no codes and call all of them internal."""
+    code = getattr(pb_utils.TritonError, getattr(error, "code", "INTERNAL"), None)
+    known = () if code is None else (code,)
+    return pb_utils.InferenceResponse([], pb_utils.TritonError(str(error), *known))
