@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.options import Precision
+from dynast_deploy.export.options import FP8_FROM, Precision
 
 CANDIDATES = (Precision.FP16, Precision.INT8, Precision.FP8)
-FP8_FROM = (8, 9)
-"""The compute capability from which on GPUs multiply eight-bit floats: Ada."""
 WARM_UP, TIMED = 5, 30
 """Frames."""
 

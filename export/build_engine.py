@@ -17,7 +17,7 @@ import typer
 
 from dynast_deploy.command import run
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.options import Precision
+from dynast_deploy.export.options import FP8_FROM, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,6 +117,9 @@ def build_engine(
         by_precision = dict.fromkeys([precision], calibrations[0]) if calibrations else {}
         graphs = read_engine_graphs(onnx, precision, frames, by_precision.get(precision))
     target = _target(kind)
+    chosen = _capabilities(compute_capabilities, target)
+    if precision is Precision.FP8:
+        check_fp8(chosen, target.device, hardware_compatible)
     settings = BuildSettings(
         kind=kind,
         batch=frames,
@@ -125,7 +128,7 @@ def build_engine(
         timing_cache=_timing_cache(timing_cache, target),
         version_compatible=version_compatible,
         hardware_compatible=hardware_compatible,
-        compute_capabilities=_capabilities(compute_capabilities, target),
+        compute_capabilities=chosen,
     )
     if verbose:
         logging.basicConfig(format="%(message)s")
@@ -206,7 +209,7 @@ def describe(
     info, device = graphs.info, target.device
     is_rtx = settings.kind is PlanKind.TENSORRT_RTX
     if is_rtx:
-        capabilities = settings.compute_capabilities or RTX_CAPABILITIES
+        capabilities = settings.compute_capabilities or rtx_capabilities(precision)
     elif settings.hardware_compatible:
         capabilities = ("8.0",)
     else:
@@ -236,6 +239,31 @@ def describe(
         producer_version=__version__,
         calibration=None if calibration is None else str(calibration),
     )
+
+
+def rtx_capabilities(precision: Precision) -> tuple[str, ...]:
+    """Where plans for TensorRT-RTX run that were built for no GPU in particular; on later ones too."""
+    if precision is not Precision.FP8:
+        return RTX_CAPABILITIES
+    return tuple(one for one in RTX_CAPABILITIES if _numbers(one) >= FP8_FROM)
+
+
+def check_fp8(chosen: tuple[str, ...], device: Device | None, hardware_compatible: bool) -> None:
+    """DynastError for a GPU without eight-bit floats among those that are built for."""
+    if hardware_compatible:
+        raise DynastError(
+            "--fp8: --hardware-compatible plans are for 8.0 and later, and FP8 needs 8.9; leave one out"
+        )
+    asked = chosen or ((device.compute_capability,) if device is not None else ())
+    if lacking := [one for one in asked if _numbers(one) < FP8_FROM]:
+        raise DynastError(
+            f"--fp8: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with 8.9 (Ada); "
+            "build with --int8 or --fp16 for it"
+        )
+
+
+def _numbers(capability: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in capability.split("."))
 
 
 def summary(manifest: Manifest) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+FP8_FROM = (8, 9)
+"""The first compute capability with eight-bit floats: Ada."""
+
 
 class Precision(StrEnum):
     """What an engine computes in. The eight-bit ones compute in float16 where they do not compute in eight bits."""

@@ -13,8 +13,10 @@ import pytest
 from builder_stand_in import VERSION, Flag, Recorder
 from tiny_engine import write_tiny_engine
 
+from dynast_deploy.errors import DynastError
 from dynast_deploy.export import build_engine, split
 from dynast_deploy.export.build_progress import BuildProgress
+from dynast_deploy.export.options import Precision
 from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
 from dynast_deploy.runtime import driver
 from dynast_deploy.runtime.plan_file import BatchSizes, PlanKind, read_manifest, read_plans
@@ -224,3 +226,16 @@ def assert_refused(folder: Path, status: int, error: str, message: str) -> None:
     assert message in error
     assert len(error.splitlines()) == 1
     assert not {path.name for path in folder.iterdir()} - {"model.onnx"}
+
+
+def test_fp8_is_for_gpus_that_have_it() -> None:
+    assert build_engine.rtx_capabilities(Precision.FP8) == ("8.9", "12.0")
+    assert build_engine.rtx_capabilities(Precision.FP16)[0] == "8.0"
+    build_engine.check_fp8((), None, False)
+    build_engine.check_fp8(("8.9", "12.0"), None, False)
+    with pytest.raises(DynastError, match=r"compute capability 8\.6, 7\.5 has no eight-bit floats"):
+        build_engine.check_fp8(("8.9", "8.6", "7.5"), None, False)
+    with pytest.raises(DynastError, match=r"compute capability 8\.0 has no"):
+        build_engine.check_fp8((), driver.Device("A100", "8.0"), False)
+    with pytest.raises(DynastError, match="--hardware-compatible plans are for 8.0"):
+        build_engine.check_fp8((), driver.Device("L4", "8.9"), True)
