@@ -146,6 +146,11 @@ def test_results_by_picture_are_frames_by_number_with_nobody_where_one_is_missin
     assert (poses.keypoints[..., 2] > 0).any(axis=1).tolist() == [True, False]
 
 
+def test_named_frames_may_all_be_without_a_person(tmp_path: Path) -> None:
+    names = {f"{number}.png": {"version": "AlphaPose v0.3", "people": []} for number in range(3)}
+    assert not (read_poses(write(tmp_path / "empty.json", names)).keypoints[..., 2] > 0).any()
+
+
 def test_frames_of_mmpose_are_put_where_their_numbers_say(tmp_path: Path) -> None:
     frames = [{"frame_id": number, "instances": [INSTANCE]} for number in (1, 2, 4)]
     poses = read_poses(write(tmp_path / "results.json", {"meta_info": {}, "instance_info": frames}))

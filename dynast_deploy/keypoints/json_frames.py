@@ -128,6 +128,7 @@ class _Members:
         self._pictures: dict[str, list[Any]] = {}
         self._error: dict[str, DynastError] = {}
         self._frames: dict[str, Frame] = {}
+        self._has_frames = False
 
     def add(self, name: str, is_entry: bool, value: Any) -> None:
         self.any = True
@@ -154,9 +155,7 @@ class _Members:
             return instances
         if is_person(self._own):
             return Recording(str(self._path), [Frame(stacked([pose_of(self._own, str(self._path))]))])
-        if is_frame(self._own) or not (
-            any(len(frame.people) for frame in self._frames.values()) or self._pictures
-        ):
+        if is_frame(self._own) or not (self._has_frames or self._pictures):
             return Recording(str(self._path), [frame_of(self._own, str(self._path))])
         if self._error:
             raise next(iter(self._error.values()))
@@ -172,6 +171,8 @@ class _Members:
         if is_entry and is_person(value):
             self._pictures.setdefault(name, []).append(value)
         elif not is_entry and is_frame(value):
+            # An empty list alone may be anything.
+            self._has_frames = self._has_frames or value != []
             try:
                 self._frames[name] = frame_of(value, where, picture_name(name))
             except DynastError as error:
