@@ -134,6 +134,17 @@ class TestFollowing:
         assert [index for index in range(40) if not taken[index]] == list(gone)
         assert not is_seen(follow_person(frames)[list(gone)]).any()
 
+    @pytest.mark.parametrize("missed", [HOLD + 8, 100])
+    def test_a_person_who_was_given_up_is_returned_to(self, dance: np.ndarray, missed: int) -> None:
+        # The person comes back as it left, and dances on.
+        person = np.concatenate([dance[: 10 + missed], dance[10:40]])
+        other = np.stack([moved(pose, 95, 3, 0.8) for pose in np.roll(person, 40, axis=0)])
+        frames = [frame(*pair) for pair in zip(other, person, strict=True)]
+        for index in range(10, 10 + missed):
+            frames[index] = frame(other[index])
+        taken = followed(frames, person)
+        assert [index for index in range(len(person)) if not taken[index]] == list(range(10, 10 + missed))
+
     def test_the_person_is_found_again_after_being_alone_out_of_sight(self, dance: np.ndarray) -> None:
         frames = [frame(pose) for pose in dance[:30]]
         for index in range(8, 8 + HOLD // 2):

@@ -15,6 +15,9 @@ HOLD = 12
 LIVE_HOLD = 5
 """The same where later frames are not known, so that those held are lost: after a cut the pose stands still so long."""
 
+REMEMBERED = 300
+"""Frames after which a person who was given up for somebody else is not returned to any more."""
+
 FRAGMENT = 1 / 3
 """People with a smaller share of the points that the most complete one has are ghosts or strays, never chosen first."""
 
@@ -89,7 +92,8 @@ class Follower:
 
     A person who is missing is waited for: whoever else stands there, a passer-by or a ghost of a few points, is not
     taken in the next `hold` frames unless the person is back. When nobody came back, the other one was the person (a
-    cut, a jump), and `mended` says where it was in the frames that were held.
+    cut, a jump), and `mended` says where it was in the frames that were held. Should the first one turn up again where
+    it was last seen, it is followed again.
 
     Attributes:
         mended: After `follow` and `finish`: poses for the frames just before this one that were given as missing, the
@@ -105,6 +109,7 @@ class Follower:
         self._size, self._motion, self._gap = 0.0, REACH / FASTER, 0
         self._others = np.empty((0, 18, 3), np.float32)
         self._doubtful: list[np.ndarray] = []
+        self._given_up: tuple[np.ndarray, float, int] | None = None  # points, size, frames since
 
     def follow(self, people: np.ndarray) -> np.ndarray:
         """The person's pose among `people`, float32 [18, 3]; 18 missing keypoints where it is not there.
@@ -126,6 +131,10 @@ class Follower:
             if moved is not None and moved <= self._reach():
                 return self._accept(present, 0, moved)
         costs, shifts = _compared(present, self._known, self._size)
+        if self._given_up is not None:
+            back = self._returned(present, costs)
+            if back is not None:
+                return self._accept(present, back, self._motion)
         home = self._home(present, costs, shifts)
         if self._doubtful:
             return self._decide(present, home, shifts)
@@ -169,6 +178,19 @@ class Follower:
             return None
         return int(np.argmin(np.where(near, costs, np.inf)))
 
+    def _returned(self, present: np.ndarray, costs: np.ndarray) -> int | None:
+        """Who of those present is the one who was given up; `costs` compare them with the one followed instead."""
+        assert self._given_up is not None
+        known, size, frames = self._given_up
+        self._given_up = (known, size, frames + 1) if frames < REMEMBERED else None
+        of_first, shifts = _compared(present, known, size)
+        same = (shifts <= REACH) & (of_first < UNMATCHED / 2) & (of_first < costs / 2)
+        if not same.any():
+            return None
+        self._given_up, self._doubtful = None, []
+        self._known, self._size, self._age = known, size, np.zeros(18, int)
+        return int(np.argmin(np.where(same, of_first, np.inf)))
+
     def _decide(self, present: np.ndarray, home: int | None, shifts: np.ndarray) -> np.ndarray:
         """While somebody is doubted: is the person back, or was it that one?"""
         tail = next(pose for pose in reversed(self._doubtful) if is_seen(pose).any())
@@ -184,7 +206,10 @@ class Follower:
         self._gap += 1
         if len(self._doubtful) <= self._hold:
             return no_person()
-        self.mended, self._doubtful, self._known = self._doubtful[:-1], [], None
+        self.mended, self._doubtful = self._doubtful[:-1], []
+        if self._known is not None and self._given_up is None:
+            self._given_up = self._known, self._size, 0
+        self._known = None
         return self._accept(present, next_one, self._motion)
 
     def _accept(self, present: np.ndarray, index: int, moved: float) -> np.ndarray:
