@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,8 @@ _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY = ("1", "L", "LA", "La")
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour spaces as profiles name them, and as Pillow does."""
+
+_NO_SHORTCUTS: Any = 0x0100  # cmsFLAGS_NOOPTIMIZE of LittleCMS
 
 
 def srgb_pixels(picture: Image) -> np.ndarray:
@@ -81,32 +83,37 @@ def _colour_transform(picture: Image, grey: bool) -> Callable[[Image], Image]:
         mode = _SPACES.get(profile.profile.xcolor_space.strip())
         if mode is None or (mode == "CMYK") != (picture.mode == "CMYK") or (mode == "L" and not grey):
             return _plain
-        transform = ImageCms.buildTransform(profile, srgb, mode, "RGB")
+        exact = _NO_SHORTCUTS if mode == "L" else 0
+        transform = ImageCms.buildTransform(profile, srgb, mode, "RGB", flags=exact)
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
         return _plain
-    if mode != "CMYK" and _keeps_colours(transform, mode):
+    if mode == "L":
+        return _grey_table(transform)
+    if mode == "RGB" and _keeps_colours(transform):
         return _plain
+    return lambda strip: transform.apply(strip if mode == "CMYK" else strip.convert("RGB"))
 
-    def convert(strip: Image) -> Image:
-        if mode != "CMYK":
-            strip = strip.convert("RGB")
-        return transform.apply(strip.getchannel(0) if mode == "L" else strip)
 
-    return convert
+def _grey_table(transform: ImageCms.ImageCmsTransform) -> Callable[[Image], Image]:
+    """What LittleCMS makes of each grey, without the shortcut by which it misses dark ones by up to ten levels."""
+    from PIL import Image
+
+    ramp = np.arange(256, dtype=np.uint8).reshape(1, 256)
+    table = np.asarray(transform.apply(Image.fromarray(ramp)))[0]
+    if np.abs(table.astype(int) - ramp[0, :, None]).max() <= UNCHANGED:
+        return _plain
+    return lambda strip: Image.fromarray(table[np.asarray(strip.convert("L"))])
 
 
 def _plain(strip: Image) -> Image:
     return strip.convert("RGB")
 
 
-def _keeps_colours(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether colours all over RGB, or all greys, stay as they are up to `UNCHANGED`."""
+def _keeps_colours(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether colours all over RGB, greys among them, stay as they are up to `UNCHANGED`."""
     from PIL import Image
 
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(9, 81, 3)
-    if mode == "L":
-        colours = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    drawn = Image.fromarray(colours)
-    shown = np.asarray(transform.apply(drawn.getchannel(0) if mode == "L" else drawn))
+    shown = np.asarray(transform.apply(Image.fromarray(colours)))
     return bool(np.abs(shown.astype(int) - colours).max() <= UNCHANGED)

@@ -14,6 +14,7 @@ from dynast_deploy.data.damage import DataError
 from dynast_deploy.data.listed import ListedSamples, sound_picture
 from dynast_deploy.data.sample import Sample, SampleStream
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import print_note
 from dynast_deploy.procedural_style import FIRST_EVALUATION_SEED, paint_content, paint_style
 from dynast_deploy.runtime.pictures import list_pictures
 
@@ -117,9 +118,12 @@ class StyleFolders(ListedSamples):
 
 def _pictures(folder: Path, held_out: bool) -> list[Path]:
     try:
-        pictures = list_pictures([folder])
+        left_out: list[str] = []
+        pictures = list_pictures([folder], left_out)
     except DynastError as error:
         raise DataError(f"{error}; style data is a folder with pictures in content/ and style/") from None
+    for note in left_out:
+        print_note(note)
     chosen = [
         path for k, path in enumerate(pictures) if (k % _HELD_OUT_SHARE == _HELD_OUT_SHARE - 1) == held_out
     ]
