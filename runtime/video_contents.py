@@ -24,6 +24,8 @@ _HIGHEST_RATE = 1000
 _SAME_RATE = Fraction(1, 50)
 # Codecs that put two frames into one packet and a filler into the next (DivX).
 _PACKED = frozenset({"mpeg4"})
+# Formats without a container, where a packet may be one field of a frame.
+_BARE_STREAMS = frozenset({"h264", "hevc", "mpegvideo"})
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def video_contents(path: Path, index: int) -> Contents:
         frames, stamps = 0, list[int]()
         pictures_end = any_end = Fraction(0)
         first: Packet | None = None
-        orderly, has_alpha = not restarts and codec not in _PACKED, False
+        orderly = not restarts and codec not in _PACKED and container.format.name not in _BARE_STREAMS
+        has_alpha = False
         for packet in packets:
             end = _end(packet)
             any_end = max(any_end, end)

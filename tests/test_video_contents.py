@@ -76,7 +76,13 @@ def test_as_many_frames_are_counted_as_are_decoded(
 
 @pytest.mark.parametrize(
     ("name", "codec"),
-    [("a.avi", "mpeg4"), ("a.ts", "libx264"), ("a.ts", "mpeg2video"), ("a.mpg", "mpeg2video")],
+    [
+        ("a.avi", "mpeg4"),
+        ("a.ts", "libx264"),
+        ("a.ts", "mpeg2video"),
+        ("a.mpg", "mpeg2video"),
+        ("a.h264", "libx264"),
+    ],
 )
 def test_where_packets_need_not_be_frames_their_number_is_not_called_exact(
     tmp_path: Path, name: str, codec: str
@@ -120,15 +126,33 @@ def test_vp9_frames_that_are_not_shown_are_told_by_their_headers(head: int, is_s
     assert not shows_nothing(av.Packet(superframe), "vp9")
 
 
-def test_a_cut_before_the_first_key_frame_is_not_called_exact(tmp_path: Path) -> None:
-    whole = moving(tmp_path / "a.mkv", "libx264", bf="2")
-    with av.open(str(whole)) as old, av.open(str(tmp_path / "b.mkv"), "w") as new:
+def cut(source: Path, target: Path, first: int) -> Path:
+    """Copy the packets from number `first` on."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
         added = new.add_stream_from_template(old.streams.video[0])
-        for packet in [packet for packet in old.demux(video=0) if packet.size][10:]:
+        for packet in [packet for packet in old.demux(video=0) if packet.size][first:]:
             packet.stream = added
             new.mux(packet)
-    with VideoReader(tmp_path / "b.mkv") as reader:
+    return target
+
+
+def test_a_cut_before_the_first_key_frame_is_not_called_exact(tmp_path: Path) -> None:
+    whole = moving(tmp_path / "a.mkv", "libx264", bf="2")
+    with VideoReader(cut(whole, tmp_path / "b.mkv", 10)) as reader:
         assert not reader.counts_frames
+
+
+def test_frames_that_refer_to_ones_cut_away_are_not_called_exact(tmp_path: Path) -> None:
+    options = "keyint=12:open-gop=1:bframes=3:b-adapt=0:log-level=none"
+    whole = moving(tmp_path / "a.mkv", "libx265", **{"x265-params": options})
+    with av.open(str(whole)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    second = [number for number, packet in enumerate(packets) if packet.is_keyframe][1]
+    assert packets[second + 1].pts < packets[second].pts
+    told = contents(cut(whole, tmp_path / "b.mkv", second))
+    assert not told.exact
+    with VideoReader(tmp_path / "b.mkv") as reader:
+        assert len(list(reader)) < told.frames
 
 
 def test_frames_that_an_avi_dropped_are_not_counted(tmp_path: Path) -> None:
