@@ -141,17 +141,25 @@ class TestFinding:
 
 
 class TestGeometry:
-    def test_a_turned_region_is_cut_out_upright(self) -> None:
+    @pytest.mark.parametrize("size", [80, 13])
+    def test_a_turned_region_is_cut_out_upright(self, size: int) -> None:
         picture = np.zeros((90, 120, 3), np.uint8)
         region = Region(np.array([60.0, 45.0]), 40.0, np.pi / 2)
         # The top left of what is cut out lies at the top right in the picture.
         (x, y), *_ = region.to_picture(np.array([[0.1, 0.2]]))
         np.testing.assert_allclose((x, y), (60 + 0.3 * 40, 45 - 0.4 * 40))
         picture[round(y - 0.5) - 2 : round(y - 0.5) + 3, round(x - 0.5) - 2 : round(x - 0.5) + 3] = 255
-        crop = region.crop(picture, 80)[..., 0].astype(float)
-        rows, columns = np.mgrid[:80, :80] + 0.5
-        centre = (crop * columns).sum() / crop.sum() / 80, (crop * rows).sum() / crop.sum() / 80
+        crop = region.crop(picture, size)[..., 0].astype(float)
+        rows, columns = (np.mgrid[:size, :size] + 0.5) / size
+        centre = (crop * columns).sum() / crop.sum(), (crop * rows).sum() / crop.sum()
         np.testing.assert_allclose(centre, (0.1, 0.2), atol=0.02)
+
+    def test_large_regions_are_averaged(self) -> None:
+        checks = np.zeros((512, 512, 3), np.uint8)
+        checks[::2, ::2] = checks[1::2, 1::2] = 255
+        crop = Region(np.array([256.0, 256.0]), 400.0, 0.3).crop(checks, 64)
+        assert abs(crop.astype(float).mean() - 127.5) < 2
+        assert crop.std() < 5
 
     def test_a_letterbox_and_its_region_say_the_same(self) -> None:
         picture = np.zeros((60, 200, 3), np.uint8)

@@ -18,6 +18,17 @@ class Region:
 
     def crop(self, picture: np.ndarray, size: int) -> np.ndarray:
         """uint8 `[size, size, 3]` from the picture uint8 `[H, W, 3]`, upright; its border is repeated outside it."""
+        if self.side <= 2 * size:
+            return self._warped(picture, size)
+        # A warp looks at four pixels for each of its own: what lies between them is averaged first.
+        scale = 2 * size / self.side
+        smaller = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        factors = np.array([smaller.shape[1] / picture.shape[1], smaller.shape[0] / picture.shape[0]])
+        return Region(self.centre * factors, self.side * float(factors.mean()), self.angle)._warped(
+            smaller, size
+        )
+
+    def _warped(self, picture: np.ndarray, size: int) -> np.ndarray:
         corners = self.to_picture(np.array([[0, 0], [1, 0], [0, 1]])).astype(np.float32)
         ends = np.array([[0, 0], [size, 0], [0, size]], np.float32)
         # Pixels lie at half numbers of these coordinates, and at whole ones of OpenCV's.
