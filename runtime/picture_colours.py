@@ -25,7 +25,7 @@ _GREY = ("1", "L", "LA", "La")
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour spaces as profiles name them, and as Pillow does."""
 
-_NO_SHORTCUTS: Any = 0x0100  # cmsFLAGS_NOOPTIMIZE of LittleCMS
+_NO_SHORTCUTS = 0x0100  # cmsFLAGS_NOOPTIMIZE of LittleCMS
 
 
 def srgb_pixels(picture: Image) -> np.ndarray:
@@ -83,7 +83,7 @@ def _colour_transform(picture: Image, grey: bool) -> Callable[[Image], Image]:
         mode = _SPACES.get(profile.profile.xcolor_space.strip())
         if mode is None or (mode == "CMYK") != (picture.mode == "CMYK") or (mode == "L" and not grey):
             return _plain
-        exact = _NO_SHORTCUTS if mode == "L" else 0
+        exact: Any = _NO_SHORTCUTS if mode == "L" else 0
         transform = ImageCms.buildTransform(profile, srgb, mode, "RGB", flags=exact)
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
         return _plain
