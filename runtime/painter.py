@@ -121,8 +121,8 @@ class Painter:
     def exemplar(self, picture: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
         """The exemplar `[1, 3, H, W]` float32 in -1..1 and its condition `[1, S, H, W]` uint8.
 
-        Raises DynastError if the picture is tiny, or nobody is seen in it. A person who fills the picture is not
-        cropped: the box would show what is not in the picture.
+        A person who fills the picture is not cropped: the box would show what is not in the picture. Raises DynastError
+        if the picture is tiny, nobody is seen in it, or the person that is to be cropped around is tiny.
         """
         check_exemplar_size(picture, source)
         size = picture.shape[1], picture.shape[0]
@@ -132,6 +132,11 @@ class Painter:
             raise DynastError(
                 f"{source}: {words.nobody} is seen in the exemplar ({words.option}: {self.source.origin}); "
                 f"give its {words.wanted} with --exemplar-{words.option} or choose another picture"
+            )
+        if painted.box is not None and painted.box.height < SMALLEST_SIDE:
+            raise DynastError(
+                f"{source}: the person in the exemplar is {painted.box.height:.0f} pixels high, and lends nothing; "
+                "choose a picture that shows more of them"
             )
         if painted.box is not None and painted.box.height >= FILLED * self.canvas(size).size[1]:
             assert painted.keypoints is not None

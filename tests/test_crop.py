@@ -248,6 +248,16 @@ def test_a_small_exemplar_is_cropped_and_a_large_one_is_not(wide_shot: Path) -> 
     np.testing.assert_array_equal(alone[1], plain[1])
 
 
+def test_an_exemplar_of_a_few_pixels_is_refused(wide_shot: Path) -> None:
+    from dynast_deploy.keypoints import resolve_poses
+
+    write_poses(wide_shot / "far.poses.npz", Poses(placed(STILL, 100, 100, 0.2)[None]))
+    with resolve_poses(wide_shot / "far.png") as source:
+        painter = Painter(Task.POSE, (32, 32), source=source, crop=Crop.PERSON)
+        with pytest.raises(DynastError, match=r"far\.png: the person in the exemplar is 1\d pixels high"):
+            painter.exemplar(np.zeros((300, 500, 3), np.uint8), "far.png")
+
+
 def test_engines_without_poses_refuse_to_crop(tmp_path: Path, monkeypatch, capsys) -> None:
     with pytest.raises(DynastError, match="leave --crop out"):
         check_crop(Task.FACE, "face.onnx", Crop.PERSON)
