@@ -1,6 +1,7 @@
-"""Ranges of tensors, measured frame by frame with ONNX Runtime's histogram calibrator.
+"""Ranges of tensors, measured frame by frame; ONNX Runtime's calibrator finds some of them in the histograms.
 
-Its own loop keeps all tensors of all frames until the end. Here a frame's tensors go into the histograms and are
+Its own loop keeps all tensors of all frames until the end, and its histograms grow with every value beyond the first
+frame's. Here a frame's tensors go into the histograms and are
 forgotten, a pass over the frames collects as many tensors as fit `PASS_BYTES`, and of a large tensor a sample is
 counted, its extremes among it. After every few frames the histograms are written to a cache, from which an interrupted
 measurement goes on.
@@ -21,6 +22,7 @@ import numpy as np
 import onnx
 
 from dynast_deploy.calib.data import CalibrationData
+from dynast_deploy.calib.histogram import Histogram
 from dynast_deploy.calib.network import Encoded, Network
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quantise import nearest
@@ -33,21 +35,22 @@ from dynast_deploy.whole_file import WholeFile
 PASS_BYTES = 400_000_000
 SAMPLE = 1 << 15
 """Values counted of one tensor in one frame."""
-BINS = 2048
-ENTROPY_BINS, ENTROPY_LEVELS = 512, 128
+BINS = 4096
+"""Of magnitudes; half of them or more lie where values are."""
+ENTROPY_BINS, ENTROPY_LEVELS = 1024, 128
 PERCENTILE = 99.99
 SAVE_EVERY = 10
 """Frames."""
-VERSION = 1
+VERSION = 2
 """Of the cache's contents; part of its key."""
 
 
 class _State(NamedTuple):
-    """A measurement so far: the pass, the frames of it that are counted, and the collector's histograms by tensor."""
+    """A measurement so far: the pass, the frames of it that are counted, and the histograms by tensor."""
 
     number: int
     frame: int
-    histograms: dict[str, Any]
+    histograms: dict[str, Histogram]
 
 
 def cache_folder() -> Path:
@@ -81,12 +84,9 @@ def measure(
     with Progress("calibration", len(data) * len(passes) - before) as progress:
         for number in range(state.number, len(passes)):
             skipped = state.frame if number == state.number else 0
-            collector = _collector(method)
-            collector.histogram_dict = {n: collected[n] for n in passes[number] if n in collected}
             for done, values in enumerate(_values(model, passes[number], data, skipped), skipped + 1):
-                with contextlib.redirect_stdout(io.StringIO()):
-                    collector.collect(_finite(values))
-                collected.update(collector.histogram_dict)
+                for name, array in _finite(values).items():
+                    collected.setdefault(name, _empty(method)).add(array)
                 if done % SAVE_EVERY == 0 or done == len(data):
                     whole = done == len(data)
                     _save(file, _State(number + whole, 0 if whole else done, collected))
@@ -134,24 +134,37 @@ def _finite(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return values
 
 
-def _collector(method: Method) -> Any:
-    """ONNX Runtime's collector; least squared error is found in the histograms of magnitudes."""
+def _empty(method: Method) -> Histogram:
+    is_entropy = method is Method.ENTROPY
+    return Histogram(ENTROPY_BINS if is_entropy else BINS, signed=is_entropy)
+
+
+def _range(histogram: Histogram, method: Method, number_format: Format) -> float:
+    if not histogram.reach:
+        return 0.0
+    counts, edges = histogram.counts, histogram.edges
+    if method is Method.MSE:
+        return least_error(counts, edges, number_format)
     import_onnxruntime()
     from onnxruntime.quantization.calibrate import HistogramCollector
 
     if method is Method.ENTROPY:
-        return HistogramCollector("entropy", True, ENTROPY_BINS, ENTROPY_LEVELS, PERCENTILE, "same")
-    return HistogramCollector("percentile", True, BINS, ENTROPY_LEVELS, PERCENTILE, "same")
-
-
-def _range(histogram: Any, method: Method, number_format: Format) -> float:
-    if method is Method.MSE:
-        return least_error(np.asarray(histogram[0]), np.asarray(histogram[1]), number_format)
-    collector = _collector(method)
-    collector.histogram_dict = {"tensor": histogram}
+        collector = HistogramCollector("entropy", True, ENTROPY_BINS, ENTROPY_LEVELS, PERCENTILE, "same")
+        counts, edges = _inner(counts, edges)
+    else:
+        collector = HistogramCollector("percentile", True, BINS, ENTROPY_LEVELS, PERCENTILE, "same")
+    ends = np.float32(histogram.low), np.float32(histogram.high)
+    collector.histogram_dict = {"tensor": (counts, edges, *ends, np.float32(histogram.reach))}
     with contextlib.redirect_stdout(io.StringIO()):
         low, high = collector.compute_collection_result()["tensor"][:2]
     return float(max(abs(low), abs(high)))
+
+
+def _inner(counts: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Without the outermost bins on both sides that hold nothing, which entropy would be looked for in, too."""
+    held = np.nonzero(counts)[0]
+    outer = min(held[0], len(counts) - 1 - held[-1], (len(counts) - ENTROPY_LEVELS) // 2)
+    return counts[outer : len(counts) - outer], edges[outer : len(edges) - outer]
 
 
 def least_error(counts: np.ndarray, edges: np.ndarray, number_format: Format = Format.INT8) -> float:
@@ -195,10 +208,13 @@ def _restored(file: Path) -> _State:
     try:
         with NpzFile(file) as stored:
             arrays = {name: array.read() for name, array in stored.arrays.items()}
-        histograms = {
-            name: tuple(arrays[f"{number}.{part}"] for part in range(arrays[f"{number}.parts"].item()))
-            for number, name in enumerate(arrays["names"].tolist())
-        }
+        histograms = {}
+        for name, counts, ends in zip(
+            arrays["names"].tolist(), arrays["counts"], arrays["ends"], strict=True
+        ):
+            histograms[name] = Histogram(len(counts), signed=bool(arrays["signed"]))
+            histograms[name].counts = counts
+            histograms[name].reach, histograms[name].low, histograms[name].high = ends.tolist()
         number, frame = arrays["place"].tolist()
         return _State(number, frame, histograms)
     except (DynastError, OSError, ValueError, KeyError, TypeError):
@@ -207,13 +223,14 @@ def _restored(file: Path) -> _State:
 
 def _save(file: Path, state: _State) -> None:
     """Best effort: without a cache folder a measurement works too, but cannot be continued."""
+    histograms = list(state.histograms.values())
     arrays: dict[str, Any] = {
         "names": np.array(list(state.histograms), str),
         "place": np.array([state.number, state.frame]),
+        "signed": np.array(any(histogram.signed for histogram in histograms)),
+        "counts": np.array([histogram.counts for histogram in histograms]),
+        "ends": np.array([[each.reach, each.low, each.high] for each in histograms]),
     }
-    for number, histogram in enumerate(state.histograms.values()):
-        arrays |= {f"{number}.{part}": value for part, value in enumerate(histogram)}
-        arrays[f"{number}.parts"] = np.array(len(histogram))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with WholeFile(file) as partial:

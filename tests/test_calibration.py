@@ -14,6 +14,7 @@ from tiny_engine import tiny_generator, write_tiny_engine
 from dynast_deploy.calib import ranges
 from dynast_deploy.calib.calibration_file import Calibration, read_calibration
 from dynast_deploy.calib.data import CalibrationData
+from dynast_deploy.calib.histogram import Histogram
 from dynast_deploy.calib.layers import find_layers, matching, tensor_bytes
 from dynast_deploy.calib.network import Network
 from dynast_deploy.calib.options import Format, Method
@@ -135,6 +136,50 @@ def test_ranges_hold_most_values_and_no_more_than_there_are(
             largest[name] = max(largest[name], float(np.abs(values).max()))
     for name in names:
         assert 0.3 * largest[name] <= found[name] <= largest[name] * 1.01, name
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_histogram_is_the_same_in_any_order_and_never_grows(signed: bool) -> None:
+    rng = np.random.default_rng(0)
+    frames = [rng.normal(0, scale, 3000).astype(np.float32) for scale in (0, 1e-30, 1e-6, 0.3, 40, 2)]
+    found = []
+    for order in (frames, frames[::-1]):
+        histogram = Histogram(256, signed)
+        for frame in order:
+            histogram.add(frame)
+        found.append(histogram)
+    assert len(found[0].counts) == 256
+    everything = np.concatenate(frames)
+    values = everything if signed else np.abs(everything)
+    expected = np.histogram(values.astype(np.float64), found[0].edges.astype(np.float64))[0]
+    for histogram in found:
+        # Negative values that a narrower histogram had apart from zero may lie on either side of it.
+        assert np.abs(np.cumsum(histogram.counts) - np.cumsum(expected))[[0, 60, 200, 255]].max() == 0
+        assert histogram.counts.sum() == everything.size
+    largest = float(np.abs(everything).max())
+    assert largest <= found[0].reach < 2 * largest
+    assert (found[0].low, found[0].high) == (everything.min(), everything.max())
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_a_black_first_frame_decides_nothing(model: onnx.ModelProto, tmp_path: Path, method: Method) -> None:
+    arrays = tiny_arrays()
+    first, last = {}, {}
+    for name, array in arrays.items():
+        black = np.zeros_like(array[:1])
+        first[name] = np.concatenate([black, array]) if name == "condition" else array
+        last[name] = np.concatenate([array, black]) if name == "condition" else array
+    names = ["encoder_q.layer1/residual/LeakyRelu", "condition"]
+    found = []
+    for place, given in (("first", first), ("last", last)):
+        data = data_of(model, given, tmp_path)
+        found.append(
+            ranges.measure(model, dict.fromkeys(names, 1), data, method, "f", cache=tmp_path / place)
+        )
+        (cache,) = (tmp_path / place).iterdir()
+        assert cache.stat().st_size < 200_000
+    for name in names:
+        assert found[0][name] == pytest.approx(found[1][name], rel=0.05)
 
 
 def test_many_passes_give_what_one_gives(
