@@ -116,7 +116,7 @@ class RgbConverter:
         if _is_grey(kind) and kind.components[0].bits >= 8 and int(frame.color_range) == _LIMITED:
             picture[..., :3] = _FROM_LIMITED[picture[..., :3]]
         if transparent:
-            picture = _over_white(picture)
+            picture = over_white(picture)
         primaries = self._stated.primaries or int(frame.color_primaries)
         transfer = self._stated.transfer or int(frame.color_trc)
         return to_bt709(picture, primaries) if is_wide(primaries, transfer) else picture
@@ -126,7 +126,7 @@ def _is_grey(kind: VideoFormat) -> bool:
     return len(kind.components) <= 2 and not kind.has_palette
 
 
-def _over_white(picture: np.ndarray) -> np.ndarray:
+def over_white(picture: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 4] with straight alpha, laid over white: uint8 [H, W, 3]."""
     alpha = picture[..., 3:].astype(np.uint16)
     if alpha.min() == 255:

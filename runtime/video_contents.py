@@ -12,6 +12,7 @@ from dynast_deploy.runtime.packets import Packets
 from dynast_deploy.runtime.pyav import fraction, open_input
 from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
 from dynast_deploy.runtime.video_file import may_restart
+from dynast_deploy.runtime.webm_alpha import alpha_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -69,7 +70,7 @@ def video_contents(path: Path, index: int) -> Contents:
                 continue
             first = first or packet
             orderly = orderly and first.is_keyframe and not _precedes(packet, first)
-            has_alpha = has_alpha or packet.has_sidedata("matroska_block_additional")
+            has_alpha = has_alpha or alpha_of(packet) is not None
             if packet.is_discard or shows_nothing(packet, codec):
                 continue
             stamp = packet.pts if packet.pts is not None else packet.dts

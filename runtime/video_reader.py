@@ -8,22 +8,22 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.frame_colours import RgbConverter, StatedColours
+from dynast_deploy.runtime.frame_colours import RgbConverter, StatedColours, over_white
 from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
 from dynast_deploy.runtime.packets import Packets, read_only
 from dynast_deploy.runtime.pyav import fraction
 from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
 from dynast_deploy.runtime.video_contents import Contents, video_contents
 from dynast_deploy.runtime.video_file import is_animated_webp, left_out, may_restart, open_video
+from dynast_deploy.runtime.webm_alpha import WebmAlpha
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -86,8 +86,9 @@ class VideoReader:
             self.left_out = left_out(self._container)
             """A few words on each kind of stream that is neither this one nor sound."""
             read_only(self._container, self._stream)
-            self._decoder = self._transparent_decoder() if contents.has_alpha else self._stream.codec_context
-            self._decoder.thread_type = "AUTO"
+            self._stream.thread_type = "AUTO"
+            codec = self._stream.codec_context.codec.canonical_name
+            self._alpha = WebmAlpha(codec) if contents.has_alpha and codec in ("vp8", "vp9") else None
             self._step = 1 / self.rate if self.rate else Fraction(1, 25)
             self._clock = ForwardClock(may_restart=may_restart(self._container))
             self._colours = RgbConverter(self.path, StatedColours.of(self._container, self._stream))
@@ -155,22 +156,6 @@ class VideoReader:
         except OSError as error:
             raise self._unreadable(error) from error
 
-    def _transparent_decoder(self) -> VideoCodecContext:
-        """FFmpeg's own decoders of VP8 and VP9 leave out transparency; those of libvpx give it."""
-        from av.codec.codec import UnknownCodecError
-        from av.video.codeccontext import VideoCodecContext
-
-        codec = self._stream.codec_context.codec.canonical_name
-        name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec)
-        if name is None:
-            return self._stream.codec_context
-        try:
-            return cast("VideoCodecContext", VideoCodecContext.create(name, "r"))
-        except UnknownCodecError as error:
-            raise DynastError(
-                f"{self.path} is transparent, and this PyAV was built without {name}; install the wheel: pip install av"
-            ) from error
-
     def _decode(self) -> Generator[VideoFrame, None, None]:
         from av.error import FFmpegError
 
@@ -181,8 +166,10 @@ class VideoReader:
             for packet in chain(packets, [None]):
                 self.damaged += packets.damaged - unreadable
                 unreadable = packets.damaged
+                if self._alpha is not None and packet is not None:
+                    self.damaged += not self._alpha.add(packet)
                 try:
-                    frames = self._decoder.decode(packet)
+                    frames = self._stream.decode(packet)
                 except FFmpegError:
                     self.damaged += 1
                 else:
@@ -203,6 +190,9 @@ class VideoReader:
         import cv2
 
         picture = self._colours.convert(frame)
+        alpha = self._alpha.take(frame.pts) if self._alpha is not None else None
+        if alpha is not None and alpha.shape == picture.shape[:2]:
+            picture = over_white(np.dstack([picture, alpha]))
         width, height = self._stored_size
         if (frame.width, frame.height) != (width, height):
             smaller = frame.width > width or frame.height > height

@@ -243,6 +243,40 @@ def test_transparency_is_laid_over_white_as_in_pictures(
             assert np.abs(frame.picture[y, x] - picture[y, x]).max() <= 4, (y, x)
 
 
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [("libvpx", {"auto-alt-ref": "0", "crf": "5"}), ("libvpx-vp9", {"crf": "5", "deadline": "realtime"})],
+)
+def test_frames_without_transparency_among_others_are_opaque_and_none_is_lost(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    with av.open(str(tmp_path / "whole.webm"), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuva420p"
+        for index in range(6):
+            frame = av.VideoFrame.from_ndarray(disc(), format="rgba").reformat(format="yuva420p")
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    opaque = {0, 3}
+    with av.open(str(tmp_path / "whole.webm")) as old, av.open(str(tmp_path / "a.webm"), "w") as new:
+        added = new.add_stream_from_template(old.streams.video[0])
+        for number, packet in enumerate(packet for packet in old.demux(video=0) if packet.size):
+            if number in opaque:
+                bare = av.Packet(bytes(packet))
+                bare.pts, bare.dts, bare.time_base = packet.pts, packet.dts, packet.time_base
+                bare.is_keyframe = packet.is_keyframe
+                packet = bare
+            packet.stream = added
+            new.mux(packet)
+    with VideoReader(tmp_path / "a.webm") as reader:
+        corners = [frame.picture[2, 2].astype(int) for frame in reader]
+        # The transparency of the first frame was a key frame, and what refers to it is damaged.
+        assert len(corners) == reader.frame_count == 6
+    assert np.abs(corners[0] - (20, 160, 40)).max() <= 8
+    assert np.abs(corners[3] - (20, 160, 40)).max() <= 8
+
+
 def test_a_palette_with_a_transparent_colour_is_laid_over_white(tmp_path: Path) -> None:
     pictures = [Image.fromarray(disc()[..., :3]).quantize(8) for _ in range(3)]
     pictures[0].save(
