@@ -137,10 +137,10 @@ def test_people_of_openpose_editor_come_one_after_the_other(tmp_path: Path) -> N
 
 
 def test_results_by_picture_are_frames_by_number_with_nobody_where_one_is_missing(tmp_path: Path) -> None:
-    for images in (["10.jpg", "8.jpg", "8.jpg"], [10, 8, 8]):
+    for images, before in ((["10.jpg", "8.jpg", "8.jpg"], 8), (["v_10.jpg", "v_8.jpg"], 7), ([10, 8, 8], 7)):
         results = [ALPHAPOSE | {"image_id": image} for image in images]
         poses = read_poses(write(tmp_path / "alphapose-results.json", results))
-        assert (poses.keypoints[..., 2] > 0).any(axis=1).tolist() == [False] * 7 + [True, False, True]
+        assert (poses.keypoints[..., 2] > 0).any(axis=1).tolist() == [False] * before + [True, False, True]
     names = {"frame_000001.png": {"people": [PERSON]}, "frame_000002.png": {"people": []}}
     poses = read_poses(write(tmp_path / "named.json", names))
     assert (poses.keypoints[..., 2] > 0).any(axis=1).tolist() == [True, False]

@@ -251,6 +251,11 @@ class TestTimeline:
         recording = read_recording(write(tmp_path / "results.json", results))
         assert timeline(recording, 7).tolist() == [-1, -1, 0, -1, 1, -1, -1]  # type: ignore[union-attr]
         assert timeline(recording, 1) is None
+        file = PoseFile(recording)
+        shown = [bool(is_seen(file.pose(index, SIZE)).any()) for index in range(7)]
+        assert shown == [False, False, True, False, True, False, False]
+        assert file.fits(7)
+        assert file.note == f"{recording.origin} leaves out frames 0, 1, 3, 5, 6: nobody is in them"
 
     def test_what_was_shown_stays(self, tmp_path: Path) -> None:
         poses = folder_of(tmp_path / "p", {f"v_{number:06d}": DANCE[number] for number in (0, 1, 4)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,4 +168,4 @@ def _above(recording: Recording, min_score: float) -> Recording:
         people = frame.people.copy()
         people[people[..., 2] < least] = (np.nan, np.nan, 0)
         frames.append(Frame(people[is_seen(people).any(axis=1)], frame.canvas, frame.name, frame.number))
-    return Recording(recording.origin, frames, recording.leaves_out, recording.open_ended)
+    return replace(recording, frames=frames)

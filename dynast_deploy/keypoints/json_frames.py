@@ -110,6 +110,9 @@ class _Entries:
                 [_of_image(image, stacked(poses)) for image, poses in self._of_images.items()],
                 leaves_out=True,
                 open_ended=True,
+                first=0
+                if all(isinstance(image, str) and _is_count(image) for image in self._of_images)
+                else 1,
             )
         if self._people:
             return Recording(str(self._path), [Frame(stacked(self._people))])
@@ -238,7 +241,7 @@ def frame_of(document: Any, where: str, name: str | None = None) -> Frame:
 
 
 def named(
-    origin: str, frames: Iterable[Frame], leaves_out: bool = False, open_ended: bool = False
+    origin: str, frames: Iterable[Frame], leaves_out: bool = False, open_ended: bool = False, first: int = 1
 ) -> Recording:
     """Frames in the natural order of their names where all have one, else of their numbers.
 
@@ -256,7 +259,13 @@ def named(
             ]
     elif all(frame.number is not None for frame in frames):
         frames.sort(key=lambda frame: frame.number or 0)
-    return Recording(origin, frames, leaves_out, open_ended)
+    return Recording(origin, frames, leaves_out, open_ended, first)
+
+
+def _is_count(image: str) -> bool:
+    """Whether a name is that of a video's frame in AlphaPose, which calls them 0.jpg, 1.jpg, ..."""
+    name = picture_name(image)
+    return name.isascii() and name.isdecimal() and (name == "0" or name[0] != "0")
 
 
 def _of_image(image: str | int, people: np.ndarray) -> Frame:

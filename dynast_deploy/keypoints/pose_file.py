@@ -12,9 +12,9 @@ from dynast_deploy.keypoints.files import find_sidecar, followed, read_recording
 from dynast_deploy.keypoints.pairing import fits_picture, pair
 from dynast_deploy.keypoints.people import choose_person
 from dynast_deploy.keypoints.pixels import are_fractions, check_canvas, check_inside, sampled_points
-from dynast_deploy.keypoints.poses import RELATIVE, Poses
+from dynast_deploy.keypoints.poses import RELATIVE, Poses, no_person
 from dynast_deploy.keypoints.recording import Recording
-from dynast_deploy.keypoints.timeline import gaps, timeline
+from dynast_deploy.keypoints.timeline import NOTHING, gaps, timeline
 
 
 class PoseFile:
@@ -36,7 +36,7 @@ class PoseFile:
 
     @property
     def frames(self) -> int:
-        """For how many frames or pictures it holds poses."""
+        """For how many frames or pictures it holds poses; tools that write nothing for nobody may leave out the end."""
         return len(self._places)
 
     @property
@@ -63,6 +63,8 @@ class PoseFile:
         Raises DynastError where the keypoints are of other pixels.
         """
         self._asked = max(self._asked, index + 1)
+        if index >= self.frames and self.recording.open_ended and self._pictures is None:
+            self._places = np.pad(self._places, (0, index + 1 - self.frames), constant_values=NOTHING)
         if self._pictures is None:
             return self._of_video(index, picture_size)
         frame = self.recording.frames[self._places[index]]
@@ -90,6 +92,8 @@ class PoseFile:
         if picture_size not in self._good_sizes:
             self._scaled(self._poses, picture_size, self.recording.origin)
             self._good_sizes.add(picture_size)
+        if index >= len(self._poses):
+            return no_person()
         here = Poses(self._poses.keypoints[index : index + 1], self._poses.picture_size)
         return here.scaled_to(picture_size).keypoints[0]
 

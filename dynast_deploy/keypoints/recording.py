@@ -46,13 +46,16 @@ class Recording:
         frames: At least one.
         leaves_out: Whether a number that is missing stands for a frame without a person: true where the numbers
             count frames of a video.
-        open_ended: Whether such frames may be missing at the end, too: true for tools that write nothing for them.
+        open_ended: Whether such frames may be missing at the beginning and the end, too: true for tools that write
+            nothing for them.
+        first: The number of a video's first frame then.
     """
 
     origin: str
     frames: Sequence[Frame]
     leaves_out: bool = False
     open_ended: bool = False
+    first: int = 1
 
     def numbers(self) -> list[int] | None:
         """The number of each frame, ascending, or None unless all have one."""

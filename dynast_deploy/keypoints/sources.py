@@ -56,7 +56,8 @@ class FilePoses(PoseSource):
         self.frames = self._file.frames
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
-        self.check_frame(frame_index)
+        if not self._file.recording.open_ended:
+            self.check_frame(frame_index)
         return self._file.pose(frame_index, (picture.shape[1], picture.shape[0]))
 
     def track(self, picture_size: tuple[int, int]) -> np.ndarray:

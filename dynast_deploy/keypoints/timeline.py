@@ -26,7 +26,7 @@ def timeline(recording: Recording, frames: int | None = None) -> np.ndarray | No
     if frames is None:
         if not recording.leaves_out:
             return by_place
-        first = min(lowest, 1) if recording.open_ended and highest < MOST_FRAMES else lowest
+        first = min(lowest, recording.first) if recording.open_ended and highest < MOST_FRAMES else lowest
         if highest - first >= MOST_FRAMES:
             raise DynastError(
                 f"{recording.origin}: frames {lowest} to {highest}; at most {MOST_FRAMES} are read"
@@ -36,11 +36,8 @@ def timeline(recording: Recording, frames: int | None = None) -> np.ndarray | No
     for first in firsts:
         if first <= lowest and highest - first + 1 == frames:
             return _placed(numbers, first, frames)
-    if recording.open_ended and lowest <= 1 and highest - min(lowest, 1) < frames:
-        return _placed(numbers, min(lowest, 1), frames)
-    if recording.open_ended and highest < frames:
-        return _placed(numbers, 0, frames)
-    return None
+    first = min(lowest, recording.first)
+    return _placed(numbers, first, frames) if recording.open_ended and highest - first < frames else None
 
 
 def gaps(places: np.ndarray) -> str:
