@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -44,6 +46,23 @@ def deep_grey(picture: Image) -> Iterator[tuple[slice, Image]]:
         if isinstance(clear, int):
             levels[values == clear] = 255
         yield rows, Image.fromarray(levels.astype(np.uint8))
+
+
+def low_rgb(path: Path, picture: Image, pixels: np.ndarray) -> np.ndarray:
+    """`pixels`, uint8 [H, W, 3] that Pillow made of a TIFF, or those of 10 and 12 bits in it that came out black.
+
+    Of 16 bits a channel Pillow keeps the upper 8. Where these are all below 16, white is that of 8, 10 or 12 bits as
+    in `deep_grey`, and OpenCV reads the whole numbers. Such a picture is not turned, nor its profile applied.
+    """
+    if picture.format != "TIFF" or picture.mode != "RGB" or pixels.max() >= 16:
+        return pixels
+    if _first(getattr(picture, "tag_v2", {}), _BITS) != 16:
+        return pixels
+    stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None or stored.dtype != np.uint16 or stored.shape != pixels.shape:
+        return pixels
+    white = _least(float(stored.max()), _FULL_SCALES)
+    return np.rint(stored[..., ::-1] * (255.0 / white)).astype(np.uint8)
 
 
 def _strips(picture: Image, tags: Any) -> Iterator[tuple[slice, np.ndarray]]:

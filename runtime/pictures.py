@@ -10,6 +10,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.picture_colours import srgb_pixels
+from dynast_deploy.runtime.picture_depth import low_rgb
 from dynast_deploy.runtime.picture_names import (
     CAMERA_RAW,
     PICTURE_SUFFIXES,
@@ -84,7 +85,7 @@ def read_picture(path: str | Path) -> np.ndarray:
         except Exception as error:  # whatever Pillow's decoders raise over what is in a file
             raise DynastError(f"{path} is damaged or cut short ({error}); copy it again") from error
         orientation = _orientation(stored)
-        pixels = srgb_pixels(stored)
+        pixels = low_rgb(path, stored, srgb_pixels(stored))
     del stored  # frees Pillow's pixels before these are copied
     return upright(pixels, orientation)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from icc_profiles import DISPLAY_P3, SRGB, cmyk_profile, grey_profile, rgb_profile, to_srgb
@@ -117,6 +118,16 @@ def test_white_of_a_deep_tiff_is_white(tmp_path: Path, kind: str) -> None:
     values, how = DEEP[kind]
     Image.fromarray(values).save(tmp_path / "a.tif", **how)
     assert differs(read_picture(tmp_path / "a.tif"), in_rgb(RAMP)) <= 1
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_colours_of_few_bits_in_sixteen_are_not_black(tmp_path: Path, bits: int) -> None:
+    values = (COLOURS / 255 * (2**bits - 1)).astype(np.uint16)
+    values[0, 0] = 2**bits - 1
+    cv2.imwrite(str(tmp_path / "a.tif"), values[..., ::-1])
+    wanted = COLOURS.copy()
+    wanted[0, 0] = 255
+    assert differs(read_picture(tmp_path / "a.tif"), wanted) <= 1
 
 
 def test_highlights_above_white_are_white_and_what_is_not_a_number_is_black(tmp_path: Path) -> None:
