@@ -160,7 +160,7 @@ class VideoReader:
         from av.error import FFmpegError
 
         packets = Packets(self._container, self._stream)
-        unreadable = 0
+        unreadable = decoded = 0
         try:
             # After the last packet, None makes the decoder give out what it holds back.
             for packet in chain(packets, [None]):
@@ -173,9 +173,13 @@ class VideoReader:
                 except FFmpegError:
                     self.damaged += 1
                 else:
+                    decoded += len(frames)
                     yield from frames
         except OSError as error:
             raise self._unreadable(error) from error
+        if self.counts_frames and not self.damaged:
+            # Decoders give up some damaged frames without a word.
+            self.damaged = max(0, self.frame_count - decoded)
 
     def _unreadable(self, error: OSError) -> DynastError:
         return DynastError(f"{self.path} cannot be read any further: {error.strerror}")

@@ -204,6 +204,24 @@ def test_damaged_packets_are_skipped_and_counted(tmp_path: Path) -> None:
     assert reader.warning == f"{tmp_path / 'b.mkv'}: 2 damaged packets skipped"
 
 
+def test_frames_that_a_decoder_gives_up_without_an_error_are_counted_as_damaged(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mkv", times=EVEN, sound=None, key_every=1)
+    with av.open(str(tmp_path / "a.mkv")) as source, av.open(str(tmp_path / "b.mkv"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for index, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            if index in (20, 40):
+                empty = av.Packet(
+                    b"\0\0\0\2\x09\x30"
+                )  # an access unit delimiter alone (ITU-T H.264, 7.3.2.4)
+                empty.pts, empty.dts, empty.time_base = packet.pts, packet.dts, packet.time_base
+                packet = empty
+            packet.stream = stream
+            target.mux(packet)
+    reader, frames = read(tmp_path / "b.mkv")
+    assert len(frames) == 58
+    assert reader.warning == f"{tmp_path / 'b.mkv'}: 2 damaged packets skipped"
+
+
 @pytest.mark.parametrize("name", ["a.ts", "a.mp4", "a.mkv"])
 def test_random_damage_never_raises_and_keeps_times_going_forward(tmp_path: Path, name: str) -> None:
     write_clip(tmp_path / name, times=EVEN)
