@@ -143,7 +143,7 @@ def find_parts_beside(media_path: str | os.PathLike[str]) -> Path | None:
     """The masks that lie beside a picture or video (`talk.parts.npz` for `talk.mp4`), or None."""
     media = Path(media_path)
     beside = media.parent / (media.stem + SIDECAR_ENDING)
-    return beside if beside.exists() else None
+    return beside if os.path.exists(beside) else None
 
 
 def parts_beside(media: Path, is_picture: bool, shares_name: bool = False) -> FileParts | None:

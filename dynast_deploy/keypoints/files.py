@@ -115,7 +115,8 @@ def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:
     """
     media = Path(media_path)
     candidates = [media.parent / (media.stem + ending) for ending in SIDECAR_ENDINGS]
-    return next((path for path in candidates if path.exists()), None)
+    # Not Path.exists, which raises for a name that is too long.
+    return next((path for path in candidates if os.path.exists(path)), None)
 
 
 def _read(path: Path) -> Recording:
