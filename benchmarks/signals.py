@@ -266,7 +266,8 @@ def main() -> None:
         row = try_command(name, options.moments, random.Random(f"{options.seed} {name}"))
         ended = ", ".join(f"{status}: {count}" for status, count in sorted(row.ended.items()))
         print(
-            f"{name}: {row.moments} moments in {row.seconds:.1f} s; exit statuses {ended}; {row.kept} videos kept of those stopped; "
+            f"{name}: {row.moments} moments in {row.seconds:.1f} s; exit statuses {ended}; {row.kept} "
+            f"stopped videos kept; "
             f"{len(row.faults)} faults",
             flush=True,
         )
