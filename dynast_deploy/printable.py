@@ -11,11 +11,16 @@ def printable(text: str) -> str:
     Line ends and tabs become spaces, several spaces one. Whatever else is not printable (escape sequences,
     marks that turn the direction of writing, halves of characters) is spelled out, as `\\x1b`.
     """
-    line = " ".join(text.split())
-    if line.isprintable():
-        return line
+    return printable_name(" ".join(text.split()))
+
+
+def printable_name(name: object) -> str:
+    """The name of a file as `printable` has it, every space kept."""
+    text = str(name)
+    if text.isprintable():
+        return text
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in line
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dynast_deploy.file_names import unused
 from dynast_deploy.keypoints import Poses, write_poses
-from dynast_deploy.printable import print_note, printable
+from dynast_deploy.printable import print_note, printable, printable_name
 from dynast_deploy.stop_request import StopRequest
 
 SHOWN_FAILURES = 20
@@ -38,9 +38,9 @@ class Report:
     def summary(self) -> str:
         """What was made and where, in one line."""
         if self.video is not None:
-            return f"{self.video} ({self.frames} frames)"
-        folders = sorted({str(path.parent) for path in self.outputs})
-        where = str(self.outputs[0]) if len(self.outputs) == 1 else f"in {', '.join(folders)}"
+            return f"{printable_name(self.video)} ({self.frames} frames)"
+        folders = sorted({printable_name(path.parent) for path in self.outputs})
+        where = printable_name(self.outputs[0]) if len(self.outputs) == 1 else f"in {', '.join(folders)}"
         return f"{self.frames} pictures: {where}"
 
 
@@ -68,7 +68,7 @@ def conclude(report: Report, output: Path | None, save_poses: Path | None = None
     if (more := len(report.failures) - SHOWN_FAILURES) > 0:
         print(f"error: {more} more pictures cannot be rendered", file=sys.stderr)
     if not report.whole:
-        print(_what_is_kept(report, output), file=sys.stderr)
+        print(printable(_what_is_kept(report, output)), file=sys.stderr)
     if report.stopped:
         return 128 + report.signal
     return 1 if report.failures else 0

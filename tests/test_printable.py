@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dynast_deploy.command import run
 from dynast_deploy.commands.show import plain_lines
 from dynast_deploy.errors import DynastError
-from dynast_deploy.printable import print_note, printable
+from dynast_deploy.printable import print_note, printable, printable_name
 from dynast_deploy.runtime.progress import Progress
 
 
@@ -66,3 +66,8 @@ def test_documents_notes_and_progress_show_names_and_values_of_files(
     err = capsys.readouterr().err.splitlines()
     assert err[0] == "note: odd\\x1b[2J name of a file"
     assert err[1].startswith("odd\\x1b[2J.mp4: 1/1 frames")
+
+
+def test_a_name_keeps_its_spaces_and_loses_what_steers_a_terminal() -> None:
+    assert printable_name("two  spaces.png") == "two  spaces.png"
+    assert printable_name("a\x1b[31m\nb.png") == "a\\x1b[31m\\nb.png"

@@ -11,6 +11,7 @@ import typer
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import printable_name
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 
 if TYPE_CHECKING:
@@ -91,10 +92,10 @@ def condition(
     with Painters(task, network_size, fit, pose_model, pose_channels, pose_score, crop) as painters:
         if is_picture:
             draw_picture(painters.of_picture(media, poses or parts), media, output)
-            print(output)
+            print(printable_name(output))
         else:
             report = draw_video(painters.of_video(media, poses or parts), media, output)
-            print(report.video, flush=True)
+            print(printable_name(report.video), flush=True)
             if status := conclude(report, output):
                 raise typer.Exit(status)
 
