@@ -412,9 +412,11 @@ def _read_lists(path: Path) -> None:
 
 def _histogram_seeds() -> list[tuple[str, bytes]]:
     from dynast_deploy.calib import ranges
+    from dynast_deploy.calib.histogram import Histogram
 
-    one = np.float32(1)
-    state = ranges._State(1, 10, {"a": (np.arange(8), np.linspace(0, 1, 9), one * 0, one, one)})
+    histogram = Histogram(16, signed=False)
+    histogram.add(np.linspace(0, 3, 50, dtype=np.float32))
+    state = ranges._State(1, 10, {"a": histogram, "b": histogram})
     with tempfile.TemporaryDirectory() as folder:
         ranges._save(Path(folder) / "a.npz", state)
         return [("a.npz", (Path(folder) / "a.npz").read_bytes())]
