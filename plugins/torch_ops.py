@@ -8,6 +8,7 @@ does not depend on the number of threads (`torch.get_num_threads()`), nor on a G
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,14 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import native, torch_gpu
 
 WARP_MASKS = ("kept", "published")
+
+# Schemas are written out: PyTorch 2.6 cannot infer one from annotations such as `list[bool]`.
+_OPERANDS = (
+    "Tensor query, Tensor query_prune, Tensor key, Tensor key_prune, Tensor value, Tensor matches, Tensor? warp_source"
+)
+_SETTINGS = (
+    "bool inner, SymInt query_width, SymInt key_width, SymInt top_k, float temperature, bool warp_published"
+)
 
 
 def available(device: str | torch.device = "cpu") -> bool:
@@ -130,7 +139,12 @@ def _in_type(dtype: torch.dtype, result: tuple[Tensor, Tensor, Tensor, Tensor]) 
     )
 
 
-@torch.library.custom_op("dynast::sparse_attention", mutates_args=(), device_types="cpu")
+@torch.library.custom_op(
+    "dynast::sparse_attention",
+    mutates_args=(),
+    device_types="cpu",
+    schema=f"({_OPERANDS}, {_SETTINGS}) -> (Tensor, Tensor, Tensor, Tensor)",
+)
 def sparse_attention(
     query: Tensor,
     query_prune: Tensor,
@@ -194,7 +208,13 @@ def _(
     return _outputs(query, value, warp_source, top_k)
 
 
-@torch.library.custom_op("dynast::sparse_attention_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op(
+    "dynast::sparse_attention_backward",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor grad_attended, Tensor grad_confidence, Tensor grad_warped, "
+    f"{_OPERANDS}, {_SETTINGS}, bool[] wanted) -> Tensor[]",
+)
 def sparse_attention_backward(
     grad_attended: Tensor,
     grad_confidence: Tensor,
@@ -212,7 +232,7 @@ def sparse_attention_backward(
     top_k: int,
     temperature: float,
     warp_published: bool,
-    wanted: list[bool],
+    wanted: Sequence[bool],
 ) -> list[Tensor]:
     """Gradients of query, query_prune, key, key_prune, value and warp_source; an empty tensor where not wanted."""
     tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
@@ -249,7 +269,7 @@ def _(
     top_k: int,
     temperature: float,
     warp_published: bool,
-    wanted: list[bool],
+    wanted: Sequence[bool],
 ) -> list[Tensor]:
     return _gradients((query, query_prune, key, key_prune, value, warp_source), wanted)
 
@@ -287,7 +307,7 @@ def _outputs(
     )
 
 
-def _gradients(inputs: tuple[Tensor | None, ...], wanted: list[bool]) -> list[Tensor]:
+def _gradients(inputs: tuple[Tensor | None, ...], wanted: Sequence[bool]) -> list[Tensor]:
     first = inputs[0]
     assert first is not None
     return [
