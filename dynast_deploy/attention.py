@@ -16,6 +16,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+QUERIES_AT_ONCE = 4096
+"""How many queries' candidates the sparse layers copy together: 330 MB of keys where 20 have 1024 channels each."""
 
 
 class Attention(NamedTuple):
@@ -194,7 +198,40 @@ def _sparse(
     warp_source: Tensor | None,
     warp_mask: str,
 ) -> Attention:
-    """Attention of each query to its own candidates `[N, Lq, M]`, by copying their keys and values together."""
+    """Attention of each query to its own candidates `[N, Lq, M]`, so many queries at a time.
+
+    The copies of keys and values are the largest tensors of a training step by far. No more than those of one part
+    exist at once: the gradient makes them again.
+    """
+    shared = key, key_prune, value, warp_source
+    differentiable = torch.is_grad_enabled() and any(
+        x is not None and x.requires_grad for x in (query, query_prune, *shared)
+    )
+    parts = []
+    for own in zip(*(x.split(QUERIES_AT_ONCE, 1) for x in (query, query_prune, candidates)), strict=True):
+        options = top_k, temperature, warp_mask
+        if differentiable:
+            part = checkpoint(_part, own, shared, *options, use_reentrant=False, preserve_rng_state=False)
+        else:
+            part = _part(own, shared, *options)
+        parts.append(part)
+    attended, confidence, matches, warped = zip(*parts, strict=True)
+    return Attention(
+        *(torch.cat(x, 1) for x in (attended, confidence, matches)),
+        None if warp_source is None else torch.cat(warped, 1),
+    )
+
+
+def _part(
+    own: tuple[Tensor, Tensor, Tensor],
+    shared: tuple[Tensor, Tensor, Tensor, Tensor | None],
+    top_k: int,
+    temperature: float,
+    warp_mask: str,
+) -> Attention:
+    """Of some queries: `own` is theirs alone (query, query_prune, candidates), `shared` the exemplar's tensors."""
+    query, query_prune, candidates = own
+    key, key_prune, value, warp_source = shared
     logits = _dot(query, gather_tokens(key, candidates)) / temperature
     prune_logits = _dot(query_prune, gather_tokens(key_prune, candidates))
     source = None if warp_source is None else gather_tokens(warp_source, candidates)
@@ -211,8 +248,13 @@ def _dot(query: Tensor, keys: Tensor) -> Tensor:
 
 
 def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
-    """`[E, L, C]`, `[N, Lq, M]` -> `[N, Lq, M, C]`; E is 1 or N."""
-    batch = (
-        torch.arange(indices.shape[0], device=indices.device) if tokens.shape[0] > 1 else indices.new_zeros(1)
-    )
-    return tokens[batch[:, None, None], indices]
+    """`[E, L, C]`, `[N, Lq, M]` -> `[N, Lq, M, C]`; E is 1 or N.
+
+    By `index_select` of one list of all tokens, whose gradient adds up in a fixed order on CPUs. That of indexing by
+    two tensors depends on the threads' timing.
+    """
+    exemplars, length, channels = tokens.shape
+    if exemplars > 1:
+        indices = indices + torch.arange(exemplars, device=indices.device)[:, None, None] * length
+    chosen = tokens.reshape(exemplars * length, channels).index_select(0, indices.flatten())
+    return chosen.unflatten(0, indices.shape)

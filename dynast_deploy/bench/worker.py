@@ -3,11 +3,11 @@
     python -m dynast_deploy.bench.worker SIDE MODEL THREADS PICTURE
 
 SIDE is "engine" (MODEL is an .onnx file), "attention" (the same with our operators for attention alone), "functions"
-(without any of them), "published" (a checkpoint), "training" or "published training" (a checkpoint; a frame is a
-training step then, and the picture its loss). It renders one frame to warm up, writes that picture to PICTURE (.npy),
-answers with a line of JSON (`error` alone where the model does not run), and from then on answers every line of its input with another: `frame_s`, seconds of one
-frame; `cpu_s`, processor seconds of all its threads; `peak_mb`, the process's peak resident memory so far in 10**6
-bytes. It ends with its input.
+(without any of them), "published" (a checkpoint), "training", "plain training" (without compiled kernels) or
+"published training" (a checkpoint; a frame is a training step then, and the picture its loss). It renders one frame to
+warm up, writes that picture to PICTURE (.npy), answers with a line of JSON (`error` alone where the model does not
+run), and from then on answers every line of its input with another: `frame_s`, seconds of one frame; `cpu_s`, processor
+seconds of all its threads; `peak_mb`, the process's peak resident memory so far in 10**6 bytes. It ends with its input.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def published_frame(path: str, threads: int) -> Frame:
     return frame
 
 
-def training_frame(path: str, threads: int, published: bool = False) -> Frame:
+def training_frame(path: str, threads: int, published: bool = False, native: bool = True) -> Frame:
     """One step of Adam on one random pair, forward and backward included."""
     import torch
 
@@ -81,7 +81,7 @@ def training_frame(path: str, threads: int, published: bool = False) -> Frame:
     generator = load_generator(path).train()
     if published:
         generator = as_published(generator)
-    else:
+    elif native:
         use_fast_attention(generator, torch.device("cpu"))
     optimiser = torch.optim.Adam(generator.parameters(), 1e-4, betas=(0.0, 0.9), fused=True)
     batch = random_batch(generator.config, 1)
@@ -102,6 +102,7 @@ SIDES: dict[str, Callable[[str, int], Frame]] = {
     "functions": partial(engine_frame, native_attention=False),
     "published": published_frame,
     "training": training_frame,
+    "plain training": partial(training_frame, native=False),
     "published training": partial(training_frame, published=True),
 }
 
