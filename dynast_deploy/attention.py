@@ -217,7 +217,9 @@ def _sparse(
         parts.append(part)
     attended, confidence, matches, warped = zip(*parts, strict=True)
     return Attention(
-        *(torch.cat(x, 1) for x in (attended, confidence, matches)),
+        torch.cat(attended, 1),
+        torch.cat(confidence, 1),
+        torch.cat(matches, 1),
         None if warp_source is None else torch.cat(warped, 1),
     )
 

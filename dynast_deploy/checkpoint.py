@@ -1,26 +1,41 @@
 """Checkpoints in and out: the published layout (a bare state dict) and our own (with configuration).
 
-A file of ours is `{"format": "dynast-deploy", "version": 1, "config": {...}, "generator": state_dict, ...}`. Both load
-with `weights_only=True`, so a checkpoint can never run code.
+A file of ours is `{"format": "dynast-deploy", "version": 1, "config": {...}, "generator": state_dict, ...}`. Neither
+can run code (`checkpoint_file`), and what training scripts wrap a state dict in is understood (`generator_state`).
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
+from dynast_deploy.generator_state import find_generator, with_spectral_norm
 from dynast_deploy.whole_file import WholeFile
 
 FORMAT = "dynast-deploy"
+VERSION = 1
+
+
+class StoredGenerator(NamedTuple):
+    """What a checkpoint says of its generator.
+
+    state: its parameters, float32. config: of the file, or of the parameters' shapes; stored_config says which. place:
+    what wraps the state dict in the file, such as "params_ema"; empty where nothing does.
+    """
+
+    state: dict[str, Tensor]
+    config: GeneratorConfig
+    stored_config: bool
+    place: str
 
 
 def load_generator(
@@ -33,16 +48,10 @@ def load_generator(
     Raises DynastError if the file is missing, damaged, no checkpoint, holds anything but tensors and plain values,
     or if a parameter is missing, extra or of the wrong shape.
     """
-    contents = read_checkpoint(path)
-    state, config = generator_state(contents, str(path))
-    given = {"top_k": top_k, "smooth": smooth}
-    options = {name: value for name, value in given.items() if value is not None}
-    if config is None:
-        config = GeneratorConfig.from_state_dict(state, source=str(path), **options)  # type: ignore[arg-type]
-    elif options:
-        config = GeneratorConfig.from_dict({**config.to_dict(), **options}, str(path))
-    generator = Generator(config)
-    load_state(generator, state, str(path))
+    stored = stored_generator(read_checkpoint(path), str(path), top_k, smooth)
+    state = fitting_state(stored.config, stored.state, str(path))
+    generator = Generator(stored.config)
+    generator.load_state_dict(state)
     return generator.eval()
 
 
@@ -53,7 +62,7 @@ def save_generator(generator: Generator, path: str | os.PathLike[str], **extra: 
     """
     contents = {
         "format": FORMAT,
-        "version": 1,
+        "version": VERSION,
         "config": generator.config.to_dict(),
         "generator": generator.state_dict(),
         **extra,
@@ -87,62 +96,55 @@ def _save(contents: Mapping[str, Any], path: Path) -> None:
             ) from error
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """The file's dictionary, read without running any code of it."""
-    path = Path(path)
-    if not path.is_file():
-        raise DynastError(f"{path}: no such checkpoint file")
-    try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
+def stored_generator(
+    contents: Mapping[str, Any], source: str, top_k: int | None = None, smooth: float | None = None
+) -> StoredGenerator:
+    """The generator in what `read_checkpoint` gave; `top_k` and `smooth` as for `load_generator`.
+
+    Raises DynastError where there is none, or one of another version of this package, and for settings that cannot be.
+    Whether parameters and settings fit each other is what `fitting_state` says.
+    """
+    given = {"top_k": top_k, "smooth": smooth}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if contents.get("format") != FORMAT:
+        state, place = find_generator(contents, source)
+        return StoredGenerator(
+            state, GeneratorConfig.from_state_dict(state, source=source, **options), False, place
+        )
+    if (version := contents.get("version")) != VERSION or type(version) is not int:
+        raise DynastError(
+            f"{source}: is of version {version!r:.40} of this package's checkpoints, and {VERSION} is what is read "
+            "here; update dynast-deploy"
+        )
+    for name in ("config", "generator"):
+        if not isinstance(contents.get(name), Mapping):
             raise DynastError(
-                f"{path}: refused, because it holds more than tensors and plain values, and loading that could run "
-                "code; save the generator's state_dict() alone and load that"
-            ) from None
-        raise DynastError(f"{path}: damaged, or no PyTorch checkpoint") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError):
-        raise DynastError(f"{path}: damaged, or no PyTorch checkpoint") from None
-    if not isinstance(contents, Mapping):
-        raise DynastError(f"{path}: holds a {type(contents).__name__}, no generator state")
-    return contents
+                f"{source}: damaged, its {name!r} is {'missing' if name not in contents else 'no table'}"
+            )
+    config = GeneratorConfig.from_dict({**contents["config"], **options}, source)
+    return StoredGenerator(find_generator(contents["generator"], source).state, config, True, "")
 
 
-def generator_state(
-    contents: Mapping[str, Any], source: str
-) -> tuple[dict[str, Tensor], GeneratorConfig | None]:
-    """The generator's parameters, and its configuration where the file has one."""
-    config = None
-    if contents.get("format") == FORMAT:
-        config = GeneratorConfig.from_dict(contents["config"], source)
-        contents = contents["generator"]
-    else:
-        for wrapper in ("state_dict", "netG", "generator"):
-            if isinstance(contents.get(wrapper), Mapping):
-                contents = contents[wrapper]
-                break
-    state = {name.removeprefix("module."): tensor for name, tensor in contents.items()}
-    if odd := [name for name, tensor in state.items() if not isinstance(tensor, Tensor)]:
-        raise DynastError(f"{source}: entry {odd[0]} is no tensor, so this is no generator state")
-    return state, config
+def fitting_state(config: GeneratorConfig, state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The parameters of a generator of `config`, all of them and no others, before memory for one is asked for.
 
-
-def load_state(generator: Generator, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy parameters by name; every one that is missing, extra, misshapen or not finite is named in the error."""
-    state = _used(state)
-    check_state(generator, state, source)
-    generator.load_state_dict(state)
-
-
-def _used(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    Raises DynastError that names every one that is missing, extra, misshapen or not finite.
+    """
+    with torch.device("meta"):
+        generator = Generator(config)
     # Published checkpoints have an `embed_1` that nothing uses: the last fusion runs `embed_q1` again.
-    return {name: tensor for name, tensor in state.items() if not name.startswith("embed_1.")}
+    used = {name: tensor for name, tensor in state.items() if not name.startswith("embed_1.")}
+    used = with_spectral_norm(used, generator.state_dict())
+    check_state(generator, used, source)
+    return used
 
 
-def check_state(generator: Generator, state: Mapping[str, Tensor], source: str) -> None:
-    """Raise what `load_state` would, and load nothing; the generator may be on the meta device."""
-    state = _used(state)
-    wanted = generator.state_dict()
+def check_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Raise DynastError that names every parameter that is missing, extra, misshapen or not finite.
+
+    The module may be on the meta device.
+    """
+    wanted = module.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in state]
     problems += [f"{name} is extra" for name in state if name not in wanted]
     problems += [
@@ -157,4 +159,4 @@ def check_state(generator: Generator, state: Mapping[str, Tensor], source: str) 
     ]
     if problems:
         shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
-        raise DynastError(f"{source} does not fit the generator: {shown}")
+        raise DynastError(f"{source} does not fit the {type(module).__name__.lower()}: {shown}")

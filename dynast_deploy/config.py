@@ -16,6 +16,22 @@ SCALES = (4, 3, 2, 1)
 """Coarsest first; the map of scale s is `size / 2**(s - 1)` wide."""
 
 
+LIMITS = {
+    "semantic_nc": 256,
+    "crop_size": 2048,
+    "ngf": 1024,
+    "max_multi": 64,
+    "n_layers": 64,
+    "pos_dim": 256,
+    "prune_dim": 256,
+    "top_k": 1024,
+    "smooth": 1e6,
+}
+"""The largest value of each setting, so that a damaged file or a mistyped setting does not ask for the whole memory."""
+MOST_WEIGHTS = 2**24
+"""Of `n_layers * channels(4) ** 2`, by which parameters grow: 2**19 as published, with 92 million."""
+
+
 class Task(StrEnum):
     """What the condition shows."""
 
@@ -57,11 +73,29 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
+            name, value = field.name, getattr(self, field.name)
+            kinds = (int, float) if name == "smooth" else (int,)
+            if type(value) not in kinds:
+                needed = "a number" if name == "smooth" else "a whole number"
+                raise DynastError(f"generator configuration: {name} is {value!r:.60}; it must be {needed}")
             if not value > 0:
-                raise DynastError(f"generator configuration: {field.name} is {value}; it must be positive")
+                raise DynastError(f"generator configuration: {name} is {value}; it must be positive")
+            if value > (most := LIMITS[name]):
+                raise DynastError(
+                    f"generator configuration: {name} is {value}; no more than {most:,} are taken"
+                )
         if self.crop_size % 8:
             raise DynastError(f"generator configuration: crop_size {self.crop_size} is no multiple of 8")
+        if self.top_k > (keys := (self.crop_size // 8) ** 2):
+            raise DynastError(
+                f"generator configuration: top_k is {self.top_k}, and the coarsest map of pictures of {self.crop_size} "
+                f"pixels has {keys} keys to match"
+            )
+        if self.n_layers * self.channels(4) ** 2 > MOST_WEIGHTS:
+            raise DynastError(
+                f"generator configuration: ngf {self.ngf}, max_multi {self.max_multi} and n_layers {self.n_layers} "
+                f"make a generator of gigabytes; n_layers * (widest scale)**2 may be {MOST_WEIGHTS:,}"
+            )
 
     def multiplier(self, scale: int) -> int:
         return min(2 ** (scale - 1), self.max_multi)
@@ -83,37 +117,61 @@ class GeneratorConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> GeneratorConfig:
-        """Raises DynastError that names `source` and every key that is unknown or missing."""
+    def from_dict(cls, values: Any, source: str = "configuration") -> GeneratorConfig:
+        """Of a dictionary of plain values, whatever a file held in its place.
+
+        Raises DynastError that names `source`, and every key that is unknown or missing, or a value that cannot be.
+        """
+        if not isinstance(values, Mapping):
+            raise DynastError(f"{source}: its generator settings are no table, but a {type(values).__name__}")
         known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise DynastError(f"{source}: unknown generator settings {', '.join(unknown)}")
+        if unknown := sorted(str(name)[:40] for name in values if name not in known):
+            shown = ", ".join(unknown[:4]) + (f" and {len(unknown) - 4} more" if len(unknown) > 4 else "")
+            raise DynastError(f"{source}: unknown generator settings {shown}")
         if "semantic_nc" not in values:
             raise DynastError(f"{source}: semantic_nc is missing")
-        return cls(**values)
+        return cls._of(source, **values)
+
+    @classmethod
+    def _of(cls, source: str, **values: Any) -> GeneratorConfig:
+        try:
+            return cls(**values)
+        except DynastError as error:
+            raise DynastError(f"{source}: {error}") from None
 
     @classmethod
     def from_state_dict(
         cls, state: Mapping[str, Tensor], top_k: int = 4, smooth: float = 0.01, source: str = "checkpoint"
     ) -> GeneratorConfig:
-        """Everything but `top_k` and `smooth` follows from the shapes of a published state dict."""
+        """Everything but `top_k` and `smooth` follows from the shapes of a published state dict.
 
-        def shape(name: str) -> tuple[int, ...]:
-            if name not in state:
+        Raises DynastError where a parameter that shows it is missing or of other dimensions.
+        """
+
+        def shape(name: str, dimensions: int) -> tuple[int, ...]:
+            stored = next((each for each in (name, name.removesuffix("_orig")) if each in state), None)
+            if stored is None:
                 raise DynastError(f"{source}: parameter {name} is missing, so this is no DynaST generator")
-            return tuple(state[name].shape)
+            sides = tuple(state[stored].shape)
+            if len(sides) != dimensions or not all(sides):
+                raise DynastError(
+                    f"{source}: {stored} has shape {list(sides)} where {dimensions} dimensions are needed, so this is "
+                    "no DynaST generator"
+                )
+            return sides
 
-        ngf, semantic_nc = shape("encoder_q.layer1.0.weight_orig")[:2]
-        coarse = shape("encoder_q.layer4.0.weight_orig")[0]
+        ngf, semantic_nc = shape("encoder_q.layer1.0.weight_orig", 4)[:2]
+        coarse = shape("encoder_q.layer4.0.weight_orig", 4)[0]
         layers = {name.split(".")[1] for name in state if name.startswith("transformer_4.")}
-        return cls(
+        return cls._of(
+            source,
             semantic_nc=semantic_nc,
-            crop_size=shape("pos_embed")[-1] * 8,
+            crop_size=shape("pos_embed", 4)[-1] * 8,
             ngf=ngf,
             max_multi=coarse // ngf,
             n_layers=len(layers),
-            pos_dim=shape("transformer_1.0.f.weight")[1] - ngf,
-            prune_dim=shape("transformer_1.0.f_prune.weight")[0],
+            pos_dim=shape("transformer_1.0.f.weight", 4)[1] - ngf,
+            prune_dim=shape("transformer_1.0.f_prune.weight", 4)[0],
             top_k=top_k,
             smooth=smooth,
         )

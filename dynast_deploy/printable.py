@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 
@@ -27,3 +28,9 @@ def printable_name(name: object) -> str:
 def print_note(text: str) -> None:
     """Say on standard error, in one line, what a person should know though the command goes on."""
     print(f"note: {printable(text)}", file=sys.stderr)
+
+
+def shell_word(text: str) -> str:
+    """The name of a file, `printable`, as one word of a command line, which no shell reads as anything else."""
+    word = printable(text)
+    return shlex.quote(f"./{word}" if word.startswith("-") else word)

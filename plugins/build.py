@@ -23,6 +23,7 @@ from pathlib import Path
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import library, onnxruntime_headers
+from dynast_deploy.plugins.whole_library import seal_file
 from dynast_deploy.scratch_folder import scratch_folder, temporary_folder
 
 # -ffp-contract: fused multiply-add also where the standard's strict mode would not; -w: users cannot mend warnings,
@@ -157,8 +158,10 @@ def compile_libraries(
             # A linker makes the file anew, so what is renamed lies in a folder of this process.
             with scratch_folder(target.parent, target.name) as unfinished:
                 parts = [*(objects[unit] for unit in members), *linked]
-                library_file = str(unfinished / target.name)
-                run([*compiler, "-shared", "-pthread", *static, *extra, *parts, "-o", library_file])
+                library_file = unfinished / target.name
+                run([*compiler, "-shared", "-pthread", *static, *extra, *parts, "-o", str(library_file)])
+                if target_of(tuple(compiler)).system != "darwin":
+                    seal_file(library_file)
                 os.replace(library_file, target)
 
 

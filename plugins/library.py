@@ -1,7 +1,8 @@
 """The native libraries: what they are called, which sources they are made of, and where they lie.
 
 A library carries an identifier of the sources it was built from. One that was built from others than those beside
-this file is as good as none: it is not loaded, and `python -m dynast_deploy.plugins.build` makes a new one.
+this file, or is no longer as it was built (`whole_library`), is as good as none: it is not loaded, and
+`python -m dynast_deploy.plugins.build` makes a new one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+
+from dynast_deploy.plugins.whole_library import is_whole
 
 FOLDER = Path(__file__).resolve().parent
 CPU = "dynast_cpu"
@@ -27,6 +29,7 @@ _SOURCES = {
     ONNXRUNTIME_GPU: ("include/dynast", "cpu", "ort", "cuda"),
 }
 _SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
+_MARK = b"dynast-source:"
 BUILD_COMMAND = "python -m dynast_deploy.plugins.build"
 
 
@@ -78,34 +81,21 @@ def why_not_found(library: str) -> str:
     there = next((file for file in files if file.is_file()), None)
     if there is None:
         return "not built"
-    if not _is_whole(there.read_bytes()):
-        return f"damaged ({there} is cut short)"
+    if not is_whole(there.read_bytes()):
+        return f"damaged ({there} is cut short or altered)"
     return "built from other sources than those installed"
 
 
 def _identifier(path: Path) -> str | None:
-    """The `source_id` in a library, read from the file, so that a library is not loaded to be rejected."""
-    content = path.read_bytes()
-    if not _is_whole(content):
+    """The `source_id` in a whole library, read from the file, so that a library is not loaded to be rejected."""
+    try:
+        content = path.read_bytes()
+    except OSError:
         return None
-    at = content.find(b"dynast-source:")
-    return content[at + 14 : at + 26].decode("ascii", "replace") if at >= 0 else None
-
-
-def _is_whole(content: bytes) -> bool:
-    """False for an ELF file of 64 bits that ends before its table of sections, which linkers write last.
-
-    The system maps such a file as far as it goes, and the process ends with SIGBUS where it does not.
-    """
-    is_elf_of_64_bits = content[:5] == b"\x7fELF\x02"
-    if not is_elf_of_64_bits:
-        return True
-    if len(content) < 64:
-        return False
-    order: Literal["little", "big"] = "little" if content[5] == 1 else "big"
-    table = int.from_bytes(content[40:48], order)
-    size, count = (int.from_bytes(content[at : at + 2], order) for at in (58, 60))
-    return table + size * count <= len(content)
+    at = content.find(_MARK)
+    if at < 0 or not is_whole(content):
+        return None
+    return content[at + len(_MARK) :][:12].decode("ascii", "replace")
 
 
 @functools.cache

@@ -21,7 +21,10 @@ from dynast_deploy.plugins import native, torch_gpu
 WARP_MASKS = ("kept", "published")
 
 # Schemas are written out: PyTorch 2.6 cannot infer one from annotations such as `list[bool]`.
-_OPERANDS = "Tensor query, Tensor query_prune, Tensor key, Tensor key_prune, Tensor value, Tensor matches, Tensor? warp_source"
+_OPERANDS = (
+    "Tensor query, Tensor query_prune, Tensor key, Tensor key_prune, Tensor value, Tensor matches, "
+    "Tensor? warp_source"
+)
 _SETTINGS = (
     "bool inner, SymInt query_width, SymInt key_width, SymInt top_k, float temperature, bool warp_published"
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.file_kind import FileKind, kind_of
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo
@@ -15,29 +16,29 @@ __all__ = ["EncodedExemplar", "Engine", "EngineInfo", "load_engine"]
 
 
 def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int | None = None) -> Engine:
-    """The engine in a file: `.plan` runs on TensorRT, `.onnx` on ONNX Runtime, `.pth` and `.pt` on PyTorch.
+    """The engine in a file, whatever its name: a plan runs on TensorRT, an ONNX file on ONNX Runtime, a checkpoint on
+    PyTorch.
 
     `device` is "auto", "cpu" or "cuda"; `threads` bounds the CPU threads of one operator, where it runs on CPUs. Raises
     DynastError if the file is missing, damaged or of another kind, or if what it needs to run is not installed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DynastError(f"{path}: no such engine file")
-    if path.suffix == ".plan":
+    kind = kind_of(path)
+    if kind is FileKind.PLAN:
         from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
 
         return TensorRTEngine(path, device)
-    if path.suffix == ".onnx":
+    if kind is FileKind.ONNX:
         from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(path, device, threads)
-    if path.suffix in (".pth", ".pt"):
+    if kind.is_checkpoint:
         from dynast_deploy.runtime.torch_engine import TorchEngine
 
         return TorchEngine(path, device, threads)
     raise DynastError(
-        f"{path}: not an engine this version runs; it takes .onnx (from export/to_onnx.py), .plan (from dynast "
-        "build-engine) and .pth checkpoints"
+        f"{path}: a zip archive, but not an engine this version runs; it takes ONNX files (from export/to_onnx.py), "
+        "plans (from dynast build-engine) and checkpoints"
     )
 
 

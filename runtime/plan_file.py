@@ -16,18 +16,22 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import printable, shell_word
 from dynast_deploy.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 FORMAT = 1
+MOST_MANIFEST = 4_000_000
+"""Bytes of a manifest that are read, whatever the archive says; those of the largest engines have 40,000."""
 MANIFEST, ENCODER, RENDERER = "manifest.json", "encoder.plan", "renderer.plan"
 _PAGE = 4096
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, ..., length of the name, length of the extra field
@@ -109,22 +113,27 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
-        """Raises ValueError where the text is no manifest of this format."""
-        values = json.loads(text)
+        """Raises ValueError where the text is no manifest of this format, or says what cannot be."""
+        try:
+            values = json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
         if not isinstance(values, dict) or "format" not in values:
             raise ValueError("it is no manifest of this project")
         if values.pop("format") != FORMAT:
             raise ValueError("it was written by another version of dynast-deploy")
-        try:
-            return cls(**{name: _PARSERS.get(name, _as_it_is)(value) for name, value in values.items()})
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"it does not say everything ({error})") from None
+        known = {field.name: field.default is MISSING for field in fields(cls)}
+        if odd := sorted(values.keys() - known.keys()) + [
+            name for name, needed in known.items() if needed and name not in values
+        ]:
+            raise ValueError(f"it does not say everything, or too much ({printable(odd[0])[:80]})")
+        return cls(**{name: _parsed(name, value) for name, value in values.items()})
 
     def rebuild_command(self, plan: str | os.PathLike[str]) -> str:
         """The command that makes the same plan anew, for the machine it is given on."""
-        options = [f"--onnx {self.source}", f"--{self.precision}"]
+        options = [f"--onnx {shell_word(self.source)}", f"--{self.precision}"]
         if self.calibration is not None:
-            options.append(f"--calibration {self.calibration}")
+            options.append(f"--calibration {shell_word(self.calibration)}")
         if self.batch != BatchSizes():
             options.append(f"--batch {self.batch}")
         options += ["--version-compatible"] * self.version_compatible
@@ -132,26 +141,101 @@ class Manifest:
             options.append("--rtx")
         elif self.hardware_compatible:
             options.append("--hardware-compatible")
-        return f"dynast build-engine {' '.join(options)} -o {plan}"
+        return f"dynast build-engine {' '.join(options)} -o {shell_word(str(plan))}"
 
 
-def _as_it_is(value: Any) -> Any:
+def _parsed(name: str, value: Any) -> Any:
+    """The value of one field of a manifest; ValueError where it is of another kind or cannot be."""
+    try:
+        return _PARSERS[name](value)
+    except (TypeError, KeyError, AttributeError, ValueError):
+        raise ValueError(f"{name} is {printable(repr(value)[:80])}") from None
+
+
+def _text(value: Any) -> str:
+    """Words that are only ever shown, made fit for that."""
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
+        raise ValueError(value)
+    return printable(value)
+
+
+def _or_none(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else parse(value)
+
+
+def _one_of(*known: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        return known[known.index(value)]
+
+    return parse
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
     return value
 
 
-def _tensors(values: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(v["name"], v["dtype"], tuple(v["shape"])) for v in values)
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 < value <= _MOST:
+        raise ValueError(value)
+    return value
 
 
+def _side(value: Any) -> int:
+    return -1 if value == -1 and type(value) is int else _count(value)
+
+
+def _list_of(parse: Callable[[Any], Any], least: int = 0) -> Callable[[Any], tuple[Any, ...]]:
+    def parse_all(values: Any) -> tuple[Any, ...]:
+        if not isinstance(values, list) or not least <= len(values) <= _MOST_ITEMS:
+            raise ValueError(values)
+        return tuple(parse(value) for value in values)
+
+    return parse_all
+
+
+def _tensor(value: Any) -> TensorSpec:
+    name = value["name"]
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_TEXT or len(value["shape"]) > 8:
+        raise ValueError(value)
+    return TensorSpec(name, _one_of(*DTYPES)(value["dtype"]), _list_of(_side)(value["shape"]))
+
+
+def _batch(value: Any) -> BatchSizes:
+    sizes = BatchSizes(**{name: _count(size) for name, size in value.items()})
+    if not sizes.min <= sizes.opt <= sizes.max:
+        raise ValueError(value)
+    return sizes
+
+
+_LONGEST_TEXT, _MOST, _MOST_ITEMS = 4096, 2**24, 10_000
+DTYPES = {"float32": 4, "int32": 4, "float16": 2, "uint8": 1}
+"""Types of inputs and outputs, with their bytes."""
+_tensors = _list_of(_tensor)
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "kind": PlanKind,
-    "compute_capabilities": tuple,
-    "cut_tensors": tuple,
-    "batch": lambda values: BatchSizes(**values),
+    "library_version": _text,
+    "gpu": _or_none(_text),
+    "compute_capabilities": _list_of(_text, least=1),
+    "precision": _one_of("fp32", "fp16", "int8", "fp8"),
+    "task": _or_none(_one_of(*Task)),
+    "channels": _count,
+    "height": _count,
+    "width": _count,
+    "batch": _batch,
+    "version_compatible": _flag,
+    "hardware_compatible": _flag,
     "encoder_inputs": _tensors,
     "encoder_outputs": _tensors,
     "renderer_inputs": _tensors,
     "renderer_outputs": _tensors,
+    "cut_tensors": _list_of(lambda value: _tensor({"name": value, "dtype": "uint8", "shape": []}).name),
+    "source": _text,
+    "source_sha256": _text,
+    "plugin_version": _or_none(_text),
+    "producer_version": _text,
+    "calibration": _or_none(_text),
 }
 
 
@@ -213,7 +297,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, Bin
         with open(path, "rb") as file:
             try:
                 archive = zipfile.ZipFile(file)
-            except (zipfile.BadZipFile, ValueError, NotImplementedError):
+            except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
                 raise DynastError(
                     f"{path}: no engine bundle, or cut short; copy it again, or build it with: dynast build-engine"
                 ) from None
@@ -230,8 +314,21 @@ def _manifest(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> Manifes
             "build one with: dynast build-engine"
         )
     try:
-        return Manifest.from_json(archive.read(MANIFEST))
-    except (ValueError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+        with archive.open(MANIFEST) as stream:
+            text = stream.read(MOST_MANIFEST + 1)
+        if len(text) > MOST_MANIFEST:
+            raise ValueError(f"it has more than {MOST_MANIFEST:,} bytes")
+        return Manifest.from_json(text)
+    except (
+        ValueError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        EOFError,
+        zlib.error,
+        struct.error,
+        OverflowError,
+    ) as error:
+        # RuntimeError is what zipfile says of an encrypted entry and of an unknown method.
         raise DynastError(
             f"{path}: its {MANIFEST} cannot be used: {error}; build it again with: dynast build-engine"
         ) from None

@@ -113,5 +113,5 @@ def test_a_truncated_checkpoint_gets_one_line(generator: Generator, tmp_path: Pa
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DynastError, match="nowhere.pth: no such checkpoint"):
+    with pytest.raises(DynastError, match="nowhere.pth: no such file"):
         load_generator(tmp_path / "nowhere.pth")

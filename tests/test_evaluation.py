@@ -176,7 +176,7 @@ def test_ablations_change_the_fine_scales_only() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing.pth"], "missing.pth: no such checkpoint or engine"),
+        (["missing.pth"], "missing.pth: no such file"),
         (["tiny20.pth", "--task", "face"], "its conditions show pose, not face"),
         (["tiny20.pth", "--samples", "0"], "--samples 0"),
         (["tiny20.pth", "--data", "nowhere"], "nowhere"),

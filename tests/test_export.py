@@ -134,7 +134,7 @@ def test_its_metadata_tell_what_it_is(tmp_path: Path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.pth"], "nowhere.pth: no such checkpoint file"),
+        (["nowhere.pth"], "nowhere.pth: no such file"),
         (["tiny.pth", "--task", "face"], "conditions of task face have 15 channels"),
         (["tiny.pth", "--size", "50x32"], "multiples of 8"),
         (["tiny.pth", "--size", "large"], "write HEIGHTxWIDTH"),

@@ -123,7 +123,7 @@ def test_inspect_lists_what_is_in_other_archives(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["text.onnx", "text.pth", "text"])
 def test_inspect_refuses_what_it_does_not_know_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("just text\n")
-    with pytest.raises(DynastError, match="damaged, or no") as caught:
+    with pytest.raises(DynastError, match="is text, not an engine or checkpoint") as caught:
         describe(tmp_path / name)
     assert "\n" not in str(caught.value)
 

@@ -13,6 +13,7 @@ import pytest
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import build, library, native, onnxruntime_headers, onnxruntime_library
+from dynast_deploy.plugins.whole_library import is_whole, seal
 
 
 @pytest.fixture
@@ -36,7 +37,9 @@ def _forget_loaded_library() -> object:
 
 
 def library_of(source_id: str) -> bytes:
-    return b"\x7fELF dynast-source:" + source_id.encode() + b"\0"
+    """A sealed file whose header says, as an ELF file's does, that its table of sections is at its end."""
+    marked = b"dynast-source:" + source_id.encode() + b"\0"
+    return seal(struct.pack("<6s34xQ16x", b"\x7fELF\x02\x01", 64 + len(marked)) + marked)
 
 
 @pytest.mark.parametrize(
@@ -174,3 +177,21 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_library_that_is_no_longer_as_it_was_built_is_not_loaded(empty_machine: Path) -> None:
+    path = empty_machine / library.file_name(library.CPU)
+    whole = library_of(library.source_id(library.CPU))
+    altered = bytearray(whole)
+    altered[50] ^= 1
+    for content, found in ((whole, path), (bytes(altered), None), (whole[:80], None), (whole[:40], None)):
+        path.write_bytes(content)
+        assert library.find(library.CPU) == found
+
+
+def test_a_library_without_a_seal_is_taken_unless_it_was_cut_short() -> None:
+    sections = struct.pack("<6s34xQ10xHH", b"\x7fELF\x02\x01", 100, 64, 2)
+    whole = sections + bytes(100 + 128 - len(sections))
+    assert is_whole(whole)
+    assert not is_whole(whole[:-1])
+    assert not is_whole(whole[:20])

@@ -289,7 +289,7 @@ def _engine_of_channels(folder: Path, channels: int) -> Path:
 MISTAKES = {
     "missing video": (lambda f: {"video": f / "no.mp4"}, "no.mp4: no such video file"),
     "missing exemplar": (lambda f: {"exemplar": f / "no.png"}, "no.png"),
-    "missing engine": (lambda f: {"engine": f / "no.onnx"}, "no.onnx: no such engine file"),
+    "missing engine": (lambda f: {"engine": f / "no.onnx"}, "no.onnx: no such file"),
     "neither video nor pictures": (lambda f: {"video": None}, "either --video FILE or --images"),
     "video and pictures": (lambda f: {"images": f}, "either --video FILE or --images"),
     "text named .mp4": (
@@ -330,7 +330,7 @@ MISTAKES = {
         lambda f: {"engine": _write(f / "cut.onnx", (f / "tiny20.onnx").read_bytes()[:20000])},
         "cut.onnx: damaged",
     ),
-    "engine of an unknown kind": (lambda f: {"engine": f / "drive.mp4"}, "not an engine this version runs"),
+    "engine of an unknown kind": (lambda f: {"engine": f / "drive.mp4"}, "no file of a kind known here"),
     "output of an unknown kind": (lambda f: {"output": f / "out.gif"}, "out.gif: videos are written as"),
     "output in no folder": (lambda f: {"output": f / "no" / "out.mp4"}, "the folder"),
     "output over the input": (lambda f: {"output": f / "drive.mp4"}, "is the video being read"),

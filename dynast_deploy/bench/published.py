@@ -17,7 +17,8 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention
 from dynast_deploy.bench import gathered
-from dynast_deploy.checkpoint import generator_state, load_state, read_checkpoint
+from dynast_deploy.checkpoint import fitting_state, stored_generator
+from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.config import SCALES, GeneratorConfig
 from dynast_deploy.generator import AttentionBlock, BlockExemplar, Generator, to_map, to_tokens, with_position
 from dynast_deploy.layers import SPADE, SPADEResnetBlock
@@ -27,13 +28,10 @@ def load_published(
     path: str | os.PathLike[str], top_k: int | None = None, smooth: float | None = None
 ) -> PublishedGenerator:
     """As `dynast_deploy.load_generator`."""
-    state, config = generator_state(read_checkpoint(path), str(path))
-    given = {"top_k": top_k, "smooth": smooth}
-    options = {name: value for name, value in given.items() if value is not None}
-    if config is None:
-        config = GeneratorConfig.from_state_dict(state, source=str(path), **options)  # type: ignore[arg-type]
-    generator = PublishedGenerator(config)
-    load_state(generator, state, str(path))
+    stored = stored_generator(read_checkpoint(path), str(path), top_k, smooth)
+    state = fitting_state(stored.config, stored.state, str(path))
+    generator = PublishedGenerator(stored.config)
+    generator.load_state_dict(state)
     return generator.eval()
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.file_kind import FileKind, kind_of
 from dynast_deploy.written_files import check_written
 
 
@@ -34,7 +35,7 @@ def bench(
     its GPU, without it.
     """
     check_written({"--json": json}, {"engine being read": engine})
-    if engine and any(path.suffix == ".plan" for path in engine):
+    if engine and any(kind_of(path) is FileKind.PLAN for path in engine):
         from dynast_deploy.bench.plan import BATCHES, run_plan
 
         if len(engine) > 1:

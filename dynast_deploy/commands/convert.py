@@ -43,8 +43,9 @@ def convert(
         import torch  # noqa: F401
     except ImportError:
         raise DynastError("checkpoints are read by PyTorch: pip install 'dynast-deploy[export]'") from None
-    from dynast_deploy.checkpoint import load_generator, read_checkpoint, save_generator, save_published
-    from dynast_deploy.config import GeneratorConfig
+    from dynast_deploy.checkpoint import FORMAT, load_generator, save_generator, save_published
+    from dynast_deploy.checkpoint_file import read_checkpoint
+    from dynast_deploy.config import GeneratorConfig, Task
     from dynast_deploy.written_files import check_written
 
     check_written({"output": out}, {"checkpoint being read": checkpoint})
@@ -62,7 +63,9 @@ def convert(
                 )
     else:
         contents = read_checkpoint(checkpoint)
-        known = {name: contents[name] for name in ("step", "training") if name in contents}
-        task = contents.get("task") or (config.task.value if config.task else None)
-        save_generator(generator, out, **known, **({"task": task} if task else {}))
+        kept = ("step", "training") if contents.get("format") == FORMAT else ()
+        known = {name: contents[name] for name in kept if name in contents}
+        stored = contents.get("task")
+        task = stored if isinstance(stored, str) and stored in list(Task) else config.task
+        save_generator(generator, out, **known, **({"task": str(task)} if task else {}))
     print(out)

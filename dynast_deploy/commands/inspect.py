@@ -10,6 +10,7 @@ import typer
 
 from dynast_deploy.commands.show import megabytes, show
 from dynast_deploy.errors import DynastError
+from dynast_deploy.file_kind import FileKind, kind_of
 
 
 def inspect(
@@ -26,26 +27,11 @@ def describe(file: Path) -> dict[str, Any]:
     Raises DynastError for a file that is missing, damaged or of no kind that is known here, and for a checkpoint where
     PyTorch is not installed.
     """
-    if not file.is_file():
-        raise DynastError(f"{file}: no such file")
-    head: dict[str, Any] = {"file": str(file), "size_mb": megabytes(file.stat().st_size)}
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-        if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
-            return head | _checkpoint(file)
-        return head | (_bundle(file) if "manifest.json" in names else _archive(file))
-    if file.suffix == ".plan":
-        return head | _bundle(file)
-    if file.suffix in (".pth", ".pt") or _begins_as_pickle(file):
-        return head | _checkpoint(file)
-    return head | _onnx_file(file)
-
-
-def _begins_as_pickle(file: Path) -> bool:
-    # Checkpoints written before PyTorch 1.6 are bare pickles of protocol 2 or later; no ONNX file begins so.
-    with file.open("rb") as stream:
-        return stream.read(1) == b"\x80"
+    kind = kind_of(file)
+    read = {FileKind.PLAN: _bundle, FileKind.ONNX: _onnx_file, FileKind.ARCHIVE: _archive}.get(
+        kind, _checkpoint
+    )
+    return {"file": str(file), "size_mb": megabytes(file.stat().st_size)} | read(file)
 
 
 def _checkpoint(file: Path) -> dict[str, Any]:

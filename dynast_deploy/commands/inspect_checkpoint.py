@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dynast_deploy.checkpoint import check_state, generator_state, read_checkpoint
+from dynast_deploy.checkpoint import fitting_state, stored_generator
+from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.commands.show import megabytes
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
+
+_LONGEST, _MOST, _DEEPEST = 200, 50, 3
+"""Of a file's own values no more is shown: letters of a text, items of a list, lists in lists."""
 
 
 def describe_checkpoint(file: Path) -> dict[str, Any]:
@@ -23,27 +28,31 @@ def describe_checkpoint(file: Path) -> dict[str, Any]:
     described, with what is wrong under "problem".
     """
     contents = read_checkpoint(file)
-    state, stored = generator_state(contents, str(file))
-    config = stored or GeneratorConfig.from_state_dict(state, source=str(file))
+    state, config, stored, place = stored_generator(contents, str(file))
     with torch.device("meta"):
         generator = Generator(config)
+    task = contents.get("task")
     found: dict[str, Any] = {
         "kind": "checkpoint",
-        "layout": f"dynast-deploy, version {contents.get('version')}" if stored else "published state dict",
-        "task": contents.get("task") or config.task,
+        "layout": f"dynast-deploy, version {contents['version']}" if stored else "published state dict",
+        "task": task if isinstance(task, str) else config.task,
         "configuration": config.to_dict(),
         "configuration_from": "the file"
         if stored
         else "shapes of the parameters; top_k and smooth are defaults",
         "parameters": sum(parameter.numel() for parameter in generator.parameters()),
     }
+    if place:
+        found["found_under"] = place
+    own: list[tuple[Any, Any]] = []
     if stored:
         ours = ("format", "version", "config", "generator", "task", "training_state")
-        found |= {name: _plain(value) for name, value in contents.items() if name not in ours}
+        own = [(name, value) for name, value in contents.items() if name not in ours][:_MOST]
     elif state.keys() != contents.keys():
         # A wrapper around the state dict: its other entries are numbers of epochs and the like.
-        found |= {name: value for name, value in contents.items() if isinstance(value, (int, float, str))}
-    if problem := _problem(generator, state, str(file)):
+        own = [item for item in contents.items() if isinstance(item[1], (int, float, str))][:_MOST]
+    found |= {str(name)[:_LONGEST]: _plain(value) for name, value in own}
+    if problem := _problem(config, state, str(file)):
         found["problem"] = problem
     return found | {"parts": _parts(state)}
 
@@ -64,21 +73,27 @@ def _parts(state: Mapping[str, Tensor]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["size_mb"])
 
 
-def _problem(generator: Generator, state: Mapping[str, Tensor], source: str) -> str | None:
+def _problem(config: GeneratorConfig, state: Mapping[str, Tensor], source: str) -> str | None:
     """What `load_generator` would refuse this state for, or None."""
     try:
-        check_state(generator, state, source)
+        fitting_state(config, state, source)
     except DynastError as error:
         return str(error)
     return None
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold of a stored value."""
+def _plain(value: Any, depth: int = 0) -> Any:
+    """What JSON can hold of a stored value, cut to a size that can be read."""
     if isinstance(value, Tensor):
         return f"tensor {list(value.shape)}"
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+    if isinstance(value, (Mapping, list, tuple)):
+        if depth == _DEEPEST or len(value) > _MOST:
+            return f"{type(value).__name__} of {len(value)}"
+        if isinstance(value, Mapping):
+            return {str(name)[:_LONGEST]: _plain(item, depth + 1) for name, item in value.items()}
+        return [_plain(item, depth + 1) for item in value]
+    if value is None or isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, int) and abs(value) < 2**64:
+        return value
+    return str(value)[:_LONGEST] if isinstance(value, (str, float)) else type(value).__name__

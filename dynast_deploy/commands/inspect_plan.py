@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dynast_deploy.commands.show import megabytes
-from dynast_deploy.runtime.plan_file import TensorSpec, read_manifest
-
-_BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint8": 1}
+from dynast_deploy.runtime.plan_file import DTYPES, TensorSpec, read_manifest
 
 
 def describe_plan(file: Path) -> dict[str, Any]:
@@ -73,4 +71,4 @@ def _rows(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:
 
 def _size(spec: TensorSpec) -> int:
     """Bytes, for one frame where their number is open."""
-    return math.prod(abs(side) for side in spec.shape) * _BYTES[spec.dtype]
+    return math.prod(abs(side) for side in spec.shape) * DTYPES[spec.dtype]

@@ -11,14 +11,13 @@ import numpy as np
 from dynast_deploy.config import SCALES, Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.matching import BlockMatches
+from dynast_deploy.file_kind import FileKind, kind_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dynast_deploy.attention import Attention
     from dynast_deploy.data import Sample
-
-CHECKPOINTS = (".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,12 @@ class Model(Protocol):
 
 
 def load_model(path: Path, task: Task | None, device: str, ablate: bool) -> Model:
-    """The checkpoint or engine in a file, by suffix.
+    """The checkpoint or engine in a file.
 
     Raises DynastError if it is missing or damaged, if its conditions are not those of `task`, and if its pictures are
     not square: evaluation data are.
     """
-    if not path.is_file():
-        raise DynastError(f"{path}: no such checkpoint or engine")
-    is_checkpoint = path.suffix in CHECKPOINTS
+    is_checkpoint = kind_of(path).is_checkpoint
     model: Model = CheckpointModel(path, device, ablate) if is_checkpoint else EngineModel(path, device)
     if task not in (None, model.task):
         raise DynastError(f"{path}: its conditions show {model.task}, not {task}; leave --task out")
@@ -125,7 +122,7 @@ class EngineModel:
                 "checkpoint at a square --size, or evaluate the checkpoint itself"
             )
         self.task, self.size = _task_of(info.task, info.channels, path), info.width
-        self._matches = OnnxMatches(path) if path.suffix == ".onnx" else None
+        self._matches = OnnxMatches(path) if kind_of(path) is FileKind.ONNX else None
         self.note = "ablations need the checkpoint"
         if self._matches is None:
             self.note = f"matches and {self.note}"

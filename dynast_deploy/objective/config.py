@@ -10,6 +10,9 @@ from typing import Any
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 
+MOST_DISCRIMINATOR = {"discriminator_channels": 1024, "discriminator_layers": 12, "discriminator_scales": 8}
+"""So that a mistyped setting does not ask for the whole memory."""
+
 
 class WarpMask(StrEnum):
     """Over which candidates the warp loss renormalises: those that the mask keeps, or, as published, the others."""
@@ -52,9 +55,9 @@ class ObjectiveConfig:
         for name, weight in self.weights().items():
             if not 0 <= weight < float("inf"):
                 raise DynastError(f"objective: the weight {name} is {weight}; it must be 0 or positive")
-        for name in ("discriminator_channels", "discriminator_layers", "discriminator_scales"):
-            if getattr(self, name) < 1:
-                raise DynastError(f"objective: {name} is {getattr(self, name)}; it must be positive")
+        for name, most in MOST_DISCRIMINATOR.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise DynastError(f"objective: {name} is {getattr(self, name)}; it must lie in 1..{most:,}")
         if self.warp_mask not in tuple(WarpMask):
             raise DynastError(
                 f"objective: warp_mask is {self.warp_mask!r}; it must be one of {', '.join(WarpMask)}"

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dynast_deploy.checkpoint import read_checkpoint
+from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.errors import DynastError
+from dynast_deploy.generator_state import weight
 
 STAGES = (2, 2, 4, 4, 4)
 WIDTHS = (64, 128, 256, 512, 512)
@@ -91,6 +92,6 @@ def load_vgg(path: str | os.PathLike[str]) -> VGG19:
                     f"{path}: {theirs}.{part} {found}, VGG19 has {list(expected.shape)} there; VGG16 and the variants "
                     "with batch norm do not serve"
                 )
-            wanted[f"{name}.{part}"] = tensor
+            wanted[f"{name}.{part}"] = weight(f"{theirs}.{part}", tensor, str(path))
     vgg.load_state_dict(wanted)
     return vgg.eval().requires_grad_(False)

@@ -42,6 +42,11 @@ def _positive(name: str, value: float) -> None:
         raise DynastError(f"{name} is {value}; it must be positive")
 
 
+def _at_most(name: str, value: float, most: int) -> None:
+    if value > most:
+        raise DynastError(f"{name} is {value}; no more than {most:,} are taken")
+
+
 def _not_negative(name: str, value: float) -> None:
     if not 0 <= value < float("inf"):
         raise DynastError(f"{name} is {value}; it must not be negative")
@@ -62,6 +67,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         _positive("data.batch", self.batch)
         _not_negative("data.workers", self.workers)
+        _at_most("data.batch", self.batch, 65_536)
+        _at_most("data.workers", self.workers, 1024)
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _not_negative("seed", self.seed)
+        _at_most("seed", self.seed, 2**63 - 1)
         if self.generator.crop_size < SMALLEST_SIZE:
             raise DynastError(
                 f"generator.crop_size is {self.generator.crop_size}; training needs {SMALLEST_SIZE} or more"

@@ -51,7 +51,9 @@ def _named_task(given: Sequence[tuple[str, Mapping[str, Any]]]) -> Task | None:
     """The first task that is named; a name that is none is left for `updated` to refuse."""
     for source, values in given:
         if (name := values.get("task")) is not None:
-            if name not in list(Task):
-                raise DynastError(f"{source}: task is {name!r}; it must be one of {', '.join(Task)}")
+            if not isinstance(name, str) or name not in list(Task):
+                raise DynastError(
+                    f"{source}: task is {str(name)[:80]!r}; it must be one of {', '.join(Task)}"
+                )
             return Task(name)
     return None

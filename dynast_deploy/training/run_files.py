@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dynast_deploy.checkpoint import read_checkpoint, save_generator
+from dynast_deploy.checkpoint import save_generator, stored_generator
+from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.errors import DynastError
 from dynast_deploy.training.networks import Networks
+from dynast_deploy.training.stored_state import checked_state, checked_step, checked_weights
 
 GENERATOR, TRAINING = "generator.pth", "training.pth"
 STATE = "training_state"
@@ -42,7 +44,8 @@ def save_run(networks: Networks, out: Path, log: Mapping[str, Any], keep: bool =
 def restore_run(networks: Networks, out: Path) -> Mapping[str, Any]:
     """Go on from `out/training.pth`; returns what the log had gathered.
 
-    Raises DynastError where there is none, or where its networks are not those of the configuration.
+    Raises DynastError where there is none, where it is damaged, and where its networks are not those of the
+    configuration.
     """
     path = out / TRAINING
     if not path.is_file():
@@ -50,15 +53,19 @@ def restore_run(networks: Networks, out: Path) -> Mapping[str, Any]:
     contents = read_checkpoint(path)
     if STATE not in contents:
         raise DynastError(f"{path}: holds a generator and no state of its training; use it with --start-from")
-    if contents["config"] != networks.generator.config.to_dict():
+    stored = stored_generator(contents, str(path))
+    if stored.config.to_dict() != networks.generator.config.to_dict():
         raise DynastError(
             f"{path}: its generator has other settings than this run; give the same [generator]"
         )
-    state = contents[STATE]
-    if ("discriminator" in state) != (networks.discriminator is not None):
+    if not isinstance(contents[STATE], Mapping):
+        raise DynastError(f"{path}: damaged, its {STATE} is no table; use it with --start-from")
+    if ("discriminator" in contents[STATE]) != (networks.discriminator is not None):
         raise DynastError(
-            f"{path}: was trained {'with' if 'discriminator' in state else 'without'} a discriminator, unlike "
-            "this run; begin another with --start-from"
+            f"{path}: was trained {'with' if 'discriminator' in contents[STATE] else 'without'} a discriminator, "
+            "unlike this run; begin another with --start-from"
         )
-    networks.restore(state, contents["generator"], contents["step"])
+    average = checked_weights(networks.average, stored.state, str(path))
+    state = checked_state(networks, contents[STATE], str(path))
+    networks.restore(state, average, checked_step(contents, str(path)))
     return state["log"]

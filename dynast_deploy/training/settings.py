@@ -16,15 +16,26 @@ from dynast_deploy.whole_file import write_text
 
 Settings = TypeVar("Settings")
 
+MOST_TEXT = 1_000_000
+"""Bytes of a file of settings."""
+LARGEST = 2**63 - 1
+"""Whole numbers go no further, as in TOML."""
+
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; raises DynastError where it cannot be read or is no TOML."""
+    """The tables of a TOML file; raises DynastError where it cannot be read, is no TOML or beyond MOST_TEXT bytes."""
     try:
+        if path.is_file() and (size := path.stat().st_size) > MOST_TEXT:
+            raise DynastError(
+                f"{path}: no file of settings: it has {size:,} bytes, and {MOST_TEXT:,} are read"
+            )
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DynastError(f"{path}: no TOML file ({error})") from None
+    except RecursionError:
+        raise DynastError(f"{path}: no file of settings: its values are nested too deep") from None
 
 
 def assigned(text: str) -> dict[str, Any]:
@@ -34,7 +45,7 @@ def assigned(text: str) -> dict[str, Any]:
         raise DynastError(f"--set {text}: write a setting and its value, such as schedule.length=2000")
     try:
         value = tomllib.loads(f"value = {given}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = given
     for key in reversed(name.split(".")):
         value = {key: value}
@@ -83,17 +94,28 @@ def _of_type(value: Any, kind: Any, setting: str) -> Any:
         item = get_args(kind)[0]
         if isinstance(value, (list, tuple)):
             return tuple(_of_type(entry, item, setting) for entry in value)
-        raise DynastError(f"{setting} is {value!r}; it must be a list, such as [1, 2]")
+        raise DynastError(f"{setting} is {_short(value)}; it must be a list, such as [1, 2]")
     if issubclass(kind, StrEnum):
         if value in list(kind):
             return kind(value)
-        raise DynastError(f"{setting} is {value!r}; it must be one of {', '.join(kind)}")
+        raise DynastError(f"{setting} is {_short(value)}; it must be one of {', '.join(kind)}")
+    if type(value) is int and abs(value) > LARGEST:
+        raise DynastError(f"{setting} is {_short(value)}; whole numbers go to 2^63")
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is kind:
         return value
     needed = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
-    raise DynastError(f"{setting} is {value!r}; it must be {needed}")
+    raise DynastError(f"{setting} is {_short(value)}; it must be {needed}")
+
+
+def _short(value: Any) -> str:
+    """A value in a message, in as many letters as can be read."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested deep, or a number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def write_settings(settings: Any, path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.matching import BlockMatches
+from dynast_deploy.file_kind import FileKind, kind_of
 
 
 class MatchSource(Protocol):
@@ -21,11 +22,12 @@ class MatchSource(Protocol):
 
 def match_source(path: Path) -> MatchSource | None:
     """The matches inside a file, or None for a plan, which keeps them to itself."""
-    if path.suffix == ".onnx":
+    kind = kind_of(path)
+    if kind is FileKind.ONNX:
         from dynast_deploy.evaluation.onnx_matches import OnnxMatches
 
         return OnnxMatches(path)
-    if path.suffix in (".pth", ".pt"):
+    if kind.is_checkpoint:
         return _CheckpointMatches(path)
     return None
 

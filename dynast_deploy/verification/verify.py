@@ -15,6 +15,7 @@ from dynast_deploy.calib.sources import read_data
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.split import ModelInfo, sha256
+from dynast_deploy.file_kind import FileKind, kind_of
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
 from dynast_deploy.runtime.onnx_file import read_graph
@@ -97,7 +98,8 @@ def _shipped(info: ModelInfo, onnx: Path) -> str:
 
 def _check_origin(request: Request, info: ModelInfo) -> str:
     """The engine's precision; DynastError if it was made from another ONNX file."""
-    if request.engine.suffix == ".plan":
+    kind = kind_of(request.engine)
+    if kind is FileKind.PLAN:
         from dynast_deploy.runtime.plan_file import read_manifest
 
         manifest = read_manifest(request.engine)
@@ -107,7 +109,7 @@ def _check_origin(request: Request, info: ModelInfo) -> str:
                 "name that file by --onnx, or build the engine again"
             )
         return manifest.precision
-    if request.engine.suffix == ".onnx":
+    if kind is FileKind.ONNX:
         other = ModelInfo.read(read_graph(request.engine), str(request.engine))
         if other.source_sha256 != info.source_sha256:
             raise DynastError(
