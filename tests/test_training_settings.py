@@ -162,3 +162,24 @@ def test_the_average_follows_the_weights_fast_at_first_and_buffers_at_once() -> 
     assert average.weight.item() == pytest.approx(0.55)
     update_average(average, module, decay=0, step=1)
     assert average.weight.item() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = " + "[" * 50_000 + "]" * 50_000, "nested too deep|no TOML file"),
+        ("seed = 1180591620717411303424", "whole numbers go to 2\\^63"),
+        ("[generator]\nn_layers = 100000", "no more than 64"),
+        ("[generator]\ncrop_size = 32\ntop_k = 1000", "has 16 keys to match"),
+        ("[generator]\nngf = 1000000", "no more than 1,024"),
+        ("[data]\nbatch = 1000000000", "no more than 65,536"),
+        ("[objective]\ndiscriminator_layers = 1000", "must lie in 1..12"),
+        ("task = [1]", "it must be one of"),
+    ],
+)
+def test_settings_beyond_all_bounds_are_refused_in_one_line(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    with pytest.raises(DynastError, match=words) as refused:
+        configure(Task.POSE, [tmp_path / "run.toml"], [])
+    assert str(refused.value).startswith(str(tmp_path / "run.toml"))
+    assert len(str(refused.value)) < 400

@@ -1,0 +1,207 @@
+"""The generator among what training scripts save, and tensors that no generator has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors_bytes import safetensors_bytes
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from dynast_deploy import DynastError, load_generator
+from dynast_deploy.checkpoint import FORMAT, save_generator
+from dynast_deploy.config import GeneratorConfig
+from dynast_deploy.generator import Generator
+
+CONFIG = GeneratorConfig(
+    semantic_nc=3, crop_size=16, ngf=4, max_multi=2, n_layers=1, pos_dim=2, prune_dim=3, top_k=2
+)
+State = dict[str, Tensor]
+
+
+def generator(seed: int = 0) -> Generator:
+    torch.manual_seed(seed)
+    return Generator(CONFIG).eval()
+
+
+def state(seed: int = 0) -> State:
+    return generator(seed).state_dict()
+
+
+def under(prefix: str, seed: int = 0) -> State:
+    return {prefix + name: tensor for name, tensor in state(seed).items()}
+
+
+def picture(model: Generator) -> Tensor:
+    random = torch.Generator().manual_seed(5)
+    inputs = [torch.rand(1, 3, 16, 16, generator=random) for _ in range(3)]
+    with torch.inference_mode():
+        return model(*inputs)
+
+
+def discriminator() -> State:
+    return {"discriminator_0.enc.0.weight": torch.ones(3), "discriminator_0.enc.0.bias": torch.ones(3)}
+
+
+WRAPPED: dict[str, Callable[[], Any]] = {
+    "a prefix of torch.compile": lambda: under("_orig_mod."),
+    "prefixes in either order": lambda: under("_orig_mod.module."),
+    "a prefix within": lambda: {
+        n.replace("encoder_q.", "encoder_q._orig_mod."): t for n, t in state().items()
+    },
+    "a name of their own": lambda: under("my_painter."),
+    "Lightning": lambda: {
+        "epoch": 3,
+        "pytorch-lightning_version": "2.1",
+        "state_dict": under("netG.") | {f"netD.{n}": t for n, t in discriminator().items()},
+    },
+    "Lightning with a wrapped generator": lambda: {"state_dict": under("model.generator.module.")},
+    "another generator's copy as a discriminator": lambda: under("netG.") | under("netD.", 1),
+    "model": lambda: {"model": state(), "epoch": 3},
+    "model_state_dict": lambda: {"model_state_dict": state(), "optimizer_state_dict": {"state": {}}},
+    "the averaged of two": lambda: {"params": state(1), "params_ema": state()},
+    "the averaged of two wrappers": lambda: {"state_dict": state(1), "state_dict_ema": state()},
+    "the averaged inside one wrapper": lambda: {"state_dict": under("netG.", 1) | under("netG_ema.")},
+    "G and D": lambda: {"G": state(), "D": discriminator(), "iter": 1},
+    "networks in a wrapper": lambda: {"networks": {"gen": under("module."), "dis": state(1)}},
+    "AveragedModel": lambda: AveragedModel(generator()).state_dict(),
+    "AveragedModel of a wrapped one": lambda: {
+        "ema": AveragedModel(nn.DataParallel(generator())).state_dict()
+    },
+    "parameters": lambda: {n: nn.Parameter(t) if t.is_floating_point() else t for n, t in state().items()},
+    "float64": lambda: {n: t.double() if t.is_floating_point() else t for n, t in state().items()},
+    "spectral norm as a parametrisation": lambda: {
+        n.replace("weight_orig", "parametrizations.weight.original")
+        .replace("weight_u", "parametrizations.weight.0._u")
+        .replace("weight_v", "parametrizations.weight.0._v"): t
+        for n, t in state().items()
+    },
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_the_generator_is_found_in(kind: str, tmp_path: Path) -> None:
+    torch.save(WRAPPED[kind](), tmp_path / "last.ckpt")
+    assert torch.equal(picture(load_generator(tmp_path / "last.ckpt", top_k=2)), picture(generator()))
+
+
+def test_safetensors_are_read(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(under("module.")))
+    loaded = load_generator(tmp_path / "model.safetensors", top_k=2)
+    assert torch.equal(picture(loaded), picture(generator()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
+def test_small_floats_are_widened(dtype: torch.dtype, tmp_path: Path) -> None:
+    small = {n: t.to(dtype) if t.is_floating_point() else t for n, t in state().items()}
+    torch.save(small, tmp_path / "small.pth")
+    loaded = load_generator(tmp_path / "small.pth").state_dict()
+    assert all(torch.equal(loaded[name], small[name].to(loaded[name].dtype)) for name in loaded)
+
+
+def test_folded_spectral_norm_paints_the_same(tmp_path: Path) -> None:
+    whole = generator()
+    for module in whole.modules():  # weights that training has moved away from norm 1
+        if hasattr(module, "weight_orig"):
+            module.weight_orig.data *= 3
+    folded: State = {}
+    for name, tensor in whole.state_dict().items():
+        stem = name.removesuffix("_orig")
+        if name.endswith("weight_orig"):
+            u, v = (whole.state_dict()[f"{stem}_{x}"] for x in "uv")
+            folded[stem] = tensor / torch.dot(u, tensor.flatten(1) @ v)
+        elif not name.endswith(("weight_u", "weight_v")):
+            folded[name] = tensor
+    torch.save(folded, tmp_path / "folded.pth")
+    loaded = load_generator(tmp_path / "folded.pth", top_k=2)
+    torch.testing.assert_close(picture(loaded), picture(whole), rtol=0, atol=2e-5)
+    # Training goes on from the vectors, with weights of the same size.
+    before = loaded.encoder_q.layer1[0].weight_orig.detach().clone()
+    norm = loaded.train().encoder_q.layer1[0]
+    norm(torch.rand(1, 3, 16, 16))
+    torch.testing.assert_close(
+        norm.weight, before / torch.linalg.matrix_norm(before.flatten(1), 2), rtol=0.1, atol=0.01
+    )
+
+
+def test_several_generators_are_not_chosen_from(tmp_path: Path) -> None:
+    torch.save({"netG_A": state(), "netG_B": state(1)}, tmp_path / "two.pth")
+    with pytest.raises(DynastError, match="holds several generators \\(netG_A and netG_B\\)"):
+        load_generator(tmp_path / "two.pth")
+
+
+def changed(name: str, value: Any) -> State:
+    return state() | {name: value}
+
+
+BIAS = "decoder_10.0.bias"
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "int8": (lambda: {n: t.to(torch.int8) for n, t in state().items()}, "is int8"),
+    "complex": (lambda: changed(BIAS, torch.zeros(3, dtype=torch.complex64)), "is complex64"),
+    "sparse": (lambda: changed(BIAS, torch.ones(3).to_sparse()), "more than dense tensors"),
+    "no values": (lambda: changed(BIAS, torch.zeros(3, device="meta")), "more than dense tensors"),
+    "a byte array": (lambda: {"generator": state(), "x": bytearray(9)}, "more than dense tensors"),
+    "repeated values": (
+        lambda: changed("pos_embed", torch.zeros(1).expand(1, 4, 9999, 9999)),
+        "repeats its values",
+    ),
+    "a scalar": (
+        lambda: changed("encoder_q.layer1.0.weight_orig", torch.ones(())),
+        "4 dimensions are needed",
+    ),
+    "a position code too wide": (
+        lambda: changed("pos_embed", torch.zeros(1, 4, 1, 9999)),
+        "crop_size is 79992",
+    ),
+    "text": (lambda: changed(BIAS, "three"), "is no tensor"),
+    "numbers as names": (lambda: {1: torch.zeros(3), 2: torch.zeros(3)}, "an entry is named '1'"),
+    "nothing": (lambda: {}, "no DynaST generator"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_no_generator_holds_is_refused_in_one_line(kind: str, tmp_path: Path) -> None:
+    make, words = REFUSED[kind]
+    torch.save(make(), tmp_path / "bad.pth")
+    with pytest.raises(DynastError, match=words) as refused:
+        load_generator(tmp_path / "bad.pth")
+    assert "bad.pth" in str(refused.value)
+
+
+OWN: dict[str, tuple[dict[str, Any], str]] = {
+    "a later version": ({"version": 99}, "is of version 99"),
+    "no version": ({"version": None}, "is of version None"),
+    "no configuration": ({"config": None}, "'config' is no table"),
+    "a list for a generator": ({"generator": [1]}, "'generator' is no table"),
+    "text for a number": (
+        {"config": CONFIG.to_dict() | {"ngf": "4"}},
+        "ngf is '4'; it must be a whole number",
+    ),
+    "half a channel": ({"config": CONFIG.to_dict() | {"ngf": 4.5}}, "ngf is 4.5; it must be a whole number"),
+    "no channels": ({"config": CONFIG.to_dict() | {"ngf": 0}}, "ngf is 0; it must be positive"),
+    "a million channels": ({"config": CONFIG.to_dict() | {"ngf": 1_000_000}}, "no more than 1,024"),
+    "a million layers": ({"config": CONFIG.to_dict() | {"n_layers": 1_000_000}}, "no more than 64"),
+    "a million pixels": ({"config": CONFIG.to_dict() | {"crop_size": 8_000_000}}, "no more than 2,048"),
+    "gigabytes": ({"config": CONFIG.to_dict() | {"ngf": 1024, "max_multi": 8}}, "a generator of gigabytes"),
+    "more matches than keys": ({"config": CONFIG.to_dict() | {"top_k": 5}}, "has 4 keys to match"),
+    "other widths": ({"config": CONFIG.to_dict() | {"ngf": 8}}, "has shape"),
+    "more layers": ({"config": CONFIG.to_dict() | {"n_layers": 3}}, "is missing"),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_damaged_files_of_our_own_are_refused_in_one_line(kind: str, tmp_path: Path) -> None:
+    changes, words = OWN[kind]
+    own = {"format": FORMAT, "version": 1, "config": CONFIG.to_dict(), "generator": state()}
+    torch.save(own | changes, tmp_path / "bad.pth")
+    with pytest.raises(DynastError, match=words):
+        load_generator(tmp_path / "bad.pth")
+
+
+def test_our_own_layout_still_goes_both_ways(tmp_path: Path) -> None:
+    save_generator(generator(), tmp_path / "own.pth", step=3)
+    assert torch.equal(picture(load_generator(tmp_path / "own.pth")), picture(generator()))
