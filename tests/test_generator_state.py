@@ -36,11 +36,12 @@ def under(prefix: str, seed: int = 0) -> State:
     return {prefix + name: tensor for name, tensor in state(seed).items()}
 
 
-def picture(model: Generator) -> Tensor:
-    random = torch.Generator().manual_seed(5)
-    inputs = [torch.rand(1, 3, 16, 16, generator=random) for _ in range(3)]
-    with torch.inference_mode():
-        return model(*inputs)
+def assert_same(loaded: Generator) -> None:
+    """That it is `generator()`."""
+    expected, found = state(), loaded.state_dict()
+    assert loaded.config == CONFIG
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def discriminator() -> State:
@@ -86,13 +87,12 @@ WRAPPED: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("kind", WRAPPED)
 def test_the_generator_is_found_in(kind: str, tmp_path: Path) -> None:
     torch.save(WRAPPED[kind](), tmp_path / "last.ckpt")
-    assert torch.equal(picture(load_generator(tmp_path / "last.ckpt", top_k=2)), picture(generator()))
+    assert_same(load_generator(tmp_path / "last.ckpt", top_k=2))
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(under("module.")))
-    loaded = load_generator(tmp_path / "model.safetensors", top_k=2)
-    assert torch.equal(picture(loaded), picture(generator()))
+    assert_same(load_generator(tmp_path / "model.safetensors", top_k=2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
@@ -103,29 +103,36 @@ def test_small_floats_are_widened(dtype: torch.dtype, tmp_path: Path) -> None:
     assert all(torch.equal(loaded[name], small[name].to(loaded[name].dtype)) for name in loaded)
 
 
-def test_folded_spectral_norm_paints_the_same(tmp_path: Path) -> None:
+def in_use(model: Generator) -> State:
+    """The weights that convolutions with spectral norm use."""
+    stored = model.state_dict()
+    stems = [name.removesuffix("_orig") for name in stored if name.endswith(".weight_orig")]
+    return {
+        stem: stored[f"{stem}_orig"]
+        / torch.dot(stored[f"{stem}_u"], stored[f"{stem}_orig"].flatten(1) @ stored[f"{stem}_v"])
+        for stem in stems
+    }
+
+
+def test_folded_spectral_norm_is_the_same_weights(tmp_path: Path) -> None:
     whole = generator()
-    for module in whole.modules():  # weights that training has moved away from norm 1
-        if hasattr(module, "weight_orig"):
-            module.weight_orig.data *= 3
-    folded: State = {}
     for name, tensor in whole.state_dict().items():
-        stem = name.removesuffix("_orig")
-        if name.endswith("weight_orig"):
-            u, v = (whole.state_dict()[f"{stem}_{x}"] for x in "uv")
-            folded[stem] = tensor / torch.dot(u, tensor.flatten(1) @ v)
-        elif not name.endswith(("weight_u", "weight_v")):
-            folded[name] = tensor
-    torch.save(folded, tmp_path / "folded.pth")
+        if name.endswith(".weight_orig"):
+            tensor *= 3  # as training moves them, away from norm 1
+    expected = in_use(whole)
+    assert expected
+    rest = {n: t for n, t in whole.state_dict().items() if not n.endswith(("_orig", "weight_u", "weight_v"))}
+    torch.save(rest | expected, tmp_path / "folded.pth")
     loaded = load_generator(tmp_path / "folded.pth", top_k=2)
-    torch.testing.assert_close(picture(loaded), picture(whole), rtol=0, atol=2e-5)
-    # Training goes on from the vectors, with weights of the same size.
-    before = loaded.encoder_q.layer1[0].weight_orig.detach().clone()
-    norm = loaded.train().encoder_q.layer1[0]
-    norm(torch.rand(1, 3, 16, 16))
-    torch.testing.assert_close(
-        norm.weight, before / torch.linalg.matrix_norm(before.flatten(1), 2), rtol=0.1, atol=0.01
-    )
+    assert loaded.config == CONFIG
+    for name, weight in in_use(loaded).items():
+        torch.testing.assert_close(weight, expected[name], rtol=1e-5, atol=1e-7)
+        assert torch.equal(loaded.state_dict()[f"{name}_orig"], expected[name])
+    # Training goes on from vectors that are those of the largest singular value, nearly.
+    conv = loaded.train().encoder_q.layer1[0]
+    conv(torch.rand(1, 3, 16, 16))
+    largest = torch.linalg.matrix_norm(conv.weight_orig.flatten(1), 2)
+    torch.testing.assert_close(conv.weight, conv.weight_orig / largest, rtol=0.1, atol=0.01)
 
 
 def test_several_generators_are_not_chosen_from(tmp_path: Path) -> None:
@@ -204,4 +211,4 @@ def test_damaged_files_of_our_own_are_refused_in_one_line(kind: str, tmp_path: P
 
 def test_our_own_layout_still_goes_both_ways(tmp_path: Path) -> None:
     save_generator(generator(), tmp_path / "own.pth", step=3)
-    assert torch.equal(picture(load_generator(tmp_path / "own.pth")), picture(generator()))
+    assert_same(load_generator(tmp_path / "own.pth"))
