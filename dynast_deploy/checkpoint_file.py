@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 
 import torch
 
+from dynast_deploy.checkpoint_safetensors import read_safetensors
 from dynast_deploy.errors import DynastError
 from dynast_deploy.file_kind import FileKind, kind_of
-from dynast_deploy.safetensors_file import read_safetensors
 
 MOST_INSTRUCTIONS = 1_000_000
 """Of a pickle; a checkpoint of a thousand tensors with its optimiser has fifty thousand."""
