@@ -29,15 +29,12 @@ CASES = {
 }
 """Files of readers that take longer than the others."""
 
-WAITING = {"checkpoints", "safetensors", "plans", "onnx", "onnx-engine", "settings"}
-TESTED = [reader for reader in READERS if reader not in WAITING]
-
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="memory is measured on Linux"
 )
 
 
-@pytest.mark.parametrize("reader", TESTED)
+@pytest.mark.parametrize("reader", READERS)
 def test_damaged_files_are_read_or_refused(reader: str, tmp_path: Path) -> None:
     if reader not in available():
         pytest.skip(f"{READERS[reader].needs} is not installed")
@@ -50,7 +47,7 @@ def test_damaged_files_are_read_or_refused(reader: str, tmp_path: Path) -> None:
         assert sum(campaign.tally.outcomes.values()) == CASES.get(reader, 150)
 
 
-@pytest.mark.parametrize("reader", sorted(set(TESTED) - {"masks", "lists"}))
+@pytest.mark.parametrize("reader", sorted(set(READERS) - {"masks", "lists"}))
 def test_whole_files_are_read(reader: str, tmp_path: Path) -> None:
     """Those of `masks` and `lists` are of several kinds, each read as every kind."""
     if reader not in available():

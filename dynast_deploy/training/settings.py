@@ -29,10 +29,10 @@ def read_settings(path: Path) -> dict[str, Any]:
             raise DynastError(
                 f"{path}: no file of settings: it has {size:,} bytes, and {MOST_TEXT:,} are read"
             )
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, and of integers of thousands of digits
         raise DynastError(f"{path}: no TOML file ({error})") from None
     except RecursionError:
         raise DynastError(f"{path}: no file of settings: its values are nested too deep") from None
