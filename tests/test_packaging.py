@@ -12,6 +12,7 @@ import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -167,11 +168,11 @@ def test_help_answers_as_fast_as_a_few_bare_interpreters(
     installed: Installed, command: str, tmp_path: Path
 ) -> None:
     bare, helpful = [], []
-    # In turn, and the best of each, since other work may share the machine.
+    # In turn, since other work may share the machine, and the usual one of each.
     for _ in range(7):
         bare.append(seconds_of(str(installed.script("python")), "-c", "pass", cwd=tmp_path))
         helpful.append(seconds_of(str(installed.script(command)), "--help", cwd=tmp_path))
-    assert min(helpful) < BARE_INTERPRETERS * min(bare)
+    assert median(helpful) < BARE_INTERPRETERS * median(bare)
 
 
 def seconds_of(*command: str, cwd: Path) -> float:

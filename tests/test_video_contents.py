@@ -188,6 +188,12 @@ def test_a_browsers_recording_is_counted_and_timed_by_its_frames() -> None:
     assert 4 < told.rate < 6
 
 
+def test_a_browsers_recording_of_a_camera_has_the_frames_that_it_holds() -> None:
+    told = contents(VIDEOS / "cam_vp8.webm")
+    assert (told.frames, told.exact, told.missing) == (23, True, 0)
+    assert 12 < told.rate < 13
+
+
 @pytest.mark.parametrize("stated", [1000, 120, 5])
 def test_a_rate_that_the_frames_do_not_bear_out_never_reaches_the_encoder(
     tmp_path: Path, stated: int
