@@ -16,10 +16,10 @@ from fuzzing.campaign import Campaign, Case, Worker, judged  # noqa: E402
 from fuzzing.readers import READERS, available  # noqa: E402
 
 CASES = {
-    "checkpoints": 40,
-    "safetensors": 40,
-    "onnx": 30,
-    "onnx-engine": 6,
+    "checkpoints": 25,
+    "safetensors": 25,
+    "onnx": 20,
+    "onnx-engine": 4,
     "videos": 60,
     "libraries": 20,
     "calibration-arrays": 80,

@@ -45,7 +45,7 @@ def assigned(text: str) -> dict[str, Any]:
         raise DynastError(f"--set {text}: write a setting and its value, such as schedule.length=2000")
     try:
         value = tomllib.loads(f"value = {given}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         value = given
     for key in reversed(name.split(".")):
         value = {key: value}
