@@ -207,7 +207,12 @@ def run(name: str, folder: Path, number: signal.Signals | None = None, delay: fl
             process.wait(delay if number is not None else 600)
         except subprocess.TimeoutExpired:
             process.send_signal(number or signal.SIGKILL)
-            process.wait(120)
+            try:
+                process.wait(300)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                return 0, "Traceback: goes on 300 s after the signal"
         said.seek(0)
         return process.returncode, said.read()
 

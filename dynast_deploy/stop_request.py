@@ -46,26 +46,24 @@ class _Handlers:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        """The first one counts. Some come twice, as when a terminal is closed; a third Ctrl-C ends the process."""
-        if not self.signal:
-            self.signal = number
-            self._first(number)
-        elif number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    def _first(self, number: int) -> None:
         raise NotImplementedError
 
 
 class Stopping(_Handlers):
-    """While it lasts the first signal raises KeyboardInterrupt, as Ctrl-C does without it."""
+    """While it lasts every signal raises KeyboardInterrupt, as Ctrl-C does without it.
 
-    def _first(self, number: int) -> None:
+    Not the first one alone: an exception in the middle of anything may be swallowed, by a destructor for example.
+    """
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.signal = self.signal or number
         raise KeyboardInterrupt
 
 
 class StopRequest(_Handlers):
     """While it lasts the first signal is remembered, for work that has places where it can stop in order.
+
+    Others after it change nothing, but a third Ctrl-C ends the process.
 
     `then`, where given, is called with the signal's number when it comes.
     """
@@ -79,7 +77,13 @@ class StopRequest(_Handlers):
         if self.signal:
             signal.raise_signal(self.signal)
 
-    def _first(self, number: int) -> None:
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        """Some come twice, as when a terminal is closed."""
+        if self.signal:
+            if number == signal.SIGINT:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+            return
+        self.signal = number
         if self._then is not None:
             with suppress(RuntimeError):  # a stream that was being written to refuses to be entered again
                 self._then(number)

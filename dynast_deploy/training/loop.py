@@ -57,7 +57,6 @@ def train(config: TrainingConfig, out: Path, start_from: Path | None = None, res
     """
     with ExitStack() as stack:
         group = stack.enter_context(processes())
-        stop = stack.enter_context(StopRequest())
         _make_folder(out, resume)
         share = group.share(config.data.batch)
         stream = training_data(
@@ -74,6 +73,8 @@ def train(config: TrainingConfig, out: Path, start_from: Path | None = None, res
             )
             for line in (*networks.objective.inactive(), *missing_kernels(group.device)):
                 log.say(line)
+        # Before the first step there is nothing to save, and a signal ends the run at once.
+        stop = stack.enter_context(StopRequest())
         run = _Run(config, group, stop, networks, means, log, schedule, out)
         run.to_the_end(stream, share)
     return out / GENERATOR
