@@ -59,8 +59,12 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     task = Task(info.task) if info.task else generator.config.task
     if task is None:
         raise DynastError(f"{source}: of no known task")
+
+    def show(count: int, total: int) -> None:
+        print(f"weights: part {count} of {total}", file=sys.stderr, flush=True)
+
     try:
-        copy_weights(Engine(model), generator)
+        copy_weights(Engine(model), generator, show)
     except (KeyError, IndexError, ValueError, RuntimeError, StopIteration) as error:
         raise DynastError(
             f"{source}: its graph is not the one that export/to_onnx.py writes for its settings ({error}), so the "

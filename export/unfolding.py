@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,27 +62,49 @@ class Engine:
         return torch.from_numpy(self._arrays[name].astype(np.float32))
 
 
-def copy_weights(engine: Engine, generator: Generator) -> None:
-    """Give `generator`, of the same configuration, the engine's weights; batch norms become the identity."""
+def copy_weights(
+    engine: Engine, generator: Generator, done: Callable[[int, int], object] = lambda count, total: None
+) -> None:
+    """Give `generator`, of the same configuration, the engine's weights; batch norms become the identity.
+
+    After each part of the network `done` is called with how many are done, of how many.
+    """
+    steps = _steps(engine, generator)
+    for count, step in enumerate(steps, 1):
+        step()
+        done(count, len(steps))
+
+
+def _steps(engine: Engine, generator: Generator) -> list[Callable[[], None]]:
+    steps: list[Callable[[], None]] = []
     for side in ("q", "kv"):
-        for level in (1, 2, 3, 4):
-            scope = f"encoder_{side}.layer{level}"
-            conv, _, residual = submodule(generator, scope)
-            _set_spectral(conv, *engine.conv(f"{scope}/conv"))
-            _set_residual(engine, residual, scope)
-        for scale in SCALES:
-            name = f"embed_{side}{scale}"
-            _set_spade_block(engine, submodule(generator, name), name)
-    for scale in (3, 2):
-        _set_spade_block(engine, submodule(generator, f"embed_{scale}"), f"embed_{scale}")
+        steps += [
+            partial(_set_encoder, engine, generator, f"encoder_{side}.layer{level}") for level in (1, 2, 3, 4)
+        ]
+        for name in (f"embed_{side}{scale}" for scale in SCALES):
+            steps.append(partial(_set_spade_block, engine, submodule(generator, name), name))
+    for name in ("embed_3", "embed_2"):
+        steps.append(partial(_set_spade_block, engine, submodule(generator, name), name))
     for scale in SCALES:
         for layer, block in enumerate(generator.blocks(scale)):
-            _set_attention_block(engine, block, f"transformer_{scale}.{layer}")
-        for kind in ("decoder_", "decoder_q", "decoder_kv") if scale > 1 else ():
+            steps.append(partial(_set_attention_block, engine, block, f"transformer_{scale}.{layer}"))
+    steps.append(partial(_set_decoders, engine, generator))
+    steps.append(partial(_set_position_codes, engine, generator))
+    return steps
+
+
+def _set_encoder(engine: Engine, generator: Generator, scope: str) -> None:
+    conv, _, residual = submodule(generator, scope)
+    _set_spectral(conv, *engine.conv(f"{scope}/conv"))
+    _set_residual(engine, residual, scope)
+
+
+def _set_decoders(engine: Engine, generator: Generator) -> None:
+    for scale in SCALES[:-1]:
+        for kind in ("decoder_", "decoder_q", "decoder_kv"):
             name = f"{kind}{scale}{scale - 1}"
             _set(submodule(generator, name)[1], *engine.conv(f"{name}/conv"))
     _set(submodule(generator, "decoder_10.0"), *engine.conv("decoder_10"))
-    _set_position_codes(engine, generator)
 
 
 def _set(conv: Any, weight: Tensor, bias: Tensor) -> None:
@@ -91,10 +114,14 @@ def _set(conv: Any, weight: Tensor, bias: Tensor) -> None:
 
 def _set_spectral(conv: Any, weight: Tensor, bias: Tensor) -> None:
     conv.weight_orig.data.copy_(weight)
-    left, lengths, right = torch.linalg.svd(weight.double().flatten(1), full_matrices=False)
+    matrix = weight.double().flatten(1)
+    # Of the singular vectors only the first are needed: those of the small square, ten times as fast as all of them.
+    left = torch.linalg.eigh(matrix @ matrix.T).eigenvectors[:, -1]
+    right = left @ matrix
+    length = right.norm()
     # The stored vectors of a trained layer are never quite converged, so the weight's norm is only nearly 1.
-    conv.weight_u.copy_(left[:, 0] / lengths[0])
-    conv.weight_v.copy_(right[0])
+    conv.weight_u.copy_(left / length)
+    conv.weight_v.copy_(right / length)
     conv.bias.data.copy_(bias)
 
 
@@ -150,7 +177,7 @@ def _fit(conv: nn.Conv2d, given: Tensor, wanted: Tensor) -> None:
     """Weights with which a 3x3 convolution with reflected border makes `wanted` of `given`, by least squares."""
     patches = F.unfold(F.pad(given.double(), (1, 1, 1, 1), mode="reflect"), 3)[0].T
     patches = torch.cat([patches, patches.new_ones(len(patches), 1)], 1)
-    solution = torch.linalg.lstsq(patches, wanted.double().flatten(2)[0].T, driver="gelsd").solution
+    solution = torch.linalg.lstsq(patches, wanted.double().flatten(2)[0].T, driver="gelsy").solution
     _set(conv, solution[:-1].T, solution[-1])
 
 
