@@ -57,8 +57,8 @@ class Engine(Protocol):
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
         """Images `[N, 3, H, W]` float32 in -1..1 for conditions `[N, S, H, W]`, float32 in 0..1 or uint8 in 0..255.
 
-        Raises DynastError for other shapes, floats beyond that range, NaN (given or computed), or an exemplar of another
-        engine.
+        Raises DynastError for other shapes, floats beyond that range, NaN (given or computed), or an exemplar of
+        another engine.
         """
         ...
 
