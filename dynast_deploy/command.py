@@ -59,8 +59,6 @@ def _status(command: Callable[[], Any]) -> int | str | None:
     with Stopping() as stopping:
         try:
             command()
-        except DynastError as error:
-            return _refused(str(error))
         except KeyboardInterrupt:
             return 128 + stopping.signal if stopping.signal else INTERRUPTED
         except SystemExit as ended:
@@ -69,6 +67,10 @@ def _status(command: Callable[[], Any]) -> int | str | None:
                 return 128 + stopping.signal
             return ended.code
         except Exception as error:
+            if stopping.signal:  # what became of the interrupt, such as an import that failed by it
+                return 128 + stopping.signal
+            if isinstance(error, DynastError):
+                return _refused(str(error))
             if isinstance(error, OSError) and error.filename and error.errno in _OF_THE_SYSTEM:
                 return _refused(f"{error.filename}: {_OF_THE_SYSTEM[error.errno]}")
             if (broken := broken_package(error)) is not None:

@@ -19,6 +19,7 @@ from tiny_engine import write_tiny_engine
 
 from dynast_deploy import cli, partial_files
 from dynast_deploy.command import run
+from dynast_deploy.errors import DynastError
 from dynast_deploy.export.to_onnx import export
 from dynast_deploy.runtime.pictures import write_picture
 from dynast_deploy.runtime.video_writer import VideoWriter
@@ -154,6 +155,21 @@ def test_a_progress_line_is_a_moment_for_a_signal(work: Path) -> None:
     assert process.returncode == 128 + signal.SIGTERM, said
     assert 1 <= len(frames_of(work / "drive.dynast.mp4")) < 30
     assert out.startswith(str(work / "drive.dynast.mp4"))
+
+
+def test_an_error_that_a_signal_caused_is_no_mistake() -> None:
+    """As where an import is interrupted, and what imports takes the package for broken."""
+
+    def command() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise DynastError("a package cannot be imported") from None
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", ["command"])
+        run(command)
+    assert ended.value.code == 128 + signal.SIGTERM
 
 
 def test_what_is_ignored_stays_ignored() -> None:
