@@ -157,7 +157,7 @@ def test_a_progress_line_is_a_moment_for_a_signal(work: Path) -> None:
     assert out.startswith(str(work / "drive.dynast.mp4"))
 
 
-def test_an_error_that_a_signal_caused_is_no_mistake() -> None:
+def test_an_error_that_a_signal_caused_is_no_mistake(monkeypatch) -> None:
     """As where an import is interrupted, and what imports takes the package for broken."""
 
     def command() -> None:
@@ -166,8 +166,8 @@ def test_an_error_that_a_signal_caused_is_no_mistake() -> None:
         except KeyboardInterrupt:
             raise DynastError("a package cannot be imported") from None
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(sys, "argv", ["command"])
+    monkeypatch.setattr(sys, "argv", ["command"])
+    with pytest.raises(SystemExit) as ended:
         run(command)
     assert ended.value.code == 128 + signal.SIGTERM
 
