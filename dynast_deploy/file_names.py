@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 USUAL_LIMIT = 255
@@ -19,6 +19,27 @@ def named_beside(path: Path, ending: str) -> Path:
     keep two of them apart.
     """
     return path.with_name(fitting(path.stem, ending, path.parent))
+
+
+def find_beside(path: Path, endings: Sequence[str]) -> Path | None:
+    """What lies beside `walk.mp4` as `walk` and one of `endings`, which may be written in any case, or None.
+
+    The first of `endings` that is there; the one in its very case where there are several.
+    """
+    exact = [path.parent / (path.stem + ending) for ending in endings]
+    # Not Path.exists, which raises for a name that is too long.
+    if os.path.exists(exact[0]):
+        return exact[0]
+    try:
+        names = [name for name in os.listdir(path.parent) if name.startswith(path.stem)]
+    except OSError:  # a folder that may be entered, but not listed
+        names = []
+    others = {name[len(path.stem) :].lower(): path.parent / name for name in sorted(names)}
+    for name, ending in zip(exact, endings, strict=True):
+        found = name if os.path.exists(name) else others.get(ending.lower())
+        if found is not None and os.path.exists(found):
+            return found
+    return None
 
 
 def fitting(stem: str, ending: str, folder: Path) -> str:

@@ -16,8 +16,8 @@ from dynast_deploy.cli import app
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import sources as part_sources
-from dynast_deploy.face_parts import write_parts
-from dynast_deploy.keypoints import Poses, read_poses, sources, write_poses
+from dynast_deploy.face_parts import find_parts_beside, write_parts
+from dynast_deploy.keypoints import Poses, find_sidecar, read_poses, sources, write_poses
 from dynast_deploy.keypoints.files import read_recording
 from dynast_deploy.keypoints.pose_file import PoseFile
 from dynast_deploy.keypoints.poses import is_seen
@@ -204,6 +204,29 @@ class TestBeside:
             assert painters.of_exemplar(walk / "walk.png", None).source is not None
             with pytest.raises(DynastError, match="is of another picture or video of that name"):
                 painters.of_video(walk / "walk.mp4", None)
+
+    @pytest.mark.parametrize("name", ["walk.POSES.NPZ", "walk_Keypoints", "walk.poses.Json"])
+    def test_the_endings_of_names_may_be_in_any_case(self, tmp_path: Path, name: str) -> None:
+        beside, video = tmp_path / name, tmp_path / "walk.mp4"
+        if name.endswith("NPZ"):
+            write_poses(tmp_path / "other.npz", Poses(DANCE[:2]))
+            (tmp_path / "other.npz").rename(beside)
+        elif name.endswith("Json"):
+            write(beside, [document(pose) for pose in DANCE[:2]])
+        else:
+            folder_of(beside, {f"walk_{number}": DANCE[number] for number in range(2)})
+        assert find_sidecar(video) == beside
+        assert find_sidecar(tmp_path / "Walk.mp4") is None  # another video where names of both may be
+        source = sources.resolve_poses(video)
+        np.testing.assert_allclose(source.pose(1, np.zeros((256, 256, 3), np.uint8)), DANCE[1], atol=1e-3)
+
+    def test_of_several_beside_the_first_kind_and_the_very_case_come_first(self, tmp_path: Path) -> None:
+        for name in ("walk.poses.json", "walk.POSES.NPZ", "walk.PARTS.npz"):
+            (tmp_path / name).touch()
+        assert find_sidecar(tmp_path / "walk.mp4") == tmp_path / "walk.POSES.NPZ"
+        assert find_parts_beside(tmp_path / "walk.mp4") == tmp_path / "walk.PARTS.npz"
+        (tmp_path / "walk.poses.npz").touch()
+        assert find_sidecar(tmp_path / "walk.mp4") == tmp_path / "walk.poses.npz"
 
     def test_a_videos_missing_files_are_frames_without_a_person(self, walk: Path) -> None:
         names = {f"walk_{number:012d}_keypoints": DANCE[number] for number in (0, 3)}

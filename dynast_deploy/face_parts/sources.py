@@ -17,6 +17,7 @@ from dynast_deploy.face_parts.mask_pictures import (
     read_mask,
 )
 from dynast_deploy.face_parts.parts_file import PartsFile
+from dynast_deploy.file_names import find_beside
 from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.mediapipe_face import FACE_NETWORKS, FaceMesh, face_masks
 from dynast_deploy.keypoints.mediapipe_models import FETCH_COMMAND, find_models
@@ -140,10 +141,8 @@ def resolve_parts(
 
 
 def find_parts_beside(media_path: str | os.PathLike[str]) -> Path | None:
-    """The masks that lie beside a picture or video (`talk.parts.npz` for `talk.mp4`), or None."""
-    media = Path(media_path)
-    beside = media.parent / (media.stem + SIDECAR_ENDING)
-    return beside if os.path.exists(beside) else None
+    """The masks that lie beside a picture or video (`talk.parts.npz` for `talk.mp4`), or None; see `find_beside`."""
+    return find_beside(Path(media_path), [SIDECAR_ENDING])
 
 
 def parts_beside(media: Path, is_picture: bool, shares_name: bool = False) -> FileParts | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.file_names import find_beside
 from dynast_deploy.keypoints.json_frames import named, read_json, read_json_lines
 from dynast_deploy.keypoints.json_people import NOBODY
 from dynast_deploy.keypoints.npz_frames import read_npz
@@ -111,12 +112,9 @@ def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:
     """The poses that lie beside a picture or video, or None.
 
     For `walk.mp4`, in this order: `walk.poses.npz`, `walk.poses.json`, `walk.poses.jsonl`,
-    `walk_keypoints.json` and the folder `walk_keypoints`.
+    `walk_keypoints.json` and the folder `walk_keypoints`; what follows `walk` may be in any case.
     """
-    media = Path(media_path)
-    candidates = [media.parent / (media.stem + ending) for ending in SIDECAR_ENDINGS]
-    # Not Path.exists, which raises for a name that is too long.
-    return next((path for path in candidates if os.path.exists(path)), None)
+    return find_beside(Path(media_path), SIDECAR_ENDINGS)
 
 
 def _read(path: Path) -> Recording:
