@@ -55,10 +55,15 @@ class TestSkeletons:
         for openpose, coco in names.items():
             np.testing.assert_array_equal(pose[openpose], points[coco])
 
-    def test_a_doubtful_shoulder_takes_the_neck_away(self) -> None:
+    def test_a_shoulder_that_was_not_seen_takes_the_neck_away(self) -> None:
         points = body(17)
-        points[6, 2] = 0.3
+        points[6, 2] = 0
         assert not to_openpose18(points)[1].any()
+
+    def test_the_neck_is_as_doubtful_as_the_less_sure_shoulder(self) -> None:
+        points = body(17)
+        points[5:7, 2] = 0.2, 0.1
+        assert to_openpose18(points)[1, 2] == points[6, 2]
 
     def test_another_number_is_refused(self) -> None:
         with pytest.raises(DynastError, match="21 keypoints are no known skeleton"):

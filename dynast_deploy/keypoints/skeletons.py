@@ -7,8 +7,6 @@ import numpy as np
 from dynast_deploy.errors import DynastError
 
 NECK = 1
-SHOULDER_SCORE = np.float32(0.3)  # in the precision of most files: there a score of 0.3 is more than 0.3
-"""Both shoulders of a skeleton without a neck must score above this for the neck to be put between them."""
 
 COCO17_ORDER = (0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)  # the neck's entry is replaced
 BODY25_ORDER = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
@@ -34,7 +32,8 @@ def to_openpose18(points: np.ndarray) -> np.ndarray:
 
     K is 17 (COCO), 18 (OpenPose's COCO model), 25 (OpenPose's BODY_25), 26 or 136 (Halpe, COCO's 17 first, with
     a neck) or 133 (COCO-WholeBody, whose first 17 are COCO's). COCO has no neck: it lies half-way between the
-    shoulders, and is missing (0, 0, 0) where one of them scores 0.3 or less. Raises DynastError for any other K.
+    shoulders, scores as the less sure one, and is missing (0, 0, 0) where one of them is. Raises DynastError for any
+    other K.
     """
     count = points.shape[-2]
     if count == 18:
@@ -49,6 +48,6 @@ def to_openpose18(points: np.ndarray) -> np.ndarray:
     shoulders = points[..., COCO17_SHOULDERS, :]
     neck = np.asarray(shoulders.mean(axis=-2))
     neck[..., 2] = shoulders[..., 2].min(axis=-1)
-    neck[~(neck[..., 2] > SHOULDER_SCORE)] = 0
+    neck[~(neck[..., 2] > 0)] = 0
     pose[..., NECK, :] = neck
     return pose
