@@ -15,8 +15,8 @@ from video_clips import write_clip
 from dynast_deploy.cli import app
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.face_parts import sources as part_sources
 from dynast_deploy.face_parts import find_parts_beside, write_parts
+from dynast_deploy.face_parts import sources as part_sources
 from dynast_deploy.keypoints import Poses, find_sidecar, read_poses, sources, write_poses
 from dynast_deploy.keypoints.files import read_recording
 from dynast_deploy.keypoints.pose_file import PoseFile
@@ -85,6 +85,27 @@ class TestPictures:
                 match=rf"poses: no pose of {names.strip('ad')[0]}\.png; it holds those of a, c, d",
             ):
                 taken(poses, [tmp_path / f"{name}.png" for name in names])
+
+    @pytest.mark.parametrize(("file", "picture"), [("a.jpg", "a.jpg"), ("caf\u00e9", "cafe\u0301.jpg")])
+    def test_names_compare_with_their_endings_and_however_accents_are_written(
+        self, tmp_path: Path, file: str, picture: str
+    ) -> None:
+        folder = folder_of(tmp_path / "poses", {"b": DANCE[0], file: DANCE[10]})
+        assert taken(folder, [tmp_path / picture]) == [1]
+
+    @pytest.mark.parametrize("names", [("a.png",), ("b.png", "a.png"), ("c.png", "b.png")])
+    def test_poses_of_one_name_are_nobodys(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+        results = {
+            "images": [{"id": index, "file_name": f"{index}/a.png"} for index in range(2)],
+            "annotations": [
+                {"image_id": index, "keypoints": DANCE[10 * index].astype(float).ravel().tolist()}
+                for index in range(2)
+            ],
+        }
+        path = write(tmp_path / "poses.json", results)
+        with pytest.raises(DynastError, match=r"no pose of c\.png|several poses of a\.png"):
+            taken(path, [tmp_path / name for name in names])
+        assert taken(path, [tmp_path / "0" / "a.png", tmp_path / "1" / "a.png"]) == [0, 1]
 
     def test_names_that_only_count_go_by_place_and_number_of_pictures(self, tmp_path: Path) -> None:
         names = [f"video_{number:012d}_keypoints" for number in range(3)]

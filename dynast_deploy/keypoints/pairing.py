@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.recording import Recording, numbered, picture_name, printable
+from dynast_deploy.keypoints.recording import Recording, composed, numbered, picture_name, printable
 
 
 def pair(recording: Recording, pictures: Sequence[Path]) -> list[int]:
@@ -34,7 +34,7 @@ def pair(recording: Recording, pictures: Sequence[Path]) -> list[int]:
 
 def fits_picture(recording: Recording, picture: Path) -> bool:
     """Whether a recording that lies beside a picture is of that picture, not of a video of the same name."""
-    if any(frame.name == picture.stem for frame in recording.frames):
+    if any(frame.name in _names(picture) for frame in recording.frames):
         return True
     return len(recording.frames) == 1
 
@@ -42,13 +42,23 @@ def fits_picture(recording: Recording, picture: Path) -> bool:
 def _by_name(recording: Recording, pictures: Sequence[Path]) -> list[int] | None:
     """Places by the pictures' names; None where the recording has none, or its names only count."""
     places: dict[str, int] = {}
+    several: set[str] = set()
     for place, frame in enumerate(recording.frames):
-        if frame.name is None or frame.name in places:
+        if frame.name is None:
             return None
+        if frame.name in places:
+            several.add(frame.name)
         places[frame.name] = place
+    if several and [frame.name for frame in recording.frames] == [composed(each.stem) for each in pictures]:
+        return None  # pictures of one name from several folders, in the file's own order
     numbers = _by_number(recording)
     wanted = [_key(picture, places, numbers) for picture in pictures]
     found = [place for place in wanted if place is not None]
+    for picture, place in zip(pictures, wanted, strict=True):
+        if place is not None and recording.frames[place].name in several:
+            raise DynastError(
+                f"{recording.origin}: several poses of {picture.name}; give each picture and its pose a name of its own"
+            )
     if len(found) == len(pictures):
         return found
     if not found and _counts(list(places)):
@@ -63,10 +73,15 @@ def _by_name(recording: Recording, pictures: Sequence[Path]) -> list[int] | None
 
 def _key(picture: Path, places: dict[str, int], numbers: dict[int, int]) -> int | None:
     """The place of a picture's frame: by its name, else by the number that its name is."""
-    for name in (picture.stem, picture_name(picture.name)):
+    for name in _names(picture):
         if name in places:
             return places[name]
     return numbers.get(int(picture.stem)) if picture.stem.isdecimal() and picture.stem.isascii() else None
+
+
+def _names(picture: Path) -> tuple[str, ...]:
+    """What a picture's frame may be called; `a.jpg.json` is the file of `a.jpg`, too."""
+    return composed(picture.stem), picture_name(picture.name), composed(picture.name)
 
 
 def _by_number(recording: Recording) -> dict[int, int]:

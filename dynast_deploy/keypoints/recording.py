@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -72,7 +73,12 @@ def printable(text: object) -> str:
 def picture_name(path: str) -> str:
     """What a picture and the file of its keypoints share: `photos/a.png` and `a_keypoints.json` are `a`."""
     name = PurePosixPath(path.replace("\\", "/")).name[:255]
-    return TOOLS.sub("", ENDING.sub("", name))
+    return composed(TOOLS.sub("", ENDING.sub("", name)))
+
+
+def composed(name: str) -> str:
+    """A name as it compares: macOS hands letters and their accents out one by one, others as one character."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def numbered(names: Iterable[str]) -> tuple[list[int] | None, bool]:
