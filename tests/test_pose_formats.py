@@ -13,6 +13,7 @@ import pytest
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import json_stream, read_poses
 from dynast_deploy.keypoints.files import read_recording
+from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.keypoints.recording import MOST_FRAMES
 
 OF_COCO = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
@@ -128,6 +129,27 @@ def test_what_tools_write_for_a_keypoint_that_was_not_found(tmp_path: Path, miss
     assert (pose[:, 2] > 0).sum() == 17
 
 
+@pytest.mark.parametrize("width", [2, 3])
+@pytest.mark.parametrize("editor", [False, True])
+def test_a_keypoint_may_be_null_as_a_whole(tmp_path: Path, width: int, editor: bool) -> None:
+    points: list[Any] = DANCER[:, :width].tolist()
+    points[4] = None
+    document = {"people": [{"keypoints": points}]}
+    if editor and width == 2:
+        document = {"width": 320, "height": 240, "keypoints": points}
+    poses = read_poses(write(tmp_path / "one.json", document))
+    np.testing.assert_array_equal(poses.keypoints[0, 4], [np.nan, np.nan, 0])
+    assert is_seen(poses.keypoints).sum() == 17
+    assert poses.picture_size == ((320, 240) if editor and width == 2 else None)
+
+
+def test_arrays_say_the_same_of_keypoints_that_were_not_found(tmp_path: Path) -> None:
+    points = np.stack([dancer()] * 3)[..., :2]
+    points[1, 4], points[2, 4] = 0, -1
+    np.savez(tmp_path / "points.npz", keypoints=points)
+    assert is_seen(read_poses(tmp_path / "points.npz").keypoints).sum(axis=1).tolist() == [18, 17, 17]
+
+
 def test_people_of_openpose_editor_come_one_after_the_other(tmp_path: Path) -> None:
     points = np.concatenate([DANCER[:, :2], dancer(300)[:, :2]])
     document = {"width": 512, "height": 512, "keypoints": points.tolist()}
@@ -155,6 +177,21 @@ def test_frames_of_mmpose_are_put_where_their_numbers_say(tmp_path: Path) -> Non
     frames = [{"frame_id": number, "instances": [INSTANCE]} for number in (1, 2, 4)]
     poses = read_poses(write(tmp_path / "results.json", {"meta_info": {}, "instance_info": frames}))
     assert (poses.keypoints[..., 2] > 0).any(axis=1).tolist() == [True, True, False, True]
+
+
+def test_frames_of_mmpose_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    frames = [
+        {"frame_id": number, "instances": [{"keypoints": dancer(10 * number).tolist()}]}
+        for number in (3, 1, 2)
+    ]
+    poses = read_poses(write(tmp_path / "results.json", frames)).keypoints
+    np.testing.assert_allclose(poses[:, 0, 0] - poses[0, 0, 0], [0, 10, 20])
+
+
+def test_results_of_a_batch_are_frames(tmp_path: Path) -> None:
+    document = {"predictions": [[INSTANCE], [], [INSTANCE]], "visualization": []}
+    poses = read_poses(write(tmp_path / "results.json", document)).keypoints
+    assert is_seen(poses).any(axis=1).tolist() == [True, False, True]
 
 
 def test_coco_goes_by_the_names_of_its_pictures(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from dynast_deploy.keypoints.json_people import (
     PEOPLE,
     SIZES,
     canvas_of,
+    is_batch,
     is_frame,
     is_person,
     people_of,
@@ -117,7 +118,7 @@ class _Entries:
         if self._people:
             return Recording(str(self._path), [Frame(stacked(self._people))])
         # MMPose numbers the frames that it writes; whoever leaves some out leaves their numbers out.
-        return Recording(str(self._path), self._frames, leaves_out=True)
+        return named(str(self._path), self._frames, leaves_out=True)
 
 
 class _Members:
@@ -156,6 +157,10 @@ class _Members:
         instances = self._instances.recording()
         if instances.frames:
             return instances
+        if is_batch(self._own):
+            return Recording(
+                str(self._path), [frame_of(each, str(self._path)) for each in self._own["predictions"]]
+            )
         if is_person(self._own):
             return Recording(str(self._path), [Frame(stacked([pose_of(self._own, str(self._path))]))])
         if is_frame(self._own) or not (self._has_frames or self._pictures):
@@ -245,7 +250,7 @@ def named(
 ) -> Recording:
     """Frames in the natural order of their names where all have one, else of their numbers.
 
-    Names that only count give frames their numbers.
+    Names that only count give frames their numbers; numbers that come twice put nothing in order.
     """
     frames = list(frames)
     names = [frame.name for frame in frames if frame.name is not None]
@@ -257,7 +262,7 @@ def named(
                 Frame(frame.people, frame.canvas, frame.name, number)
                 for frame, number in zip(frames, numbers, strict=True)
             ]
-    elif all(frame.number is not None for frame in frames):
+    elif None not in (numbers := {frame.number for frame in frames}) and len(numbers) == len(frames):
         frames.sort(key=lambda frame: frame.number or 0)
     return Recording(origin, frames, leaves_out, open_ended, first)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen
+from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen, was_not_found
 from dynast_deploy.keypoints.recording import printable
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 
@@ -46,6 +46,16 @@ def is_frame(document: Any) -> bool:
         return all(is_person(each) for each in document)
     return isinstance(document, dict) and (
         any(name in document for name in PEOPLE) or _is_editor_frame(document)
+    )
+
+
+def is_batch(document: Any) -> bool:
+    """Whether a document holds MMPose's results of several pictures, a list of people each."""
+    results = document.get("predictions") if isinstance(document, dict) else None
+    return (
+        isinstance(results, list)
+        and len(results) > 1
+        and all(isinstance(people, list) and is_frame(people) for people in results)
     )
 
 
@@ -105,8 +115,7 @@ def pose_of(person: Any, where: str) -> np.ndarray | None:
     points = _points(body, scores, where)
     if (np.abs(points) > FARTHEST).any():
         raise DynastError(f"{where}: a keypoint is infinite, or farther away than any picture is wide")
-    x, y = points[:, 0], points[:, 1]
-    points[np.isnan(points).any(axis=1) | ((x == y) & ((x == 0) | (x == -1)))] = 0
+    points[was_not_found(points)] = 0
     return to_openpose18(points)
 
 
@@ -130,16 +139,15 @@ def canvas_of(document: dict[str, Any], where: str) -> tuple[int, int] | None:
 def _is_editor_frame(document: dict[str, Any]) -> bool:
     """Whether `keypoints` are those of several people, as openpose-editor writes them beside `width` and `height`.
 
-    They are pairs [x, y] of one person after the other, 18 each, or a list of such lists.
+    They are pairs [x, y], or null, of one person after the other, 18 each, or a list of such lists.
     """
     bodies = document.get("keypoints")
-    if (
-        not isinstance(bodies, list)
-        or not bodies
-        or not all(isinstance(body, list) and body for body in bodies)
-    ):
+    if not isinstance(bodies, list):
         return False
-    if all(isinstance(body[0], list) for body in bodies):
+    there = [body for body in bodies if body is not None]
+    if not there or not all(isinstance(body, list) and body for body in there):
+        return False
+    if all(isinstance(body[0], list) for body in there):
         return True
     return (
         "width" in document
@@ -149,10 +157,11 @@ def _is_editor_frame(document: dict[str, Any]) -> bool:
     )
 
 
-def _editor_people(bodies: list[list[Any]]) -> list[list[Any]]:
+def _editor_people(bodies: list[list[Any] | None]) -> list[Any]:
     """One list of pairs a person."""
-    if isinstance(bodies[0][0], list):
-        return bodies
+    there = [body for body in bodies if body is not None]
+    if isinstance(there[0][0], list):
+        return there
     return [bodies[first : first + 18] for first in range(0, len(bodies), 18)]
 
 
@@ -189,8 +198,14 @@ def _points(body: Any, scores: Any, where: str) -> np.ndarray:
 
 
 def _array(numbers: Any, where: str) -> np.ndarray:
-    """Float64 from a list, or a list of lists, of numbers, text of numbers, or null, which becomes NaN."""
+    """Float64 from a list, or a list of lists, of numbers, text of numbers, or null, which becomes NaN.
+
+    Null instead of a list is a whole row of NaN.
+    """
     kinds = set(map(type, numbers)) if isinstance(numbers, list) else {dict}
+    if kinds == {list, type(None)}:
+        width = len(next(row for row in numbers if row is not None))
+        numbers, kinds = [[None] * width if row is None else row for row in numbers], {list}
     if kinds == {list}:
         kinds = set().union(*(map(type, row) for row in numbers))
     try:

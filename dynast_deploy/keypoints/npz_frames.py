@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen
+from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen, was_not_found
 from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
 from dynast_deploy.npz_file import NpzArray, NpzFile
@@ -68,6 +68,7 @@ def _people(array: NpzArray, path: Path) -> list[np.ndarray]:
             rows = rows[:, None]
         if rows.shape[-1] == 2:
             rows = np.concatenate([rows, np.ones_like(rows[..., :1])], axis=-1)
+        rows[was_not_found(rows)] = 0
         found = canonical(to_openpose18(rows))
         # Only those who are seen are kept: arrays of many people are mostly filled up with nobody.
         present = is_seen(found)

@@ -72,6 +72,12 @@ def canonical(keypoints: np.ndarray) -> np.ndarray:
     return points
 
 
+def was_not_found(points: np.ndarray) -> np.ndarray:
+    """Bool [...] from points [..., 3]: what tools write for those that they did not find, NaN, (0, 0) or (-1, -1)."""
+    x, y = points[..., 0], points[..., 1]
+    return np.isnan(points).any(axis=-1) | ((x == y) & ((x == 0) | (x == -1)))
+
+
 def no_person() -> np.ndarray:
     """Float32 [18, 3]: the pose of a frame in which nobody was seen."""
     return canonical(np.zeros((len(KEYPOINT_NAMES), 3)))
