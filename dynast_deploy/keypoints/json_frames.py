@@ -262,7 +262,7 @@ def named(
                 Frame(frame.people, frame.canvas, frame.name, number)
                 for frame, number in zip(frames, numbers, strict=True)
             ]
-    elif None not in (numbers := {frame.number for frame in frames}) and len(numbers) == len(frames):
+    elif None not in (stated := {frame.number for frame in frames}) and len(stated) == len(frames):
         frames.sort(key=lambda frame: frame.number or 0)
     return Recording(origin, frames, leaves_out, open_ended, first)
 

@@ -202,10 +202,11 @@ def _array(numbers: Any, where: str) -> np.ndarray:
 
     Null instead of a list is a whole row of NaN.
     """
-    kinds = set(map(type, numbers)) if isinstance(numbers, list) else {dict}
+    kinds: set[type] = set(map(type, numbers)) if isinstance(numbers, list) else {dict}
     if kinds == {list, type(None)}:
         width = len(next(row for row in numbers if row is not None))
-        numbers, kinds = [[None] * width if row is None else row for row in numbers], {list}
+        numbers = [[None] * width if row is None else row for row in numbers]
+        kinds = {list}
     if kinds == {list}:
         kinds = set().union(*(map(type, row) for row in numbers))
     try:

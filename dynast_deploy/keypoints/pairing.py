@@ -54,8 +54,8 @@ def _by_name(recording: Recording, pictures: Sequence[Path]) -> list[int] | None
     numbers = _by_number(recording)
     wanted = [_key(picture, places, numbers) for picture in pictures]
     found = [place for place in wanted if place is not None]
-    for picture, place in zip(pictures, wanted, strict=True):
-        if place is not None and recording.frames[place].name in several:
+    for picture, at in zip(pictures, wanted, strict=True):
+        if at is not None and recording.frames[at].name in several:
             raise DynastError(
                 f"{recording.origin}: several poses of {picture.name}; give each picture and its pose a name of its own"
             )
