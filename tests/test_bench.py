@@ -121,20 +121,27 @@ def test_mistakes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert isinstance(result.exception, DynastError)
         return str(result.exception)
 
-    assert "the folder" in failure("--json", tmp_path / "missing" / "bench.json")
+    assert "there is no folder" in failure("--json", tmp_path / "missing" / "bench.json")
     assert "crop_size 60 is no multiple of 8" in failure("--size", 60)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(DynastError, match="pip install torch"):
         write_random_model(tmp_path, 4, 1, 32)
 
 
-def test_a_side_that_fails_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_a_side_refuses_is_the_error() -> None:
     with (
-        compare.Worker("engine", tmp_path / "nowhere.onnx", 1, tmp_path / "picture.npy") as worker,
-        pytest.raises(DynastError, match="the engine side ended with status 2"),
+        compare.Worker("engine", Path("nowhere.onnx"), 1, Path("picture.npy")) as worker,
+        pytest.raises(DynastError, match="^nowhere.onnx: no such ONNX file$"),
     ):
         worker.warm_up()
-    assert "nowhere.onnx: no such ONNX file" in capfd.readouterr().err
+
+
+def test_a_side_that_fails_is_named() -> None:
+    with (
+        compare.Worker("no such side", Path("nowhere.onnx"), 1, Path("picture.npy")) as worker,
+        pytest.raises(DynastError, match="the no such side side ended with status 1"),
+    ):
+        worker.warm_up()
 
 
 def test_peak_memory_counts_what_was_held_and_given_back() -> None:

@@ -49,5 +49,5 @@ def test_batches_that_no_plan_takes_are_refused(tmp_path: Path) -> None:
     with plan_machine(tmp_path) as machine:
         with pytest.raises(DynastError, match="1 to 4 frames at once"):
             run_plan(machine.path, [8], 1, None)
-        result = CliRunner().invoke(app, ["bench", "--engine", "a.plan", "--engine", "b.plan"])
+        result = CliRunner().invoke(app, ["bench", *["--engine", str(machine.path)] * 2])
         assert "measured alone" in str(result.exception)
