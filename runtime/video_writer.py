@@ -46,8 +46,9 @@ class _Container:
 
 # What browsers play out of MP4; AC-3, E-AC-3 and ALAC, which MP4 can hold as well, stay silent there.
 _MP4_SOUND = frozenset({"aac", "mp3", "flac", "opus"})
-_MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le"})
 _PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"})
+_BIG_ENDIAN_PCM = frozenset({"pcm_s16be", "pcm_s24be", "pcm_s32be", "pcm_f32be"})
+_MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"}) | _PCM | _BIG_ENDIAN_PCM
 _MKV_SOUND = _MP4_SOUND | _PCM | {"ac3", "eac3", "alac", "vorbis", "dts", "mp2", "truehd"}
 _FASTSTART = {"movflags": "faststart"}
 _CONTAINERS = {

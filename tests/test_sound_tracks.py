@@ -247,3 +247,11 @@ def test_sound_that_begins_later_than_the_pictures_still_does(tmp_path: Path, na
     assert abs(first_sound(source) - 0.5) < 0.03
     assert pass_through(source, target) is None
     assert abs(first_sound(target) - first_sound(source)) < 0.002
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16be", "pcm_s24be", "pcm_f32le", "pcm_u8"])
+def test_every_pcm_of_a_mov_is_copied_into_a_mov(tmp_path: Path, codec: str) -> None:
+    write_tracks(tmp_path / "a.mov", {"eng": (codec, 440)})
+    assert pass_through(tmp_path / "a.mov", tmp_path / "b.mov") is None
+    assert list(sound_packets(tmp_path / "b.mov")) == list(sound_packets(tmp_path / "a.mov"))
+    assert pitches(tmp_path / "b.mov") == [440]
