@@ -25,6 +25,8 @@ _HIGHEST_RATE = 1000
 _SAME_RATE = Fraction(1, 50)
 # Codecs that put two frames into one packet and a filler into the next (DivX).
 _PACKED = frozenset({"mpeg4"})
+# Formats whose header states when the file ends on its own clock, rather than how long it plays.
+_STATING_END = frozenset({"matroska,webm", "flv"})
 # Formats without a container, where a packet may be one field of a frame.
 _BARE_STREAMS = frozenset({"h264", "hevc", "mpegvideo"})
 
@@ -136,7 +138,8 @@ def _stated_end(container: InputContainer, stream: VideoStream) -> tuple[Fractio
     if (tag := _seconds(stream.metadata.get("DURATION", ""))) is not None:
         return tag, True
     if container.duration is not None:
-        return Fraction((container.start_time or 0) + container.duration, 1_000_000), False
+        start = 0 if container.format.name in _STATING_END else container.start_time or 0
+        return Fraction(start + container.duration, 1_000_000), False
     return None, False
 
 

@@ -249,3 +249,13 @@ def test_a_file_cut_short_says_how_much_is_missing_and_is_not_called_exact(tmp_p
         assert not reader.counts_frames
         assert 0 < reader.frame_count < 60
         assert abs(reader.frame_count + reader.missing - 60) <= 2
+
+
+@pytest.mark.parametrize("name", ["a.flv", "a.mkv"])
+def test_a_file_that_begins_late_misses_nothing_at_its_end(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_clip(path, times=[index * 3003 for index in range(30)], start=Fraction(50), sound=None)
+    # Many writers of Matroska state the length of the whole file alone.
+    path.write_bytes(path.read_bytes().replace(b"DURATION", b"UNTITLED"))
+    told = contents(path)
+    assert (told.frames, told.exact, told.missing) == (30, True, 0)
