@@ -43,7 +43,7 @@ class WholeFile:
             partial.write_text(text)
 
     An OSError in the block is raised as a DynastError that names `path`. Raises DynastError at once when the folder is
-    missing or cannot be written to, or `path` is a folder or a device.
+    missing or cannot be written to, or `path` is a folder, a device or a read-only file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -183,6 +183,9 @@ def check_writable_name(path: Path) -> None:
         raise DynastError(f"{path} cannot be written: it is a folder; name a file in it")
     if os.path.exists(path) and not os.path.isfile(path):
         raise DynastError(f"{path} cannot be written: it is not a regular file; name another one")
+    # A rename asks for no permission of the file that it replaces.
+    if os.path.exists(path) and not os.stat(path).st_mode & 0o222:
+        raise DynastError(f"{path} cannot be written: it is read-only; name another file or make it writable")
     if len(os.fsencode(path.name)) > (most := longest_name(path.parent)):
         raise DynastError(
             f"{path} cannot be written: its name is longer than {most} bytes; name a shorter one"

@@ -52,6 +52,16 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "disk" / "real.txt").read_text() == "two"
 
 
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("before")
+    (tmp_path / "a.txt").chmod(0o444)
+    (tmp_path / "link.txt").symlink_to("a.txt")
+    for name in ("a.txt", "link.txt"):
+        with pytest.raises(DynastError, match=rf"{name} cannot be written: it is read-only"):
+            write_text(tmp_path / name, "after")
+    assert (tmp_path / "a.txt").read_text() == "before"
+
+
 def test_what_cannot_become_a_file_is_refused_at_once(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path, "it is a folder"),
