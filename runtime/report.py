@@ -38,10 +38,14 @@ class Report:
     def summary(self) -> str:
         """What was made and where, in one line."""
         if self.video is not None:
-            return f"{printable_name(self.video)} ({self.frames} frames)"
+            return f"{printable_name(self.video)} ({_number(self.frames, 'frame')})"
         folders = sorted({printable_name(path.parent) for path in self.outputs})
         where = printable_name(self.outputs[0]) if len(self.outputs) == 1 else f"in {', '.join(folders)}"
-        return f"{self.frames} pictures: {where}"
+        return f"{_number(self.frames, 'picture')}: {where}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def say_stopping(number: int) -> None:

@@ -157,10 +157,10 @@ def main() -> None:
 
 def _check_video_paths(video: Path, output: Path) -> None:
     """What can be seen to be wrong before an engine is loaded."""
+    from dynast_deploy.runtime.video_file import check_video_file
     from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
 
-    if not os.path.isfile(video):
-        raise DynastError(f"{video}: no such video file")
+    check_video_file(video)
     if output.suffix.lower() not in VIDEO_SUFFIXES:
         raise DynastError(f"{output}: videos are written as {', '.join(VIDEO_SUFFIXES)}")
     if not os.path.isdir(output.parent):

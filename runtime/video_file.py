@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,7 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     """
     import av
 
-    if not path.exists():
-        raise DynastError(f"{path}: no such video file")
-    if path.is_dir():
-        raise DynastError(f"{path} is a folder, not a video; name one video file (pictures go with --images)")
-    if not path.is_file():
-        raise DynastError(f"{path} is not a regular file; videos are read from files only")
+    check_video_file(path)
     if path.stat().st_size == 0:
         raise DynastError(f"{path} is empty (0 bytes); copy or record it again")
     try:
@@ -48,6 +44,17 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     except BaseException:
         container.close()
         raise
+
+
+def check_video_file(path: Path) -> None:
+    """Raise DynastError where `path` is missing, a folder or a device; nothing of it is read."""
+    # Not Path's own methods: they raise for a name that is too long, and in a folder that may not be entered.
+    if os.path.isdir(path):
+        raise DynastError(f"{path} is a folder, not a video; name one video file (pictures go with --images)")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DynastError(f"{path} is not a regular file; videos are read from files only")
+    if not os.path.isfile(path):
+        raise DynastError(f"{path}: no such video file")
 
 
 def may_restart(container: InputContainer) -> bool:

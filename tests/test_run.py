@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -288,6 +289,8 @@ def _engine_of_channels(folder: Path, channels: int) -> Path:
 
 MISTAKES = {
     "missing video": (lambda f: {"video": f / "no.mp4"}, "no.mp4: no such video file"),
+    "folder as video": (lambda f: {"video": f}, "is a folder, not a video"),
+    "device as video": (lambda f: {"video": Path(os.devnull)}, "is not a regular file; videos are read"),
     "missing exemplar": (lambda f: {"exemplar": f / "no.png"}, "no.png"),
     "missing engine": (lambda f: {"engine": f / "no.onnx"}, "no.onnx: no such file"),
     "neither video nor pictures": (lambda f: {"video": None}, "either --video FILE or --images"),
