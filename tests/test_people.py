@@ -172,6 +172,33 @@ class TestFollowing:
         frames = [pair[::-1] if index % 2 else pair for index, pair in enumerate(pairs)]
         assert all(followed(frames, right))
 
+    @pytest.mark.parametrize("speed", [3, 5, 8])
+    @pytest.mark.parametrize("hidden", [0, 3, 7])
+    def test_people_who_cross_in_step_are_told_apart_by_where_they_go(
+        self, dance: np.ndarray, speed: int, hidden: int
+    ) -> None:
+        generator = np.random.default_rng(speed)
+        right = np.stack([moved(pose, speed * (index - 30.5)) for index, pose in enumerate(dance[:60])])
+        left = np.stack([moved(pose, speed * (30.5 - index)) for index, pose in enumerate(dance[:60])])
+        for people in (right, left):
+            people[..., :2] += generator.normal(0, 0.8, people[..., :2].shape)
+        # While one is behind the other, only the other is found.
+        gone = range(30 - hidden // 2, 30 + (hidden + 1) // 2)
+        frames = [
+            frame(other) if index in gone else frame(other, person)
+            for index, (other, person) in enumerate(zip(left, right, strict=True))
+        ]
+        frames[0] = frame(right[0])
+        taken = followed(frames, right)
+        assert [index for index in range(60) if not taken[index]] == list(gone)
+        assert not is_seen(follow_person(frames)[list(gone)]).any()
+
+    def test_a_ghost_that_was_there_first_is_left_for_a_whole_person(self, dance: np.ndarray) -> None:
+        ghost = only(moved(dance[0], 90), 0, 1, 2, 5, 14, score=0.1)
+        frames = [frame(ghost)] * 4 + [frame(ghost, pose) for pose in dance[:20]]
+        assert all(followed(frames[4:], dance[:20]))
+        assert followed(frames, np.concatenate([dance[:4], dance[:20]])) == [False] * 4 + [True] * 20
+
     def test_a_live_follower_says_missing_and_then_takes_who_stays(self, dance: np.ndarray) -> None:
         follower = Follower()
         for pose in dance[:5]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,6 +33,9 @@ FASTER = 4.0
 
 UNMATCHED = 0.5
 """Cost of a point that one pose has and the other lacks, in sizes of the person."""
+
+CERTAIN = 0.01
+"""By so many sizes of a person somebody must be nearer to another's place than to the person's to be that one."""
 
 DOUBT = 0.1
 """Cost of a person whose points all score 0; it decides between two that lie alike."""
@@ -87,6 +91,20 @@ def person_box(person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points.min(axis=0), points.max(axis=0)
 
 
+@dataclass
+class Other:
+    """Somebody else in the last frame: the pose, and how far the middle point goes in a frame, (x, y) in pixels."""
+
+    pose: np.ndarray
+    drift: np.ndarray
+
+    def expected(self, frames: int) -> np.ndarray:
+        """The pose so many frames on, if this one goes on as before."""
+        expected = self.pose.copy()
+        expected[:, :2] += self.drift * frames
+        return expected
+
+
 class Follower:
     """Follows one person from frame to frame.
 
@@ -107,7 +125,9 @@ class Follower:
         self._known: np.ndarray | None = None  # every point where it was last seen
         self._age = np.zeros(18, int)
         self._size, self._motion, self._gap = 0.0, REACH / FASTER, 0
-        self._others = np.empty((0, 18, 3), np.float32)
+        self._drift: np.ndarray = np.zeros(2, np.float32)  # pixels a frame in which the middle point goes
+        self._most = 0  # points that were ever seen at once
+        self._others: list[Other] = []
         self._doubtful: list[np.ndarray] = []
         self._given_up: tuple[np.ndarray, float, int] | None = None  # points, size, frames since
 
@@ -125,12 +145,17 @@ class Follower:
             return no_person()
         if self._known is None or (self._gap >= self._hold and not self._doubtful):
             return self._begin(present)
+        if len(present) > 1 and self._most < FRAGMENT * is_seen(present).sum(axis=1).max():
+            # A ghost or a stray was all there was so far.
+            self._known, self._doubtful = None, []
+            return self._begin(present)
         if len(present) == 1 and not (self._doubtful or len(self._others)):
             # One person alone, as in most videos: within reach is all that matters.
             moved = _middle_shift(present[0], self._known, self._size)
             if moved is not None and moved <= self._reach():
                 return self._accept(present, 0, moved)
-        costs, shifts = _compared(present, self._known, self._size)
+        _, shifts = _compared(present, self._known, self._size)
+        costs, _ = _compared(present, self._expected(), self._size)
         if self._given_up is not None:
             back = self._returned(present, costs)
             if back is not None:
@@ -142,6 +167,7 @@ class Follower:
             return self._accept(present, home, float(shifts[home]))
         self._gap += 1
         self._doubtful = [present[int(np.argmin(costs))]]
+        self._follow_others(present)
         return no_person()
 
     def finish(self) -> None:
@@ -160,20 +186,24 @@ class Follower:
         self._known = None
         return self._accept(present, chosen, self._motion)
 
+    def _expected(self) -> np.ndarray:
+        """Where the person's points are by now if it goes on as before: two who cross are told apart by it."""
+        assert self._known is not None
+        expected = self._known.copy()
+        expected[:, :2] += self._drift * min(self._gap + 1, self._hold)
+        return expected
+
     def _reach(self) -> float:
         return max(REACH, FASTER * self._motion) + self._gap * self._motion
 
     def _home(self, present: np.ndarray, costs: np.ndarray, shifts: np.ndarray) -> int | None:
         """Who of those present is the person: the most alike within reach who is not one of the others."""
         near = shifts <= self._reach()
-        if len(self._others) and (shifts[near] > REACH / 2).any():
-            for index in np.flatnonzero(near & (shifts > REACH / 2)):
-                sizes = [person_size(other) for other in self._others]
-                of_others = [
-                    _compared(present[index : index + 1], other, size)[0][0]
-                    for other, size in zip(self._others, sizes, strict=True)
-                ]
-                near[index] = min(of_others) >= costs[index] / 2
+        if self._others:
+            own = _distances(present, self._expected(), self._size)
+            for other in self._others:
+                theirs = _distances(present, other.expected(1), self._size)
+                near &= own < theirs if self._gap else (theirs >= own / 2) | (theirs > own - CERTAIN)
         if not near.any():
             return None
         return int(np.argmin(np.where(near, costs, np.inf)))
@@ -198,12 +228,14 @@ class Follower:
         next_one = int(np.argmin(costs))
         goes_on = moved[next_one] <= max(REACH, FASTER * self._motion)
         if home is not None and (home != next_one or not goes_on or shifts[home] <= REACH):
-            if home == next_one and goes_on:
+            known = any(np.array_equal(tail, other.pose, equal_nan=True) for other in self._others)
+            if home == next_one and goes_on and not known:
                 self.mended = self._doubtful
             self._doubtful = []
             return self._accept(present, home, self._motion)
         self._doubtful.append(present[next_one])
         self._gap += 1
+        self._follow_others(present)
         if len(self._doubtful) <= self._hold:
             return no_person()
         self.mended, self._doubtful = self._doubtful[:-1], []
@@ -217,6 +249,9 @@ class Follower:
         seen = is_seen(pose)
         if self._known is None:
             self._known, self._age, self._size = pose.copy(), np.zeros(18, int), 0.0
+            self._drift, self._most = np.zeros(2, np.float32), 0
+        self._most = max(self._most, int(seen.sum()))
+        self._drift = (self._drift + _middle_step(pose, self._known) / (self._gap + 1)) / 2
         self._age += 1
         self._age[seen] = 0
         self._known[seen] = pose[seen]
@@ -227,8 +262,28 @@ class Follower:
         self._size = max(math.hypot(*(high - low)), 0.9 * self._size)
         self._motion = max(0.7 * self._motion + 0.3 * moved, REACH / FASTER / 2)
         self._gap = 0
-        self._others = present[np.arange(len(present)) != index]
+        if len(present) > 1:
+            self._follow_others(present, index)
+        else:
+            self._others = []
         return pose
+
+    def _follow_others(self, present: np.ndarray, person: int | None = None) -> None:
+        """Go on with the others who are still there; where the `person` is seen, whoever is elsewhere is one, too."""
+        before, self._others = self._others, []
+        free = np.arange(len(present)) != person
+        for other in before:
+            there = _distances(present, other.expected(1), person_size(other.pose))
+            there[~free] = np.inf
+            nearest = int(np.argmin(there))
+            if there[nearest] <= REACH:
+                free[nearest] = False
+                drift = (other.drift + _middle_step(present[nearest], other.pose)) / 2
+                self._others.append(Other(present[nearest], drift))
+        if person is not None and free.any():
+            # A ghost, which is where the person is, is nobody else.
+            free &= _distances(present, present[person], self._size) > REACH / 2
+            self._others += [Other(pose, np.zeros(2, np.float32)) for pose in present[free]]
 
 
 def _compared(people: np.ndarray, reference: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
@@ -261,6 +316,29 @@ def _middle_shift(person: np.ndarray, reference: np.ndarray, size: float) -> flo
     distances = np.hypot(moved[:, 0], moved[:, 1])
     distances = np.sort(distances[~np.isnan(distances)])
     return float(distances[(len(distances) - 1) // 2]) / max(size, 1e-6) if len(distances) else None
+
+
+def _distances(people: np.ndarray, reference: np.ndarray, size: float) -> np.ndarray:
+    """How far the middle point of each of `people`, [P, 18, 3], is from its place in `reference`, in sizes: float [P].
+
+    Infinite where they share less than half of what is seen of somebody.
+    """
+    distances = np.hypot(people[..., 0] - reference[:, 0], people[..., 1] - reference[:, 1]) / max(size, 1e-6)
+    shared = is_seen(people) & is_seen(reference)
+    counts = shared.sum(axis=1)
+    ordered = np.sort(np.where(shared, distances, np.inf), axis=1)
+    middle = ordered[np.arange(len(people)), np.maximum(counts - 1, 0) // 2]
+    return np.where(2 * counts < is_seen(people).sum(axis=1), np.inf, middle)
+
+
+def _middle_step(pose: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Pixels, (x, y), that the points went that both poses [18, 3] have: their median; (0, 0) where there are none."""
+    steps = (pose - before)[:, :2]
+    steps = steps[~np.isnan(steps[:, 0])]
+    if not len(steps):
+        return np.zeros(2, np.float32)
+    steps.sort(axis=0)
+    return steps[(len(steps) - 1) // 2]
 
 
 def _clipped_scores(people: np.ndarray) -> np.ndarray:
