@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dynast_deploy.runtime.picture_depth import deep_grey, is_deep
+from dynast_deploy.runtime.picture_primaries import stated_primaries
+from dynast_deploy.runtime.wide_gamut import is_wide, to_bt709
 
 if TYPE_CHECKING:
     from PIL import ImageCms
@@ -32,8 +34,8 @@ def srgb_pixels(picture: Image) -> np.ndarray:
     """uint8 [H, W, 3] of a loaded picture of any of Pillow's modes, as it lies in the file (not turned).
 
     Colours go from the embedded ICC profile to sRGB; a damaged profile, or one for another kind of colour than the
-    picture's, is left out of account. Without a profile CMYK is converted plainly. Greys of more than 8 bits are
-    brought to 8 as `deep_grey` says. Transparency is laid over white.
+    picture's, is left out of account. Without a profile wide primaries count that are stated by number, and CMYK is
+    converted plainly. Greys of more than 8 bits are brought to 8 as `deep_grey` says. Transparency is laid over white.
     """
     grey = is_deep(picture) or picture.mode in _GREY
     to_srgb = _colour_transform(picture, grey)
@@ -70,14 +72,14 @@ def _colour_transform(picture: Image, grey: bool) -> Callable[[Image], Image]:
     try:
         from PIL import ImageCms
     except ImportError:  # Pillow without LittleCMS
-        return _plain
+        return _plain if grey else _from_primaries(picture)
     stored = picture.info.get("icc_profile")
     srgb = ImageCms.createProfile("sRGB")
     if picture.mode == "LAB":
         lab = ImageCms.buildTransform(ImageCms.createProfile("LAB"), srgb, "LAB", "RGB")
         return lab.apply
     if not isinstance(stored, bytes):
-        return _plain
+        return _plain if grey else _from_primaries(picture)
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(stored))
         mode = _SPACES.get(profile.profile.xcolor_space.strip())
@@ -92,6 +94,16 @@ def _colour_transform(picture: Image, grey: bool) -> Callable[[Image], Image]:
     if mode == "RGB" and _keeps_colours(transform):
         return _plain
     return lambda strip: transform.apply(strip if mode == "CMYK" else strip.convert("RGB"))
+
+
+def _from_primaries(picture: Image) -> Callable[[Image], Image]:
+    """From the wide primaries that the file states by number, if it does."""
+    from PIL import Image
+
+    primaries, transfer = stated_primaries(picture) or (0, 0)
+    if not is_wide(primaries, transfer):
+        return _plain
+    return lambda strip: Image.fromarray(to_bt709(np.asarray(strip.convert("RGB")), primaries))
 
 
 def _grey_table(transform: ImageCms.ImageCmsTransform) -> Callable[[Image], Image]:
