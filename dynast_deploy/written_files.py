@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import WholeFile, check_writable_name
+from dynast_deploy.whole_file import WholeFile, check_writable_name, write_failure
 
 Given: TypeAlias = str | os.PathLike[str]
 Read: TypeAlias = Mapping[str, Given | Iterable[Given] | None]
 """What is read, by words such as "exemplar being read" (an output must not be it): a file or folder, several, None."""
+
+_BLOCK = 4096
 
 Identity: TypeAlias = tuple[int, int]
 """Device and number of a file or folder: the same for every link to it, and for every spelling of its name."""
@@ -30,8 +32,20 @@ def check_written(written: Mapping[str, Path | Iterable[Path] | None], read: Rea
         if path.parent in tried:
             check_writable_name(path)
         else:
-            WholeFile(path).discard()
+            _begin(path)
             tried.add(path.parent)
+
+
+def _begin(path: Path) -> None:
+    """Write a block of what is to be `path` and remove it again; a full disk still takes empty files."""
+    file = WholeFile(path)
+    try:
+        with open(file.stream, "wb", buffering=0) as stream:
+            stream.write(bytes(_BLOCK))
+    except OSError as error:
+        raise write_failure(path, error) from error
+    finally:
+        file.discard()
 
 
 def check_not_read(written: Mapping[str, Path | Iterable[Path] | None], read: Read) -> None:

@@ -186,12 +186,13 @@ def render_pictures(
 
     Every result appears when it is whole; Ctrl-C and the other signals of `StopRequest` keep those that are there. A
     picture that cannot be rendered is left out and told of in `failures`; with `strict` it ends the work after those
-    before it. Raises DynastError where not one picture could be rendered.
+    before it, as a disk that fills up always does. Raises DynastError where not one picture could be made.
     """
     interrupted = False
     keypoints: dict[Path, np.ndarray] = {}
     failures: dict[Path, str] = {}
     written: list[Path] = []
+    end: list[str] = []
 
     def works() -> Iterator[tuple[Work, Composer]]:
         for path in pictures:
@@ -225,6 +226,10 @@ def render_pictures(
                         break
         except KeyboardInterrupt:
             interrupted = True
+        except DynastError as error:
+            if not written:
+                raise
+            end.append(str(error))
     stopped = interrupted or bool(stop.signal)
     if failures and not written and not stopped:
         raise DynastError(_nothing_rendered(list(failures.values())))
@@ -237,7 +242,7 @@ def render_pictures(
         [],
         Poses(np.stack(rows)) if keypoints else None,
         stop.signal or (signal.SIGINT if interrupted else 0),
-        tuple(failures.values()),
+        (*failures.values(), *end),
         len(written) == len(pictures),
         tuple(pictures[path] for path in written),
     )

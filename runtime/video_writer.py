@@ -133,6 +133,8 @@ class VideoWriter:
             self._output.start_encoding()
         except BaseException as error:
             self.abort()
+            if isinstance(error, OSError) and is_write_failure(error):
+                raise write_failure(self.path, error) from error
             if isinstance(error, av.error.FFmpegError):
                 raise DynastError(
                     f"{self.path}: a video of {width}x{height} pictures cannot be begun ({error.strerror})"

@@ -13,7 +13,9 @@ import pytest
 from run_command import dynast_run, files, frames_of, job, only_error
 from tiny_engine import write_tiny_engine
 
+from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
+from dynast_deploy.runtime import render
 from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from dynast_deploy.runtime.pictures import read_picture, write_picture
 from dynast_deploy.runtime.video_reader import VideoReader
@@ -169,6 +171,26 @@ def test_a_bad_picture_does_not_end_the_others(work: Path, photos: Path, monkeyp
         True,
         False,
     ]
+
+
+def test_a_disk_that_fills_up_keeps_the_pictures_before(
+    work: Path, photos: Path, monkeypatch, capsys
+) -> None:
+    real = render.write_picture
+
+    def write(path: Path, picture: np.ndarray) -> None:
+        if path.name == "4.png":
+            raise DynastError(f"{path} cannot be written: the disk is full")
+        real(path, picture)
+
+    monkeypatch.setattr(render, "write_picture", write)
+    arguments = job(work, video=None, images=photos, save_poses=work / "used.npz")
+    assert dynast_run(monkeypatch, *arguments) == 1
+    assert files(work / "photos.dynast") == {"0.png", "1.png"}
+    printed = capsys.readouterr()
+    assert printed.out.startswith("2 pictures: in ")
+    assert "error: " + str(work / "photos.dynast" / "4.png") + " cannot be written" in printed.err
+    assert len(read_poses(work / "used.npz").keypoints) == 4  # with those of the two bad ones
 
 
 def test_strict_ends_at_the_first_bad_picture_and_keeps_those_before(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from run_command import files
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.runtime.video_writer import VideoWriter
 from dynast_deploy.written_files import check_written, check_written_folder
 
 
@@ -54,3 +56,26 @@ def test_a_folder_of_results_is_no_folder_that_is_read(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_shows_at_once(tmp_path: Path) -> None:
     refused("there is no folder", {"--json": tmp_path / "no" / "a.json"}, {})
+
+
+@pytest.fixture
+def no_space() -> Iterator[None]:
+    """As on a full disk, files can be made, but nothing can be written into them."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("no_space")
+def test_a_full_disk_shows_before_any_work(tmp_path: Path) -> None:
+    refused(r"a\.mp4 cannot be written: the file is larger", {"-o": tmp_path / "a.mp4"}, {})
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.usefixtures("no_space")
+def test_a_video_that_cannot_be_begun_says_why(tmp_path: Path) -> None:
+    with pytest.raises(DynastError, match=r"a\.mp4 cannot be written: the file is larger"):
+        VideoWriter(tmp_path / "a.mp4", (64, 64), 25)
+    assert files(tmp_path) == set()
