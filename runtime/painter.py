@@ -169,8 +169,12 @@ class Painter:
             condition = pose_condition(box.place_keypoints(keypoints, size), size, self.network_size)
             return Painted(condition, keypoints, empty, box)
         canvas = self.canvas((picture.shape[1], picture.shape[0]))
-        placed = canvas.place_keypoints(keypoints)
-        return Painted(pose_condition(placed, canvas.drawn.size, self.network_size), keypoints, empty)
+        placed, size = canvas.place_keypoints(keypoints), canvas.drawn.size
+        if self.crop is Crop.PERSON:
+            # As thick as in the boxes of the frames, whatever the size of the picture.
+            width, height = self.network_size[::-1]
+            placed, size = placed * np.array([width / size[0], height / size[1], 1]), (width, height)
+        return Painted(pose_condition(placed, size, self.network_size), keypoints, empty)
 
     @property
     def _aspect(self) -> float:
