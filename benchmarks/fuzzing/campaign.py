@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +19,10 @@ from types import TracebackType
 from fuzzing.readers import READERS
 
 SECONDS = 30.0
-"""A file is read within this time, or the reader hangs; a busy machine included."""
+"""Processor time within which a file is read, or the reader hangs; a busy machine does not count."""
+
+WAITED_SECONDS = 10 * SECONDS
+"""The same by the clock, for a reader that waits for something."""
 
 MEMORY = 1 << 30
 """Bytes that reading a file of less than 20 MB may take."""
@@ -72,7 +77,7 @@ class Worker:
         assert process.stdout is not None
         process.stdin.write(json.dumps(str(path)) + "\n")
         process.stdin.flush()
-        if not select.select([process.stdout], [], [], SECONDS)[0]:
+        if not self._answers(process):
             self._end()
             return "hung", f"no end within {SECONDS:.0f} s", 0
         line = process.stdout.readline()
@@ -82,6 +87,16 @@ class Worker:
             return "crashed", f"the reader's process ended with status {status}", 0
         answer = json.loads(line)
         return answer["outcome"], answer["message"], answer["memory"]
+
+    def _answers(self, process: subprocess.Popen[str]) -> bool:
+        """Whether the process says something, or ends, before its time is over."""
+        started, used = time.monotonic(), _processor_seconds(process.pid)
+        while not select.select([process.stdout], [], [], 1.0)[0]:
+            if _processor_seconds(process.pid) - used > SECONDS:
+                return False
+            if time.monotonic() - started > WAITED_SECONDS:
+                return False
+        return True
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fuzzing.worker", self.reader]
@@ -100,6 +115,12 @@ class Worker:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+
+def _processor_seconds(pid: int) -> float:
+    """Of all threads of a process, those of its kernel calls included (proc_pid_stat(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def judged(outcome: str, message: str, memory: int, size: int) -> str | None:
