@@ -46,6 +46,11 @@ class FrameSource:
         """One line on what it leaves out, for people to read; None where there is nothing to say."""
         return None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is known beforehand that nobody is seen in any frame."""
+        return False
+
     def check_frames(self, frames: int) -> None:
         """Raise a DynastError unless there is something for each of the `frames` of a video, and no more."""
         if self.frames not in (None, frames):

@@ -16,6 +16,7 @@ import numpy as np
 
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
+from dynast_deploy.frame_source import FrameSource
 from dynast_deploy.keypoints import Poses
 from dynast_deploy.keypoints.poses import no_person
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
@@ -106,6 +107,8 @@ def render_video(
     interrupted = False
     with ExitStack() as stack:
         check_count_early(painter, reader)
+        if painter.source is not None and painter.source.is_empty:
+            raise _nobody(painter.source, painter.source.frames or reader.frame_count, reader.path)
         painter.look_ahead(reader.size)
         stop = stack.enter_context(StopRequest(say_stopping))
         writer = stack.enter_context(VideoWriter(output, composer.size(reader.size), reader))
@@ -275,11 +278,15 @@ def check_count_early(painter: Painter, reader: VideoReader) -> None:
 
 def _check_anybody(painter: Painter, frames: int, video: Path) -> None:
     if painter.source is not None and painter.empty == frames:
-        words = painter.source.words
-        raise DynastError(
-            f"{video}: {words.nobody} is seen in any of its {frames} frames ({words.option}: {painter.source.origin}); "
-            f"give {words.wanted} with --{words.option} or choose another video"
-        )
+        raise _nobody(painter.source, frames, video)
+
+
+def _nobody(source: FrameSource, frames: int, video: Path) -> DynastError:
+    words = source.words
+    return DynastError(
+        f"{video}: {words.nobody} is seen in any of its {frames} frames ({words.option}: {source.origin}); "
+        f"give {words.wanted} with --{words.option} or choose another video"
+    )
 
 
 def _absence(painter: Painter) -> str | None:

@@ -355,6 +355,15 @@ def test_a_mistake_gets_one_line_status_2_and_no_output(
     assert files(work) == before
 
 
+def test_a_file_that_shows_nobody_is_refused_before_a_frame_is_rendered(
+    work: Path, monkeypatch, capsys
+) -> None:
+    without_people(work / "drive.poses.npz", *range(FRAMES))
+    assert dynast_run(monkeypatch, *job(work)) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert "nobody is seen in any of its 7 frames" in line
+
+
 def test_a_full_disk_gets_one_line_and_leaves_nothing(work: Path) -> None:
     pytest.importorskip("resource", reason="limits on file size are a matter of POSIX")
     before = files(work)

@@ -50,6 +50,10 @@ class FilePoses(PoseSource):
     def note(self) -> str | None:
         return self._file.note
 
+    @property
+    def is_empty(self) -> bool:
+        return not any(len(frame.people) for frame in self._file.recording.frames)
+
     def check_frames(self, frames: int) -> None:
         if not self._file.fits(frames):
             super().check_frames(frames)
