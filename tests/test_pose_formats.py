@@ -228,6 +228,28 @@ def test_labels_of_ultralytics_are_fractions_of_the_picture(tmp_path: Path) -> N
         read_poses(folder)
 
 
+def test_what_is_no_frame_of_a_folder_is_named_with_what_mends_it(tmp_path: Path) -> None:
+    for number in range(2):
+        write(tmp_path / f"clip_{number:06d}.json", {"people": [PERSON]})
+    write(tmp_path / "package.json", {"name": "clip", "version": "1.0"})
+    with pytest.raises(
+        DynastError, match=r'package\.json: no list "people".*; if it is no frame of poses, take it out'
+    ):
+        read_poses(tmp_path)
+
+
+def test_the_names_of_classes_beside_labels_are_no_frame(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"clip_{number}.txt").touch()
+    (tmp_path / "classes.txt").write_text("person\n")
+    assert len(read_poses(tmp_path)) == 2
+    (tmp_path / "notes.txt").write_text("nothing of poses\n")
+    with pytest.raises(
+        DynastError, match=r"notes\.txt, line 1: 3 numbers; .*; if it is no frame of poses, take it out"
+    ):
+        read_poses(tmp_path)
+
+
 def test_endings_are_read_in_any_case(tmp_path: Path) -> None:
     for number in range(2):
         write(tmp_path / f"clip_{number:012d}_keypoints.JSON", {"people": [PERSON]})

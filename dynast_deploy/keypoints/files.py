@@ -25,6 +25,8 @@ from dynast_deploy.whole_file import save_arrays
 SIDECAR_ENDINGS = (".poses.npz", ".poses.json", ".poses.jsonl", "_keypoints.json", "_keypoints")
 """What follows a video's or picture's name without its own ending; the last is OpenPose's folder."""
 
+CLASSES = "classes.txt"
+"""Names of classes, which tools put beside YOLO's labels."""
 
 PERCENT = 10
 """A file whose largest score is above this has its scores in percent; those of AlphaPose's first models went to 6."""
@@ -130,7 +132,7 @@ def _read(path: Path) -> Recording:
     if ending == ".jsonl":
         return read_json_lines(path)
     if ending == ".txt":
-        return Recording(str(path), [Frame(read_labels(path))])
+        return _of_labels(path)
     raise DynastError(
         f"{path}: poses come as .npz, .json, .jsonl, .txt (YOLO's labels), or a folder of JSON files or labels"
     )
@@ -140,17 +142,22 @@ def _read_folder(folder: Path) -> Recording:
     """A frame from each JSON file, or each label file where there is no JSON, in natural order of their names."""
     files = sorted((file for file in folder.iterdir() if file.name[0] != "."), key=natural_order)
     of_json = [file for file in files if file.suffix.lower() == ".json"]
-    labels = [file for file in files if file.suffix.lower() == ".txt"]
-    frames = [_only_frame(file) for file in of_json]
-    if not of_json:
-        frames = [Frame(read_labels(file), None, picture_name(file.name)) for file in labels]
+    labels = [file for file in files if file.suffix.lower() == ".txt" and file.name != CLASSES]
+    frames = [_only_frame(file) for file in of_json or labels]
     _, padded = numbered([frame.name or "" for frame in frames])
     is_labels = not of_json
     return named(str(folder), frames, leaves_out=padded or is_labels, open_ended=is_labels)
 
 
+def _of_labels(path: Path) -> Recording:
+    return Recording(str(path), [Frame(read_labels(path))])
+
+
 def _only_frame(file: Path) -> Frame:
-    found = read_json(file).frames
+    try:
+        found = (read_json(file) if file.suffix.lower() == ".json" else _of_labels(file)).frames
+    except DynastError as error:
+        raise DynastError(f"{error}; if it is no frame of poses, take it out of the folder") from None
     if len(found) != 1:
         raise DynastError(f"{file}: {len(found)} frames; a file of a folder holds one frame")
     return Frame(found[0].people, found[0].canvas, picture_name(file.name))
