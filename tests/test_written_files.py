@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,24 +59,25 @@ def test_a_file_that_cannot_be_written_shows_at_once(tmp_path: Path) -> None:
     refused("there is no folder", {"--json": tmp_path / "no" / "a.json"}, {})
 
 
-@pytest.fixture
+@contextmanager
 def no_space() -> Iterator[None]:
-    """As on a full disk, files can be made, but nothing can be written into them."""
+    """As on a full disk, files can be made, but nothing can be written into them; not even what pytest prints."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("no_space")
 def test_a_full_disk_shows_before_any_work(tmp_path: Path) -> None:
-    refused(r"a\.mp4 cannot be written: the file is larger", {"-o": tmp_path / "a.mp4"}, {})
+    with no_space():
+        refused(r"a\.mp4 cannot be written: the file is larger", {"-o": tmp_path / "a.mp4"}, {})
     assert files(tmp_path) == set()
 
 
-@pytest.mark.usefixtures("no_space")
 def test_a_video_that_cannot_be_begun_says_why(tmp_path: Path) -> None:
-    with pytest.raises(DynastError, match=r"a\.mp4 cannot be written: the file is larger"):
+    with no_space(), pytest.raises(DynastError, match=r"a\.mp4 cannot be written: the file is larger"):
         VideoWriter(tmp_path / "a.mp4", (64, 64), 25)
     assert files(tmp_path) == set()
