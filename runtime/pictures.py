@@ -72,6 +72,8 @@ def read_picture(path: str | Path) -> np.ndarray:
             raise DynastError(f"{path}: no such picture file")
         if not path.is_file():
             raise DynastError(f"{path} is not a picture file; name a file such as ref.jpg")
+    except PermissionError:
+        raise DynastError(f"{path} cannot be read: permission denied") from None
     except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
         raise DynastError(f"{path}: no such picture file ({error})") from None
     # The limit below comes before Pillow's, whose warning says nothing to the person who runs a command.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +49,16 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
 
 def check_video_file(path: Path) -> None:
     """Raise DynastError where `path` is missing, a folder or a device; nothing of it is read."""
-    # Not Path's own methods: they raise for a name that is too long, and in a folder that may not be entered.
-    if os.path.isdir(path):
+    try:
+        mode = os.stat(path).st_mode
+    except PermissionError:
+        raise DynastError(f"{path} cannot be read: permission denied") from None
+    except (OSError, ValueError):  # also for a name too long, or with a NUL in it
+        raise DynastError(f"{path}: no such video file") from None
+    if stat.S_ISDIR(mode):
         raise DynastError(f"{path} is a folder, not a video; name one video file (pictures go with --images)")
-    if os.path.exists(path) and not os.path.isfile(path):
+    if not stat.S_ISREG(mode):
         raise DynastError(f"{path} is not a regular file; videos are read from files only")
-    if not os.path.isfile(path):
-        raise DynastError(f"{path}: no such video file")
 
 
 def may_restart(container: InputContainer) -> bool:

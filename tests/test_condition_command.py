@@ -118,6 +118,11 @@ def test_condition_with_too_many_poses_writes_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["many.npz", "walk.mp4", "walk.poses.npz"]
 
 
+def test_a_folder_is_not_called_missing(tmp_path: Path) -> None:
+    refused = dynast("condition", tmp_path, "--task", "style")
+    assert str(refused.exception) == f"{tmp_path} is a folder; name one picture or video"
+
+
 def test_condition_of_nobody_is_refused(tmp_path: Path) -> None:
     write_picture(tmp_path / "empty.png", np.zeros((32, 32, 3), np.uint8))
     np.savez(tmp_path / "empty.poses.npz", keypoints=np.zeros((1, 18, 3)))

@@ -1,5 +1,6 @@
 """Reading videos: times, orientation, colours, and files that are not whole."""
 
+import errno
 import os
 from fractions import Fraction
 from itertools import pairwise
@@ -257,6 +258,17 @@ def test_what_is_no_video_file_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "text file" in refusal(tmp_path / "text.txt")
     os.mkfifo(tmp_path / "pipe.mp4")
     assert "not a regular file" in refusal(tmp_path / "pipe.mp4")
+
+
+def test_a_folder_that_may_not_be_entered_is_not_a_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*arguments: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", denied)  # root, who runs tests in containers, is denied nothing
+    with pytest.raises(DynastError, match=r"a\.mp4 cannot be read: permission denied$"):
+        VideoReader(tmp_path / "a.mp4")
 
 
 def test_a_number_is_never_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,8 @@ def condition(
     from dynast_deploy.runtime.report import conclude
     from dynast_deploy.written_files import check_written
 
+    if os.path.isdir(media):
+        raise DynastError(f"{media} is a folder; name one picture or video")
     if not os.path.isfile(media):
         raise DynastError(f"{media}: no such picture or video")
     is_picture = media.suffix.lower() in PICTURE_SUFFIXES
