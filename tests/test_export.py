@@ -139,7 +139,7 @@ def test_its_metadata_tell_what_it_is(tmp_path: Path, monkeypatch) -> None:
         (["tiny.pth", "--size", "50x32"], "multiples of 8"),
         (["tiny.pth", "--size", "large"], "write HEIGHTxWIDTH"),
         (["tiny.pth", "-o", "no/model.onnx"], "the folder no does not exist"),
-        (["text.pth"], "text.pth: damaged, or no PyTorch checkpoint"),
+        (["text.pth"], "text.pth: is text, not an engine or checkpoint"),
     ],
 )
 def test_a_mistake_gets_one_line_and_no_file(
