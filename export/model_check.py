@@ -168,6 +168,18 @@ def check_parts(model: onnx.ModelProto, source: str) -> None:
             check_tensor(tensor, len(tensor.raw_data), source)
 
 
+def check_versions(model: onnx.ModelProto, source: str) -> None:
+    """DynastError where the file is of a later version of ONNX than the installed package knows."""
+    opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
+    known = onnx.defs.onnx_opset_version()
+    if model.ir_version > onnx.IR_VERSION or opset > known:
+        raise DynastError(
+            f"{source}: is of version {model.ir_version} of the ONNX format with operators of version {opset}; onnx "
+            f"{onnx.__version__} here knows them up to {onnx.IR_VERSION} and {known}: pip install --upgrade onnx, or "
+            "export it again with this package"
+        )
+
+
 def check_tensor(tensor: onnx.TensorProto, length: int, source: str) -> None:
     """DynastError unless the tensor's shape takes the `length` bytes of raw data that it has."""
     sides, kind = list(tensor.dims), tensor.data_type

@@ -18,6 +18,7 @@ from dynast_deploy.export.model_check import (
     EXPORT,
     check_ends,
     check_parts,
+    check_versions,
     check_weights,
     metadata_values,
 )
@@ -88,6 +89,7 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
         check_parts(model, str(path))
+        check_versions(model, str(path))
         onnx.checker.check_model(model)
     except DynastError:
         raise

@@ -10,6 +10,7 @@ from dynast_deploy.errors import DynastError
 
 LONGEST = 240
 """Letters of a reason."""
+_VERSIONS = re.compile(r"model IR version|onnx opset version")
 _PLACE_IN_ITS_SOURCES = re.compile(r"/onnxruntime_src/\S+ .*?\)(?: \[with [^]]*\])? ")
 
 
@@ -25,11 +26,14 @@ def refusing(source: str) -> Iterator[None]:
 
 
 def refusal(source: str, error: Exception) -> DynastError:
-    return DynastError(f"{source}: ONNX Runtime cannot run this file ({reason(error)})")
+    said = reason(error)
+    mend = "; if it is of a newer ONNX than this ONNX Runtime: pip install --upgrade onnxruntime"
+    return DynastError(
+        f"{source}: ONNX Runtime cannot run this file ({said}){mend if _VERSIONS.search(said) else ''}"
+    )
 
 
 def reason(error: Exception) -> str:
-    """The last line of a message, without the place in ONNX Runtime's sources, and not endless."""
-    lines = str(error).strip().splitlines()
-    text = _PLACE_IN_ITS_SOURCES.sub("", lines[-1]) if lines else type(error).__name__
+    """A message in one line, without the place in ONNX Runtime's sources, and not endless."""
+    text = _PLACE_IN_ITS_SOURCES.sub("", " ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

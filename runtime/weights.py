@@ -107,7 +107,8 @@ class Weights:
                 raise ValueError
         except (KeyError, ValueError, OSError):
             raise DynastError(
-                f"{self._source}: its weights {tensor.name} lie in another file, which is not there or too short; "
+                f"{self._source}: its weights {tensor.name} lie in another file, which is not there, too short or "
+                "outside its folder; "
                 "save the engine as one file"
             ) from None
         return _Place(path, offset, length)

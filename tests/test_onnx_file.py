@@ -11,6 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.split import load_model
+from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnx_file import IN_PLACE, read_graph
 
 
@@ -69,3 +71,22 @@ def test_a_file_cut_anywhere_is_refused(engine: Path, tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DynastError, match=r"nowhere\.onnx: no such ONNX file"):
         read_graph(tmp_path / "nowhere.onnx")
+
+
+@pytest.mark.parametrize("later", ["format", "operators"])
+def test_a_file_of_a_later_onnx_is_called_that(later: str, tmp_path: Path) -> None:
+    path = write_tiny_engine(tmp_path, crop_size=32)
+    model = onnx.load(path)
+    if later == "format":
+        model.ir_version = onnx.IR_VERSION + 1
+    else:
+        model.opset_import[0].version = onnx.defs.onnx_opset_version() + 1
+    onnx.save(model, path)
+    with pytest.raises(DynastError, match="pip install --upgrade onnx, or export it again"):
+        load_model(path)
+    model.ir_version = 31
+    onnx.save(model, path)
+    with pytest.raises(DynastError, match="pip install --upgrade onnxruntime"):
+        load_engine(path, "cpu").encode_exemplar(
+            np.zeros((1, 3, 32, 32), np.float32), np.zeros((1, 20, 32, 32), np.float32)
+        )
