@@ -19,10 +19,13 @@ from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
 from dynast_deploy.generator_state import find_generator, with_spectral_norm
+from dynast_deploy.printable import cut, shown
 from dynast_deploy.whole_file import WholeFile
 
 FORMAT = "dynast-deploy"
 VERSION = 1
+_LONGEST_NAME = 100
+"""Letters of a parameter's name in a message; those of a generator have up to 60."""
 
 
 class StoredGenerator(NamedTuple):
@@ -113,8 +116,8 @@ def stored_generator(
         )
     if (version := contents.get("version")) != VERSION or type(version) is not int:
         raise DynastError(
-            f"{source}: is of version {version!r:.40} of this package's checkpoints, and {VERSION} is what is read "
-            "here; update dynast-deploy"
+            f"{source}: is of version {shown(version, 40)} of this package's checkpoints, and {VERSION} is what is "
+            "read here; update dynast-deploy"
         )
     for name in ("config", "generator"):
         if not isinstance(contents.get(name), Mapping):
@@ -146,7 +149,7 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> 
     """
     wanted = module.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in state]
-    problems += [f"{name} is extra" for name in state if name not in wanted]
+    problems += [f"{cut(name, _LONGEST_NAME)} is extra" for name in state if name not in wanted]
     problems += [
         f"{name} has shape {list(state[name].shape)} where {list(tensor.shape)} is needed"
         for name, tensor in wanted.items()
@@ -158,5 +161,5 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> 
         if name in wanted and tensor.is_floating_point() and not tensor.isfinite().all()
     ]
     if problems:
-        shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
-        raise DynastError(f"{source} does not fit the {type(module).__name__.lower()}: {shown}")
+        first = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
+        raise DynastError(f"{source} does not fit the {type(module).__name__.lower()}: {first}")

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from torch.serialization import safe_globals
 
 from dynast_deploy.checkpoint_safetensors import read_safetensors
+from dynast_deploy.checkpoint_scalars import STAND_INS
 from dynast_deploy.errors import DynastError
 from dynast_deploy.file_kind import FileKind, kind_of
+from dynast_deploy.printable import cut
 
 MOST_INSTRUCTIONS = 1_000_000
 """Of a pickle; a checkpoint of a thousand tensors with its optimiser has fifty thousand."""
@@ -28,6 +31,7 @@ MOST_INFLATION = 2
 """How many times its own size an archive may hold. PyTorch compresses nothing."""
 
 _PLAIN = frozenset({
+    *STAND_INS,
     "collections.OrderedDict",
     "collections.Counter",
     "_codecs.encode",
@@ -52,6 +56,8 @@ _PLAIN = frozenset({
 })  # fmt: skip
 """What dense tensors in memory and plain values are made of."""
 _SPECIAL_TENSORS = ("torch.", "builtins.bytearray", "__builtin__.bytearray")
+_PROTOCOLS = (2, 3)
+"""Of pickle, that PyTorch reads without running code; the others have instructions that it does not take."""
 _LEGACY_PICKLES = 4
 """Before the tensors' data a file of PyTorch before 1.6 has these: a number, a version, the system, the contents."""
 
@@ -71,7 +77,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         raise DynastError(f"{path}: is no checkpoint, but {_NAMES[kind]}")
     _check_instructions(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), safe_globals([(call, name) for name, call in STAND_INS.items()]):
             warnings.simplefilter("ignore")
             contents = torch.load(path, map_location="cpu", weights_only=True)
     except DynastError:
@@ -114,14 +120,16 @@ def _check_instructions(path: Path) -> None:
         if names <= _PLAIN:
             raise _damaged(path) from None
     if foreign := sorted(names - _PLAIN):
-        shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
+        first = ", ".join(map(cut, foreign[:3])) + (
+            f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        )
         if all(name.startswith(_SPECIAL_TENSORS) for name in foreign):
             raise DynastError(
-                f"{path}: refused, because it holds more than dense tensors in memory and plain values ({shown}); save "
+                f"{path}: refused, because it holds more than dense tensors in memory and plain values ({first}); save "
                 "the generator's state_dict() alone, its tensors dense and on the CPU"
             )
         raise DynastError(
-            f"{path}: refused, because it holds more than tensors and plain values ({shown}), and loading that could "
+            f"{path}: refused, because it holds more than tensors and plain values ({first}), and loading that could "
             "run code; save the generator's state_dict() alone and load that"
         )
 
@@ -142,18 +150,24 @@ def _add_archive_names(path: Path, file: BinaryIO, names: set[str]) -> None:
 
 
 def _names_in_pickle(path: Path, stream: Any) -> Iterator[str]:
-    """The classes and functions that the pickle at the stream's place names; the stream then stands behind it."""
-    strings: list[str] = []
+    """The classes and functions that the pickle at the stream's place names; the stream then stands behind it.
+
+    Raises DynastError where it is too long, or of a protocol that PyTorch does not read without running code.
+    """
     instructions = pickletools.genops(stream)
+    protocol = 0
     for opcode, argument, _ in islice(instructions, MOST_INSTRUCTIONS):
         if opcode.name == "GLOBAL":
             yield ".".join(str(argument).split(" ", 1))
-        elif opcode.name == "STACK_GLOBAL":
-            yield ".".join(strings[-2:])
-        elif isinstance(argument, str):
-            strings = [*strings[-1:], argument]
+        elif opcode.name == "PROTO" and isinstance(argument, int):
+            protocol = max(protocol, argument)
     if next(instructions, None) is not None:
         raise DynastError(
             f"{path}: refused, because its description has more than {MOST_INSTRUCTIONS:,} steps; a checkpoint has "
             "some thousand, so it is damaged, or made to keep a program busy"
+        )
+    if protocol not in _PROTOCOLS:
+        raise DynastError(
+            f"{path}: is in protocol {protocol} of pickle, which PyTorch reads only by running code; save the "
+            "generator's state_dict() with torch.save, without pickle_protocol"
         )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import cut, shown
 
 MOST_HEADER = 10_000_000
 """Bytes of a header: 100,000 tensors."""
@@ -55,14 +56,14 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
             dtype, shape, first, last = entry
             if first != end:
-                raise _damaged(path, f"{name} does not begin where the tensor before it ends")
+                raise _damaged(path, f"{cut(name)} does not begin where the tensor before it ends")
             if begin + last > size:
-                raise _damaged(path, f"cut short in {name}")
+                raise _damaged(path, f"cut short in {cut(name)}")
             end = last
             data = bytearray(last - first)
             file.seek(begin + first)
             if file.readinto(data) != len(data):
-                raise _damaged(path, f"cut short in {name}")
+                raise _damaged(path, f"cut short in {cut(name)}")
             flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
             tensors[name] = flat.reshape(shape)
     return tensors
@@ -84,12 +85,14 @@ def _entry(path: Path, name: str, value: Any) -> tuple[torch.dtype, list[int], i
     entry = value if isinstance(value, dict) else {}
     kind, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
-        raise _damaged(path, f"the header says neither shape nor place of {name}")
+        raise _damaged(path, f"the header says neither shape nor place of {cut(name)}")
     if not isinstance(kind, str) or kind not in _TYPES:
-        raise DynastError(f"{path}: {name} is of type {kind}, which is not read here; save it as float32")
+        raise DynastError(
+            f"{path}: {cut(name)} is of type {shown(kind)}, which is not read here; save it as float32"
+        )
     dtype, (first, last) = _TYPES[kind], offsets
     if math.prod(shape) * dtype.itemsize != last - first:
-        raise _damaged(path, f"{name} has {last - first} bytes, which its shape {shape} does not fit")
+        raise _damaged(path, f"{cut(name)} has {last - first} bytes, which its shape {shape} does not fit")
     return dtype, shape, first, last
 
 

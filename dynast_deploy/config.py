@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,12 +78,12 @@ class GeneratorConfig:
             kinds = (int, float) if name == "smooth" else (int,)
             if type(value) not in kinds:
                 needed = "a number" if name == "smooth" else "a whole number"
-                raise DynastError(f"generator configuration: {name} is {value!r:.60}; it must be {needed}")
+                raise DynastError(f"generator configuration: {name} is {shown(value)}; it must be {needed}")
             if not value > 0:
-                raise DynastError(f"generator configuration: {name} is {value}; it must be positive")
+                raise DynastError(f"generator configuration: {name} is {shown(value)}; it must be positive")
             if value > (most := LIMITS[name]):
                 raise DynastError(
-                    f"generator configuration: {name} is {value}; no more than {most:,} are taken"
+                    f"generator configuration: {name} is {shown(value)}; no more than {most:,} are taken"
                 )
         if self.crop_size % 8:
             raise DynastError(f"generator configuration: crop_size {self.crop_size} is no multiple of 8")
@@ -126,8 +127,8 @@ class GeneratorConfig:
             raise DynastError(f"{source}: its generator settings are no table, but a {type(values).__name__}")
         known = {field.name for field in fields(cls)}
         if unknown := sorted(str(name)[:40] for name in values if name not in known):
-            shown = ", ".join(unknown[:4]) + (f" and {len(unknown) - 4} more" if len(unknown) > 4 else "")
-            raise DynastError(f"{source}: unknown generator settings {shown}")
+            first = ", ".join(unknown[:4]) + (f" and {len(unknown) - 4} more" if len(unknown) > 4 else "")
+            raise DynastError(f"{source}: unknown generator settings {first}")
         if "semantic_nc" not in values:
             raise DynastError(f"{source}: semantic_nc is missing")
         return cls._of(source, **values)

@@ -42,6 +42,10 @@ _FOREIGN = (
     (b"\x28\xb5\x2f\xfd", "a zstd archive: unpack it"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
     (b"Rar!", "a RAR archive: unpack it"),
+    (
+        b"L119547037146038801333356L\n.",  # what every checkpoint of the old layout begins with, as text
+        "a checkpoint in protocol 0 or 1 of pickle: save it again with torch.save, without pickle_protocol",
+    ),
     (b"\x89HDF\r\n", "an HDF5 file; checkpoints are PyTorch's here: .pth"),
     (b"\x93NUMPY", "a NumPy array, not an engine or checkpoint"),
     (b"\x89PNG", "a PNG picture, not an engine or checkpoint"),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.printable import cut
 
 _MARKS = ("pos_embed", "decoder_10.0.weight", "decoder_10.0.bias")
 """Parameters that tell a generator of this kind; several, for one may be lacking."""
@@ -51,7 +52,7 @@ def find_generator(contents: Mapping[Any, Any], source: str) -> Found:
     best = min(_rank(place) for place, _ in candidates)
     chosen = [(place, state) for place, state in candidates if _rank(place) == best]
     if len(chosen) > 1:
-        places = " and ".join(".".join(place) or "the file itself" for place, _ in chosen[:4])
+        places = " and ".join(cut(".".join(place)) or "the file itself" for place, _ in chosen[:4])
         raise DynastError(f"{source}: holds several generators ({places}); save the state dict of one alone")
     place, state = chosen[0]
     return Found(_checked(_as_hook(state), source), ".".join(place))
@@ -148,9 +149,9 @@ def weight(name: str, value: Any, source: str) -> Tensor:
     Raises DynastError for what is no such tensor.
     """
     if not isinstance(value, Tensor):
-        raise DynastError(f"{source}: entry {name} is no tensor, so this is no generator state")
+        raise DynastError(f"{source}: entry {cut(name)} is no tensor, so this is no generator state")
     if fault := _fault(name, value):
-        raise DynastError(f"{source}: {name} {fault}, which no weight is; save it as float32")
+        raise DynastError(f"{source}: {cut(name)} {fault}, which no weight is; save it as float32")
     return value.detach() if value.dtype is torch.int64 else value.detach().float()
 
 

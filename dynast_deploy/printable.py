@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import shlex
 import sys
 
@@ -23,6 +24,21 @@ def printable_name(name: object) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
     )
+
+
+def shown(value: object, most: int = 60) -> str:
+    """Any value from a file for a message: no longer than `most`, and found in no time however deep it is nested."""
+    if isinstance(value, str):
+        return cut(repr(value[:most]), most)
+    try:
+        return cut(reprlib.repr(value), most)
+    except ValueError:  # a whole number of more digits than Python spells
+        return f"a huge {type(value).__name__}"
+
+
+def cut(text: str, most: int = 60) -> str:
+    """The first letters of a text from a file, with dots where more follow."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def print_note(text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors_bytes import safetensors_bytes
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from dynast_deploy import DynastError, load_generator
 from dynast_deploy.checkpoint import FORMAT, save_generator
+from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.generator import Generator
 
@@ -75,6 +77,15 @@ WRAPPED: dict[str, Callable[[], Any]] = {
     },
     "parameters": lambda: {n: nn.Parameter(t) if t.is_floating_point() else t for n, t in state().items()},
     "float64": lambda: {n: t.double() if t.is_floating_point() else t for n, t in state().items()},
+    "beside numbers of NumPy": lambda: {
+        "state_dict": state(),
+        "best": np.float64(0.3),
+        "step": np.int64(9),
+        "done": np.bool_(True),
+        "rate": np.array([1e-3], ">f4")[0],
+        "phase": np.complex64(1j),
+        "name": np.str_("run 3"),
+    },
     "spectral norm as a parametrisation": lambda: {
         n.replace("weight_orig", "parametrizations.weight.original")
         .replace("weight_u", "parametrizations.weight.0._u")
@@ -101,6 +112,44 @@ def test_small_floats_are_widened(dtype: torch.dtype, tmp_path: Path) -> None:
     torch.save(small, tmp_path / "small.pth")
     loaded = load_generator(tmp_path / "small.pth").state_dict()
     assert all(torch.equal(loaded[name], small[name].to(loaded[name].dtype)) for name in loaded)
+
+
+def test_numbers_of_numpy_are_read_as_plain_ones(tmp_path: Path) -> None:
+    numbers = {
+        "a": np.float64(0.3),
+        "b": np.int64(-9),
+        "c": np.bool_(True),
+        "d": np.float16(2),
+        "e": np.uint8(255),
+    }
+    torch.save(numbers, tmp_path / "numbers.pth")
+    contents = read_checkpoint(tmp_path / "numbers.pth")
+    assert contents == {"a": 0.3, "b": -9, "c": True, "d": 2.0, "e": 255}
+    assert {type(value) for value in contents.values()} == {float, int, bool}
+
+
+class Crafted:
+    """A scalar of NumPy whose type is not one of a number, as only a made file has it."""
+
+    def __reduce__(self) -> Any:
+        return (np.float64(0).__reduce__()[0], (np.dtype("O"), b"12345678"))
+
+
+def test_a_scalar_of_no_number_is_none(tmp_path: Path) -> None:
+    torch.save({"x": Crafted()}, tmp_path / "crafted.pth")
+    assert read_checkpoint(tmp_path / "crafted.pth") == {"x": None}
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 3, 4, 5])
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_other_protocols_of_pickle_are_read_or_named(protocol: int, as_zip: bool, tmp_path: Path) -> None:
+    file = tmp_path / "last.ckpt"
+    torch.save(state(), file, pickle_protocol=protocol, _use_new_zipfile_serialization=as_zip)
+    if protocol == 3:
+        assert_same(load_generator(file, top_k=2))
+    else:
+        with pytest.raises(DynastError, match="protocol .* of pickle.* without pickle_protocol"):
+            load_generator(file)
 
 
 def in_use(model: Generator) -> State:
@@ -179,8 +228,20 @@ def test_what_no_generator_holds_is_refused_in_one_line(kind: str, tmp_path: Pat
     assert "bad.pth" in str(refused.value)
 
 
+NESTED: tuple[Any, ...] = ()
+for _ in range(40):
+    NESTED = (NESTED, NESTED)
+"""Of a trillion tuples when it is spelled out."""
+
 OWN: dict[str, tuple[dict[str, Any], str]] = {
     "a later version": ({"version": 99}, "is of version 99"),
+    "nested without end for a version": ({"version": NESTED}, "is of version \\(\\("),
+    "nested without end for a number": ({"config": CONFIG.to_dict() | {"ngf": NESTED}}, "ngf is \\(\\("),
+    "an endless name": ({"generator": {"x" * 10**6: torch.ones(2)}}, "is missing"),
+    "an endless name too many": (
+        {"generator": state() | {"x" * 10**6: torch.ones(2)}},
+        "x\\.\\.\\. is extra",
+    ),
     "no version": ({"version": None}, "is of version None"),
     "no configuration": ({"config": None}, "'config' is no table"),
     "a list for a generator": ({"generator": [1]}, "'generator' is no table"),
@@ -205,8 +266,9 @@ def test_damaged_files_of_our_own_are_refused_in_one_line(kind: str, tmp_path: P
     changes, words = OWN[kind]
     own = {"format": FORMAT, "version": 1, "config": CONFIG.to_dict(), "generator": state()}
     torch.save(own | changes, tmp_path / "bad.pth")
-    with pytest.raises(DynastError, match=words):
+    with pytest.raises(DynastError, match=words) as refused:
         load_generator(tmp_path / "bad.pth")
+    assert len(str(refused.value)) < 1000
 
 
 def test_our_own_layout_still_goes_both_ways(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from dynast_deploy.commands.show import megabytes
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
+from dynast_deploy.printable import cut
 
 _LONGEST, _MOST, _DEEPEST = 200, 50, 3
 """Of a file's own values no more is shown: letters of a text, items of a list, lists in lists."""
@@ -43,7 +44,7 @@ def describe_checkpoint(file: Path) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in generator.parameters()),
     }
     if place:
-        found["found_under"] = place
+        found["found_under"] = cut(place, _LONGEST)
     own: list[tuple[Any, Any]] = []
     if stored:
         ours = ("format", "version", "config", "generator", "task", "training_state")
@@ -61,7 +62,7 @@ def _parts(state: Mapping[str, Tensor]) -> list[dict[str, Any]]:
     """The modules at the top of the generator with what they hold, largest first."""
     parts: dict[str, list[Tensor]] = {}
     for name, tensor in state.items():
-        parts.setdefault(name.split(".")[0], []).append(tensor)
+        parts.setdefault(cut(name.split(".")[0]), []).append(tensor)
     rows = [
         {
             "part": part,
