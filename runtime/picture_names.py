@@ -51,6 +51,8 @@ _SHOWN = 3
 def remedy(suffix: str) -> str:
     """What mends a picture of this ending that Pillow does not read."""
     suffix = suffix.lower()
+    if suffix not in CAMERA_RAW and _reads(suffix):
+        return "copy it again, or convert it to PNG or JPEG"  # the kind is read, so what is in this file is wrong
     if suffix in _HEIF:
         return "pip install pillow-heif, or convert it to PNG or JPEG"
     if suffix in (".avif", ".avifs"):

@@ -137,3 +137,14 @@ def test_a_name_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
             list_pictures([tmp_path / name])
         with pytest.raises(DynastError, match="no such picture"):
             read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["page.jpg", "cut.avif"])
+def test_a_damaged_file_of_a_kind_that_is_read_asks_for_nothing_to_be_installed(
+    tmp_path: Path, name: str
+) -> None:
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    (tmp_path / name).write_bytes(b"<!DOCTYPE html>")
+    with pytest.raises(DynastError, match="is not a picture that Pillow can read; copy it again, or convert"):
+        read_picture(tmp_path / name)
