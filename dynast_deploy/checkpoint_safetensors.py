@@ -91,7 +91,8 @@ def _entry(path: Path, name: str, value: Any) -> tuple[torch.dtype, list[int], i
             f"{path}: {cut(name)} is of type {shown(kind)}, which is not read here; save it as float32"
         )
     dtype, (first, last) = _TYPES[kind], offsets
-    if math.prod(shape) * dtype.itemsize != last - first:
+    # Nothing in sides that are huge but for one of 0 is more than PyTorch can count.
+    if math.prod(shape) * dtype.itemsize != last - first or math.prod(filter(None, shape)) >= 2**62:
         raise _damaged(path, f"{cut(name)} has {last - first} bytes, which its shape {shape} does not fit")
     return dtype, shape, first, last
 

@@ -160,12 +160,19 @@ def _type_name(kind: int) -> str:
 
 
 def check_parts(model: onnx.ModelProto, source: str) -> None:
-    """DynastError where a name is not UTF-8, or a tensor's shape and its raw data do not fit."""
+    """DynastError where a name is not UTF-8, or a tensor's shape and its values do not fit."""
     if not all(map(_is_utf8, _messages(model))):
         raise DynastError(f"{source}: damaged, or no ONNX file (a name in it is not UTF-8)")
     for tensor in model.graph.initializer:
         if tensor.HasField("raw_data"):
             check_tensor(tensor, len(tensor.raw_data), source)
+        elif tensor.data_location != TensorProto.EXTERNAL:
+            try:
+                numpy_helper.to_array(tensor)
+            except (ValueError, TypeError, KeyError, OverflowError):
+                raise DynastError(
+                    f"{source}: damaged: its tensor {_shown(tensor.name)} has values that do not fit its shape"
+                ) from None
 
 
 def check_versions(model: onnx.ModelProto, source: str) -> None:
@@ -184,7 +191,9 @@ def check_tensor(tensor: onnx.TensorProto, length: int, source: str) -> None:
     """DynastError unless the tensor's shape takes the `length` bytes of raw data that it has."""
     sides, kind = list(tensor.dims), tensor.data_type
     bits = _bits(kind)
-    if any(side < 0 for side in sides) or bits is None or -(-math.prod(sides) * bits // 8) != length:
+    # A side of 0 makes nothing of sides whose product NumPy cannot count.
+    is_countable = all(side >= 0 for side in sides) and math.prod(filter(None, sides)) < 2**58
+    if not is_countable or bits is None or -(-math.prod(sides) * bits // 8) != length:
         raise DynastError(
             f"{source}: damaged: its tensor {_shown(tensor.name)} has {length} bytes for shape {sides} of "
             f"{_type_name(kind)}"

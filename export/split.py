@@ -22,6 +22,7 @@ from dynast_deploy.export.model_check import (
     check_weights,
     metadata_values,
 )
+from dynast_deploy.file_kind import FileKind, kind_of
 
 PREFIX = "dynast."
 ENCODER_INPUTS = ("exemplar", "exemplar_condition")
@@ -94,9 +95,20 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     except DynastError:
         raise
     except Exception as error:  # protobuf and the checker raise many classes, none of which says which file
+        if (kind := _kind(path)) not in (None, FileKind.ONNX):
+            raise DynastError(
+                f"{path}: is no ONNX file, but of the kind {kind}; make one with: python export/to_onnx.py ckpt.pth"
+            ) from None
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DynastError(f"{path}: damaged, or no ONNX file ({reason})") from None
     return model
+
+
+def _kind(path: Path) -> FileKind | None:
+    try:
+        return kind_of(path)
+    except DynastError:
+        return None
 
 
 def load_engine_model(path: str | os.PathLike[str]) -> tuple[onnx.ModelProto, ModelInfo]:

@@ -106,6 +106,13 @@ def test_safetensors_are_read(tmp_path: Path) -> None:
     assert_same(load_generator(tmp_path / "model.safetensors", top_k=2))
 
 
+def test_no_values_of_a_shape_beyond_counting_are_damage(tmp_path: Path) -> None:
+    header = b'{"a":{"dtype":"F32","shape":[0,99999999999999,99999999999999],"data_offsets":[0,0]}}'
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(DynastError, match="a has 0 bytes, which its shape .* does not fit"):
+        load_generator(tmp_path / "model.safetensors")
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
 def test_small_floats_are_widened(dtype: torch.dtype, tmp_path: Path) -> None:
     small = {n: t.to(dtype) if t.is_floating_point() else t for n, t in state().items()}

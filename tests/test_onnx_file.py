@@ -90,3 +90,27 @@ def test_a_file_of_a_later_onnx_is_called_that(later: str, tmp_path: Path) -> No
         load_engine(path, "cpu").encode_exemplar(
             np.zeros((1, 3, 32, 32), np.float32), np.zeros((1, 20, 32, 32), np.float32)
         )
+
+
+HUGE = [0, 2**62, 2**62]
+TENSORS = {
+    "raw": TensorProto(name="added", data_type=TensorProto.FLOAT, dims=HUGE, raw_data=b""),
+    "typed": TensorProto(name="added", data_type=TensorProto.FLOAT, dims=HUGE),
+    "too few": TensorProto(name="added", data_type=TensorProto.FLOAT, dims=[3], float_data=[1.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("kind", TENSORS)
+def test_a_tensor_whose_values_do_not_fit_its_shape_is_named(kind: str, engine: Path, tmp_path: Path) -> None:
+    model = onnx.load(engine)
+    model.graph.initializer.add().CopyFrom(TENSORS[kind])
+    (tmp_path / "bad.onnx").write_bytes(model.SerializeToString())
+    for read in (load_model, read_graph):
+        with pytest.raises(DynastError, match="bad.onnx: damaged: its tensor `added` has"):
+            read(tmp_path / "bad.onnx")
+
+
+def test_a_zip_in_place_of_an_onnx_file_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "model.npz", a=np.zeros(3))
+    with pytest.raises(DynastError, match="is no ONNX file, but of the kind archive"):
+        load_model(tmp_path / "model.npz")
