@@ -205,6 +205,7 @@ def test_a_face_engine_is_calibrated_on_parts_from_files(tmp_path: Path) -> None
         (("--data", "{npz}", "-o", "nowhere/a.onnx"), "does not exist"),
         (("--data", "{npz}", "--fp8", "--fp16"), "exclude each other"),
         (("--data", "{npz}", "--fp16", "--target-psnr", "40"), "no layers to choose"),
+        (("--data", "{npz}", "--target-psnr", "nan"), "--target-psnr is nan; it must be a positive number"),
         (("--data", "{npz}", "--keep-float", "nothing"), "no layer has such a name"),
         (("--data", "{model}"), "name the exemplars too"),
         (("--data", "nothing.mp4"), "no such"),

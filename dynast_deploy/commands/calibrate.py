@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,8 @@ def calibrate(
         )
     if fp8 and fp16:
         raise DynastError("--fp8 and --fp16 exclude each other")
+    if target_psnr is not None and not 0 < target_psnr < math.inf:
+        raise DynastError(f"--target-psnr is {target_psnr}; it must be a positive number of decibels")
     if fp16 and (target_psnr is not None or keep_float):
         raise DynastError("--fp16 has no layers to choose; leave --target-psnr and --keep-float out")
 
