@@ -55,7 +55,13 @@ _PLAIN = frozenset({
     )),
 })  # fmt: skip
 """What dense tensors in memory and plain values are made of."""
-_SPECIAL_TENSORS = ("torch.", "builtins.bytearray", "__builtin__.bytearray")
+_SPECIAL_TENSORS = (
+    "torch._utils.",
+    "torch._tensor.",
+    "torch.serialization.",
+    "builtins.bytearray",
+    "__builtin__.bytearray",
+)
 _PROTOCOLS = (2, 3)
 """Of pickle, that PyTorch reads without running code; the others have instructions that it does not take."""
 _LEGACY_PICKLES = 4

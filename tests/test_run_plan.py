@@ -118,7 +118,11 @@ def bare(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [(truncated, "cut short"), (flipped, "renderer.plan in it is damaged"), (bare, "no engine bundle")],
+    [
+        (truncated, "cut short"),
+        (flipped, "renderer.plan in it is damaged"),
+        (bare, "is a bare TensorRT plan"),
+    ],
 )
 def test_a_damaged_bundle_is_refused(
     machine: Machine,
