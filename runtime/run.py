@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.command import run
+from dynast_deploy.commands.pose_options import PoseChannels, PoseModel, PoseScore
 from dynast_deploy.errors import DynastError
 from dynast_deploy.printable import print_note
 from dynast_deploy.result_folder import result_folder
@@ -30,22 +31,9 @@ def dynast_run(
         typer.Option(help="Keypoints: OpenPose JSON (file or folder), JSONL or .npz."),
     ] = None,
     exemplar_poses: Annotated[Path | None, typer.Option(help="Keypoints of the exemplar.")] = None,
-    pose_model: Annotated[
-        Path | None,
-        typer.Option(
-            help="Pose estimator: .onnx (RTMPose, DWPose, ViTPose, YOLO pose) or MediaPipe's .task."
-        ),
-    ] = None,
-    pose_channels: Annotated[ChannelOrder, typer.Option(help="Its channel order.")] = ChannelOrder.RGB,
-    pose_score: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Keypoints that score less are not seen.",
-            show_default="all of files, 0.3 of models, 0.5 of MediaPipe's",
-        ),
-    ] = None,
+    pose_model: PoseModel = None,
+    pose_channels: PoseChannels = ChannelOrder.RGB,
+    pose_score: PoseScore = None,
     parts: Annotated[
         Path | None,
         typer.Option(help="Parts of a face: masks as .npz, or a folder of CelebAMask-HQ's (pictures)."),

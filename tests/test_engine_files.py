@@ -196,7 +196,8 @@ def test_names_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
     at = content.index(b"exemplar_signal")
     (tmp_path / "bad.onnx").write_bytes(content[:at] + b"\xff" + content[at + 1 :])
     # With onnx 1.17 protobuf refuses the file itself, and the reason is in its words.
-    refused(tmp_path / "bad.onnx", "a name in it is not UTF-8|damaged, ")
+    by_protobuf = onnx.__version__.startswith("1.17.")
+    refused(tmp_path / "bad.onnx", "damaged, " if by_protobuf else "a name in it is not UTF-8")
 
 
 @pytest.fixture

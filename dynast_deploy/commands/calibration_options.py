@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dynast_deploy.runtime.options import ChannelOrder, Fit
+from dynast_deploy.runtime.options import Fit
 
 Model = Annotated[Path, typer.Argument(help="Engine in ONNX, float32 (from export/to_onnx.py).")]
 Data = Annotated[
@@ -28,17 +28,6 @@ Parts = Annotated[
 ]
 ExemplarParts = Annotated[
     list[Path] | None, typer.Option("--exemplar-parts", help="Parts, one file or folder for each exemplar.")
-]
-PoseModel = Annotated[Path | None, typer.Option(help="Pose estimator in ONNX.")]
-PoseChannels = Annotated[ChannelOrder, typer.Option(help="Its channel order.")]
-PoseScore = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        max=1,
-        help="Keypoints that score less are not seen.",
-        show_default="all of files, 0.3 of models, 0.5 of MediaPipe's",
-    ),
 ]
 FitOption = Annotated[Fit, typer.Option(help="Pictures of another shape than the engine's.")]
 Frames = Annotated[int, typer.Option(min=1, help="Frames to measure on, evenly spread.")]

@@ -9,6 +9,7 @@ import typer
 
 from dynast_deploy.calib.options import Method
 from dynast_deploy.commands import calibration_options as options
+from dynast_deploy.commands import pose_options
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
@@ -21,9 +22,9 @@ def sensitivity(
     exemplar_poses: options.ExemplarPoses = None,
     parts: options.Parts = None,
     exemplar_parts: options.ExemplarParts = None,
-    pose_model: options.PoseModel = None,
-    pose_channels: options.PoseChannels = ChannelOrder.RGB,
-    pose_score: options.PoseScore = None,
+    pose_model: pose_options.PoseModel = None,
+    pose_channels: pose_options.PoseChannels = ChannelOrder.RGB,
+    pose_score: pose_options.PoseScore = None,
     fit: options.FitOption = Fit.PAD,
     frames: options.Frames = 50,
     method: Annotated[Method, typer.Option(help="How ranges follow from values.")] = Method.MSE,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.commands import calibration_options as options
+from dynast_deploy.commands import pose_options
 from dynast_deploy.commands.show import show
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
@@ -26,9 +27,9 @@ def verify(
     exemplar_poses: options.ExemplarPoses = None,
     parts: options.Parts = None,
     exemplar_parts: options.ExemplarParts = None,
-    pose_model: options.PoseModel = None,
-    pose_channels: options.PoseChannels = ChannelOrder.RGB,
-    pose_score: options.PoseScore = None,
+    pose_model: pose_options.PoseModel = None,
+    pose_channels: pose_options.PoseChannels = ChannelOrder.RGB,
+    pose_score: pose_options.PoseScore = None,
     fit: options.FitOption = Fit.PAD,
     frames: Annotated[int, typer.Option(min=1, help="Frames to compare.")] = 8,
     stages: Annotated[
