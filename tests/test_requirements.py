@@ -47,3 +47,13 @@ def test_an_upper_bound_has_its_reason_beside_it() -> None:
     for line in (ROOT / "pyproject.toml").read_text().splitlines():
         if re.search(r'"[\w.\[\]-]+[^"]*(<|==|~=)[^"]*"', line):
             assert "#" in line, f"no reason beside {line.strip()}"
+
+
+def test_pre_commit_runs_one_allowed_ruff() -> None:
+    pinned = set(re.findall(r"ruff==([0-9.]+)", (ROOT / ".pre-commit-config.yaml").read_text()))
+    assert len(pinned) == 1
+    assert numbers(pinned.pop()) >= numbers(pins()["ruff"])
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
