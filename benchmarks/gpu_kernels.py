@@ -23,10 +23,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.plugins import bench_gpu, build_gpu, library, native_gpu
 from dynast_deploy.plugins.bench import Case
 from dynast_deploy.plugins.bench_gpu import DTYPES, GRADIENTS, Timing
-from dynast_deploy.whole_file import write_text
 
 SANITIZERS = ("memcheck", "racecheck")
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.plan import TensorSpec
 from dynast_deploy.plugins import gpu_kernels, native
 from dynast_deploy.runtime.gpu import Gpu, Holdings, Stream
 from dynast_deploy.runtime.gpu_graph import CaptureRefused
-from dynast_deploy.runtime.plan_file import TensorSpec
 from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar, Lane
 
 Timer = Callable[[Callable[[], object], int], dict[str, float]]

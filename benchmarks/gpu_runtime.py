@@ -31,9 +31,9 @@ from gpu_parts import attention_layer, frames_through_a_lane
 from dynast_deploy.bench.timing import milliseconds_of
 from dynast_deploy.commands.probes import nvidia_driver
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.gpu import Gpu, Holdings, close_gpus, open_gpu
-from dynast_deploy.whole_file import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (

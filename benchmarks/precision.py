@@ -41,9 +41,9 @@ from dynast_deploy.evaluation.matching import BlockMatches, MatchingErrors
 from dynast_deploy.evaluation.onnx_matches import matches_tensors
 from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.export.float16 import to_float16
-from dynast_deploy.export.split import ModelInfo, load_model
+from dynast_deploy.formats.onnx_model import ModelInfo, load_model
+from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.progress import Progress
 
 
 @dataclass

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.split import ModelInfo
+from dynast_deploy.formats.onnx_model import ModelInfo
 
 
 @dataclass(frozen=True)

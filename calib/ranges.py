@@ -27,10 +27,10 @@ from dynast_deploy.calib.network import Encoded, Network
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quantise import nearest
 from dynast_deploy.errors import DynastError
-from dynast_deploy.npz_file import NpzFile
+from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.formats.npz import NpzFile
+from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
-from dynast_deploy.runtime.progress import Progress
-from dynast_deploy.whole_file import WholeFile
 
 PASS_BYTES = 400_000_000
 SAMPLE = 1 << 15

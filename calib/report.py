@@ -15,8 +15,8 @@ from dynast_deploy.calib.sensitivity import Loss, sensitivity
 from dynast_deploy.calib.sources import Request, files_read, read_data
 from dynast_deploy.calib.to_eight_bits import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import WholeFile, write_text
-from dynast_deploy.written_files import check_written
+from dynast_deploy.files.atomic_file import WholeFile, write_text
+from dynast_deploy.files.written_files import check_written
 
 NAMED = 20
 """Layers that the plot names."""

@@ -11,7 +11,7 @@ from dynast_deploy.calib.layers import Layer
 from dynast_deploy.calib.options import Format
 from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.quantise import quantise
-from dynast_deploy.runtime.progress import Progress
+from dynast_deploy.progress import Progress
 
 
 @dataclass(frozen=True)

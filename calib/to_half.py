@@ -17,10 +17,10 @@ from dynast_deploy.calib.to_eight_bits import CHECKED_FRAMES, check_output, read
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.ranges import value_ranges
+from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.native_operators import operators_or_warning
 from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 from dynast_deploy.runtime.onnxruntime_errors import refusing
-from dynast_deploy.runtime.progress import Progress
 
 MEASURED_FRAMES = 8
 """Every tensor of the graph is measured, one node at a time, which takes long."""

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.formats.checkpoint_file import read_checkpoint
 from dynast_deploy.generator import Generator
 from dynast_deploy.generator_state import find_generator, with_spectral_norm
 from dynast_deploy.printable import cut, shown
-from dynast_deploy.whole_file import WholeFile
 
 FORMAT = "dynast-deploy"
 VERSION = 1

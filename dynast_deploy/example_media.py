@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import WholeFile
+from dynast_deploy.files.atomic_file import WholeFile
 
 SIZE = 256
 """Pixels: height and width of all example pictures and films."""

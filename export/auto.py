@@ -29,8 +29,8 @@ class Trial:
 
 def calibrations_by_precision(paths: Sequence[Path], model: Path) -> dict[Precision, Path]:
     """Calibration files by what they are for; DynastError where one is of another model, or two are for the same."""
-    from dynast_deploy.calib.calibration_file import read_calibration
-    from dynast_deploy.export.split import sha256
+    from dynast_deploy.formats.calibration import read_calibration
+    from dynast_deploy.formats.onnx_model import sha256
 
     found: dict[Precision, Path] = {}
     for path in paths:
@@ -45,8 +45,8 @@ def calibrations_by_precision(paths: Sequence[Path], model: Path) -> dict[Precis
 
 def quality_by_precision(calibrations: Mapping[Precision, Path], model: Path) -> dict[Precision, float]:
     """PSNR against float32 of every precision that some calibration measured, float16 beside eight bits."""
-    from dynast_deploy.calib.calibration_file import read_calibration
-    from dynast_deploy.export.split import sha256
+    from dynast_deploy.formats.calibration import read_calibration
+    from dynast_deploy.formats.onnx_model import sha256
 
     found: dict[Precision, float] = {}
     for precision, path in calibrations.items():

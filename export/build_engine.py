@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from dynast_deploy.export.engine_graphs import EngineGraphs
     from dynast_deploy.export.tensorrt_build import BuildSettings
+    from dynast_deploy.formats.plan import BatchSizes, Manifest
     from dynast_deploy.runtime.driver import Device
-    from dynast_deploy.runtime.plan_file import BatchSizes, Manifest
 
 RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
 """What TensorRT-RTX builds for unless told otherwise; its plans run on later ones too."""
@@ -89,8 +89,8 @@ def build_engine(
     from dynast_deploy.export.auto import calibrations_by_precision
     from dynast_deploy.export.engine_graphs import read_engine_graphs
     from dynast_deploy.export.tensorrt_build import GIB, BuildSettings
-    from dynast_deploy.runtime.plan_file import PlanKind, read_manifest
-    from dynast_deploy.written_files import Read, check_not_read, check_written
+    from dynast_deploy.files.written_files import Read, check_not_read, check_written
+    from dynast_deploy.formats.plan import PlanKind, read_manifest
 
     output = output or Path(onnx.with_suffix(".plan").name)
     precision = _precision(fp16=fp16, int8=int8, fp8=fp8, fp32=fp32)
@@ -154,7 +154,7 @@ class Builder:
         """Build both halves into `output`; `graphs` are those of the precision, where they were read before."""
         from dynast_deploy.export.engine_graphs import read_engine_graphs
         from dynast_deploy.export.tensorrt_build import build_plan
-        from dynast_deploy.runtime.plan_file import write_plan_file
+        from dynast_deploy.formats.plan import write_plan_file
 
         calibration = self.calibrations.get(precision)
         if graphs is None:
@@ -170,7 +170,7 @@ class Builder:
 def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precision:
     """Build every precision that may meet the target, time each on this GPU, and keep the fastest as `output`."""
     from dynast_deploy.export import auto
-    from dynast_deploy.scratch_folder import scratch_folder
+    from dynast_deploy.files.scratch_folder import scratch_folder
 
     assert builder.target.device is not None
     capability = builder.target.device.compute_capability
@@ -202,8 +202,8 @@ def describe(
 ) -> Manifest:
     """The manifest of plans built from `graphs`."""
     from dynast_deploy.export.engine_graphs import tensor_specs
+    from dynast_deploy.formats.plan import Manifest, PlanKind
     from dynast_deploy.plugins.tensorrt_plugin import PLUGIN_VERSION
-    from dynast_deploy.runtime.plan_file import Manifest, PlanKind
     from dynast_deploy.version import __version__
 
     info, device = graphs.info, target.device
@@ -274,7 +274,7 @@ def summary(manifest: Manifest) -> str:
 
 def parse_batch(text: str) -> BatchSizes:
     """`"4"`, or `"1,4,16"`: fewest frames at once, those it is tuned for, most."""
-    from dynast_deploy.runtime.plan_file import BatchSizes
+    from dynast_deploy.formats.plan import BatchSizes
 
     try:
         numbers = [int(part) for part in text.split(",")]
@@ -318,10 +318,10 @@ def _check_options(
 def _target(kind: Any) -> Target:
     """The library, and for TensorRT the GPU and the attention plugin, registered."""
     from dynast_deploy.export.tensorrt_build import builder_library
+    from dynast_deploy.formats.plan import PlanKind
     from dynast_deploy.plugins import gpu_kernels
     from dynast_deploy.plugins.tensorrt_plugin import register_plugins
     from dynast_deploy.runtime.driver import first_device
-    from dynast_deploy.runtime.plan_file import PlanKind
 
     library = builder_library(kind)
     if kind is PlanKind.TENSORRT_RTX:

@@ -11,9 +11,9 @@ from onnx import helper
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import is_half, to_float16
 from dynast_deploy.export.options import Precision
-from dynast_deploy.export.split import ModelInfo, halves, load_engine_model, sha256
-from dynast_deploy.export.uint8_io import with_uint8_io
-from dynast_deploy.runtime.plan_file import BatchSizes, TensorSpec
+from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_engine_model, sha256
+from dynast_deploy.formats.plan import BatchSizes, TensorSpec
+from dynast_deploy.formats.uint8_io import with_uint8_io
 
 FRAMES, EXEMPLARS = "N", "E"
 

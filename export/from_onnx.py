@@ -37,12 +37,12 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     """
     from dynast_deploy.data import training_data
     from dynast_deploy.export.float16 import is_half
-    from dynast_deploy.export.model_check import check_weights
-    from dynast_deploy.export.split import ModelInfo
     from dynast_deploy.export.unfolding import Engine, copy_weights, spread_batch_norms
+    from dynast_deploy.formats.onnx_check import check_weights
+    from dynast_deploy.formats.onnx_model import ModelInfo
     from dynast_deploy.generator import Generator
     from dynast_deploy.plugins import torch_ops
-    from dynast_deploy.runtime.progress import Progress
+    from dynast_deploy.progress import Progress
 
     info = ModelInfo.read(model, source)
     precision = "fp16" if is_half(model) else info.precision
@@ -87,8 +87,8 @@ def take_weights(
     """Write the weights of an engine as a checkpoint, and compare both."""
     from dynast_deploy.checkpoint import save_generator
     from dynast_deploy.export.self_check import difference
-    from dynast_deploy.export.split import load_model
-    from dynast_deploy.written_files import check_written
+    from dynast_deploy.files.written_files import check_written
+    from dynast_deploy.formats.onnx_model import load_model
 
     check_written({"-o": output}, {"engine being read": engine})
     generator, task = weights_of(load_model(engine), str(engine))

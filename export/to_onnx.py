@@ -32,7 +32,7 @@ def build_model(
 
     from dynast_deploy.export.attention_functions import DOMAIN, OPSET, attention_functions
     from dynast_deploy.export.network import Network, cut_tensors
-    from dynast_deploy.export.split import ModelInfo
+    from dynast_deploy.formats.onnx_model import ModelInfo
     from dynast_deploy.version import __version__
 
     config = generator.config
@@ -133,9 +133,9 @@ def export(
     from dynast_deploy.checkpoint import load_generator
     from dynast_deploy.export.float16 import to_float16
     from dynast_deploy.export.self_check import difference
-    from dynast_deploy.export.split import sha256
-    from dynast_deploy.whole_file import WholeFile
-    from dynast_deploy.written_files import check_written
+    from dynast_deploy.files.atomic_file import WholeFile
+    from dynast_deploy.files.written_files import check_written
+    from dynast_deploy.formats.onnx_model import sha256
 
     if not os.path.isdir(output.parent):
         raise DynastError(f"{output}: the folder {output.parent} does not exist")

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.plugins import library, native, onnxruntime_library
 from dynast_deploy.runtime.memory import return_freed_memory
-from dynast_deploy.whole_file import write_text
 
 PROGRAM = "python -m dynast_deploy.plugins.bench"
 TOP_K, TEMPERATURE = 4, 0.01

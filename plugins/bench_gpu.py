@@ -19,9 +19,9 @@ from torch import Tensor
 
 from dynast_deploy import attention
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.plugins import native, native_gpu, torch_gpu, torch_ops
 from dynast_deploy.plugins.bench import Case
-from dynast_deploy.whole_file import write_text
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 GRADIENTS = ("query", "query_prune", "key", "key_prune", "value")

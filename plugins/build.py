@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.scratch_folder import scratch_folder, temporary_folder
 from dynast_deploy.plugins import library, onnxruntime_headers
 from dynast_deploy.plugins.whole_library import seal_file
-from dynast_deploy.scratch_folder import scratch_folder, temporary_folder
 
 # -ffp-contract: fused multiply-add also where the standard's strict mode would not; -w: users cannot mend warnings,
 # tests compile with them on.

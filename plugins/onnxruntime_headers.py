@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.scratch_folder import scratch_folder
+from dynast_deploy.files.scratch_folder import scratch_folder
 
 HEADER = "onnxruntime_cxx_api.h"
 VARIABLE = "DYNAST_ORT_INCLUDE"

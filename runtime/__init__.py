@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_kind import FileKind, kind_of
+from dynast_deploy.formats.file_kind import FileKind, kind_of
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo

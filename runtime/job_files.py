@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_names import fitting, named_beside
+from dynast_deploy.files.names import fitting, named_beside
 
 
 def default_video_output(video: Path) -> Path:

@@ -20,9 +20,11 @@ import onnx
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.model_check import check_weights
-from dynast_deploy.export.split import ModelInfo, halves
-from dynast_deploy.export.uint8_io import with_uint8_io
+from dynast_deploy.formats.onnx_check import check_weights
+from dynast_deploy.formats.onnx_model import ModelInfo, halves
+from dynast_deploy.formats.onnx_reader import read_graph
+from dynast_deploy.formats.onnx_weights import Weights
+from dynast_deploy.formats.uint8_io import with_uint8_io
 from dynast_deploy.runtime.driver import driver_answers
 from dynast_deploy.runtime.engine import (
     EncodedExemplar,
@@ -33,7 +35,6 @@ from dynast_deploy.runtime.engine import (
 )
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.native_operators import operators_or_warning
-from dynast_deploy.runtime.onnx_file import read_graph
 from dynast_deploy.runtime.onnxruntime_frames import (
     ELEMENT_TYPES,
     IMAGE_SUM,
@@ -42,7 +43,6 @@ from dynast_deploy.runtime.onnxruntime_frames import (
     with_image_sum,
 )
 from dynast_deploy.runtime.onnxruntime_session import Session, SessionMaker
-from dynast_deploy.runtime.weights import Weights
 
 T = TypeVar("T")
 Rendered = tuple[np.ndarray, np.ndarray]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from dynast_deploy.export.uint8_io import SIGNED_IMAGE
+from dynast_deploy.formats.uint8_io import SIGNED_IMAGE
 
 IMAGE_SUM = "image.sum"
 ELEMENT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}

@@ -12,12 +12,12 @@ import onnx
 from onnx import TensorProto
 
 from dynast_deploy.errors import DynastError, DynastWarning
+from dynast_deploy.formats.onnx_weights import Weights
 from dynast_deploy.runtime.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.cpu_graph import for_cpu, name_nodes
 from dynast_deploy.runtime.cpu_layers import channels_last
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnxruntime_errors import reason, refusal
-from dynast_deploy.runtime.weights import Weights
 
 OUR_DOMAIN = "dynast"
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.natural_order import natural_order
+from dynast_deploy.files.natural_order import natural_order
 
 WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """What `write_picture` writes."""

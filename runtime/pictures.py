@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.atomic_file import WholeFile
 from dynast_deploy.runtime.picture_colours import srgb_pixels
 from dynast_deploy.runtime.picture_depth import low_rgb
 from dynast_deploy.runtime.picture_names import (
@@ -19,7 +20,6 @@ from dynast_deploy.runtime.picture_names import (
     register_heif,
     remedy,
 )
-from dynast_deploy.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image

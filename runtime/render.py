@@ -19,11 +19,11 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.frame_source import FrameSource
 from dynast_deploy.keypoints import Poses
 from dynast_deploy.keypoints.poses import no_person
+from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
 from dynast_deploy.runtime.in_flight import rendered
 from dynast_deploy.runtime.painter import Painter
 from dynast_deploy.runtime.pictures import read_picture, write_picture
-from dynast_deploy.runtime.progress import Progress
 from dynast_deploy.runtime.report import Report, say_stopping
 from dynast_deploy.runtime.stages import ReadAhead, WriteBehind
 from dynast_deploy.stop_request import StopRequest

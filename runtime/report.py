@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynast_deploy.file_names import unused
+from dynast_deploy.files.names import unused
 from dynast_deploy.keypoints import Poses, write_poses
 from dynast_deploy.printable import print_note, printable, printable_name
 from dynast_deploy.stop_request import StopRequest

@@ -13,11 +13,11 @@ import typer
 from dynast_deploy.command import run
 from dynast_deploy.commands.pose_options import PoseChannels, PoseModel, PoseScore
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.result_folder import result_folder
+from dynast_deploy.files.written_files import check_written, check_written_folder
 from dynast_deploy.printable import print_note
-from dynast_deploy.result_folder import result_folder
 from dynast_deploy.runtime.job_files import default_video_output, picture_outputs, sources_read
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Device, Fit
-from dynast_deploy.written_files import check_written, check_written_folder
 
 
 def dynast_run(

@@ -12,6 +12,7 @@ import numpy as np
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.plan import Manifest, TensorSpec, read_manifest, read_plans
 from dynast_deploy.plugins import tensorrt_plugin
 from dynast_deploy.runtime.engine import (
     EncodedExemplar,
@@ -22,7 +23,6 @@ from dynast_deploy.runtime.engine import (
 )
 from dynast_deploy.runtime.gpu import Gpu, Holdings, open_gpu
 from dynast_deploy.runtime.plan_check import Host, check_compatible
-from dynast_deploy.runtime.plan_file import Manifest, TensorSpec, read_manifest, read_plans
 from dynast_deploy.runtime.tensorrt_encoder import Encoder
 from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar, Frames, Lane
 from dynast_deploy.runtime.tensorrt_plan import Plan, import_library, shape_of

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.plan import TensorSpec
 from dynast_deploy.runtime.gpu import Buffer, Gpu, Holdings
 from dynast_deploy.runtime.gpu_graph import CaptureRefused, Graph
-from dynast_deploy.runtime.plan_file import TensorSpec
 from dynast_deploy.runtime.tensorrt_plan import Plan, shape_of, size_of
 
 SLOTS = 2

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.plan import PlanKind, TensorSpec
 from dynast_deploy.runtime.gpu import Stream
-from dynast_deploy.runtime.plan_file import PlanKind, TensorSpec
 
 if TYPE_CHECKING:
     import tensorrt as trt

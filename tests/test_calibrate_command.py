@@ -19,8 +19,8 @@ from dynast_deploy.calib.options import Format
 from dynast_deploy.calib.to_eight_bits import calibrated_model
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.split import ModelInfo, load_model
 from dynast_deploy.face_parts import write_parts
+from dynast_deploy.formats.onnx_model import ModelInfo, load_model
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.pictures import write_picture
 from dynast_deploy.runtime.video_writer import VideoWriter

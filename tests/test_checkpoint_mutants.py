@@ -20,8 +20,8 @@ from dynast_deploy.commands.inspect import describe  # noqa: E402
 from dynast_deploy.commands.show import plain_lines  # noqa: E402
 from dynast_deploy.config import GeneratorConfig  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
+from dynast_deploy.formats.plan import write_plan_file  # noqa: E402
 from dynast_deploy.generator import Generator  # noqa: E402
-from dynast_deploy.runtime.plan_file import write_plan_file  # noqa: E402
 
 CONFIG = GeneratorConfig(
     semantic_nc=3, crop_size=16, ngf=2, max_multi=1, n_layers=1, pos_dim=1, prune_dim=1, top_k=2

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from dynast_deploy.command import run
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import write_text
+from dynast_deploy.files.atomic_file import write_text
 
 def work(name: str) -> None:
     print("before", file=sys.stderr, flush=True)

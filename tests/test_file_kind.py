@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_kind import FileKind, kind_of
+from dynast_deploy.formats.file_kind import FileKind, kind_of
 from dynast_deploy.printable import shell_word
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,8 +17,8 @@ from dynast_deploy.config import Task
 from dynast_deploy.data import training_data
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export import from_onnx
-from dynast_deploy.export.split import load_model
 from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.formats.onnx_model import load_model
 from dynast_deploy.generator import Generator
 
 CHANNELS = {"pose": 20, "face": 15, "style": 3}

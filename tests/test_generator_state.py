@@ -15,8 +15,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from dynast_deploy import DynastError, load_generator
 from dynast_deploy.checkpoint import FORMAT, save_generator
-from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.config import GeneratorConfig
+from dynast_deploy.formats.checkpoint_file import read_checkpoint
 from dynast_deploy.generator import Generator
 
 CONFIG = GeneratorConfig(

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynast_deploy import npz_file
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartsFile
+from dynast_deploy.formats import npz as npz_file
+from dynast_deploy.formats.npz import NpzFile
 from dynast_deploy.keypoints import npz_frames, read_poses
 from dynast_deploy.keypoints.recording import MOST_FRAMES
-from dynast_deploy.npz_file import NpzFile
 
 
 def member(shape: str, data: bytes = b"", descr: str = "'<f4'", closed: bool = True) -> bytes:

@@ -11,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.split import load_model
+from dynast_deploy.formats.onnx_model import load_model
+from dynast_deploy.formats.onnx_reader import IN_PLACE, read_graph
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.onnx_file import IN_PLACE, read_graph
 
 
 @pytest.fixture(scope="module")

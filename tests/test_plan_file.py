@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime import plan_file
-from dynast_deploy.runtime.plan_check import Host, check_compatible
-from dynast_deploy.runtime.plan_file import (
+from dynast_deploy.formats import plan as plan_file
+from dynast_deploy.formats.plan import (
     BatchSizes,
     Manifest,
     PlanKind,
@@ -24,6 +23,7 @@ from dynast_deploy.runtime.plan_file import (
     read_plans,
     write_plan_file,
 )
+from dynast_deploy.runtime.plan_check import Host, check_compatible
 
 MANIFEST = Manifest(
     kind=PlanKind.TENSORRT,

@@ -13,7 +13,7 @@ from test_plan_file import MANIFEST
 from dynast_deploy.commands.inspect_plan import describe_plan
 from dynast_deploy.commands.show import plain_lines
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.plan_file import MOST_MANIFEST, read_manifest
+from dynast_deploy.formats.plan import MOST_MANIFEST, read_manifest
 
 
 def bundle(path: Path, manifest: str, compression: int = zipfile.ZIP_STORED) -> Path:

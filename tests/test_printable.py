@@ -10,7 +10,7 @@ from dynast_deploy.command import run
 from dynast_deploy.commands.show import plain_lines
 from dynast_deploy.errors import DynastError
 from dynast_deploy.printable import print_note, printable, printable_name
-from dynast_deploy.runtime.progress import Progress
+from dynast_deploy.progress import Progress
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from dynast_deploy.calib.options import Format
 from dynast_deploy.calib.quantise import as_scales, quantise, quantised_weight, shared_sums
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
-from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.formats.onnx_model import ModelInfo, halves
 
 RANGES = {"condition": 1.0, "skipped": 8.0, "sum": 40.0, "modulated": 900.0}
 

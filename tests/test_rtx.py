@@ -14,8 +14,8 @@ from tiny_engine import write_tiny_checkpoint, write_tiny_engine
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.formats.plan import BatchSizes, PlanKind, read_manifest, read_plans
 from dynast_deploy.generator import Generator
-from dynast_deploy.runtime.plan_file import BatchSizes, PlanKind, read_manifest, read_plans
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt_rtx")
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.plan_file import read_manifest, read_plans
+from dynast_deploy.formats.plan import read_manifest, read_plans
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt_rtx")
 

@@ -15,9 +15,9 @@ from plan_machine import SIZE, Machine, expected, plan_machine
 from test_run import FRAMES, dynast_run, files, frames_of, job, media  # noqa: F401  (a fixture)
 
 from dynast_deploy.conditions import picture_tensor, pose_condition
+from dynast_deploy.formats.plan import PlanKind, read_manifest
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.runtime.pictures import read_picture
-from dynast_deploy.runtime.plan_file import PlanKind, read_manifest
 
 
 @pytest.fixture

@@ -17,10 +17,11 @@ import pytest
 from run_command import dynast_run, files, frames_of, job
 from tiny_engine import write_tiny_engine
 
-from dynast_deploy import cli, partial_files
+from dynast_deploy import cli
 from dynast_deploy.command import run
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.to_onnx import export
+from dynast_deploy.files import partial_files
 from dynast_deploy.runtime.pictures import write_picture
 from dynast_deploy.runtime.video_writer import VideoWriter
 from dynast_deploy.stop_request import SIGNALS, Stopping, StopRequest

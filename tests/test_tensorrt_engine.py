@@ -16,8 +16,8 @@ from plan_machine import CHANNELS, CUTS, SIZE, Machine, expected, levels, plan_m
 from tensorrt_stand_in import plan_bytes, plans_of
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.plan import BatchSizes, PlanKind, TensorSpec, write_plan_file
 from dynast_deploy.runtime import gpu, load_engine
-from dynast_deploy.runtime.plan_file import BatchSizes, PlanKind, TensorSpec, write_plan_file
 from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
 
 SCHEDULES = ["late", "early", *range(6)]

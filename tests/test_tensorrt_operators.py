@@ -14,7 +14,7 @@ from tiny_engine import write_tiny_engine
 
 from dynast_deploy.export.engine_graphs import read_engine_graphs
 from dynast_deploy.export.options import Precision
-from dynast_deploy.runtime.plan_file import BatchSizes
+from dynast_deploy.formats.plan import BatchSizes
 
 FLOAT = TensorProto.FLOAT
 

@@ -13,8 +13,8 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime runs the m
 from tflite_files import FileOperator, FileTensor, SparseLevel, tflite_file  # noqa: E402
 
 from dynast_deploy.errors import DynastError  # noqa: E402
-from dynast_deploy.tflite import onnx_of_tflite  # noqa: E402
-from dynast_deploy.tflite.graph import Operation, read_graph  # noqa: E402
+from dynast_deploy.formats.tflite import onnx_of_tflite  # noqa: E402
+from dynast_deploy.formats.tflite.graph import Operation, read_graph  # noqa: E402
 
 RANDOM = np.random.default_rng(7)
 PICTURE = RANDOM.normal(size=(1, 7, 5, 4)).astype(np.float32)

@@ -10,9 +10,9 @@ from tiny_engine import tiny_generator
 
 from dynast_deploy.conditions import picture_tensor, tensor_picture
 from dynast_deploy.export.float16 import to_float16
-from dynast_deploy.export.split import ModelInfo, halves
 from dynast_deploy.export.to_onnx import build_model
-from dynast_deploy.export.uint8_io import with_uint8_io
+from dynast_deploy.formats.onnx_model import ModelInfo, halves
+from dynast_deploy.formats.uint8_io import with_uint8_io
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="graphs are run by ONNX Runtime")
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner  # noqa: E402
 from dynast_deploy.cli import app  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.evaluation.matching import BlockMatches  # noqa: E402
-from dynast_deploy.export.split import ModelInfo, sha256  # noqa: E402
+from dynast_deploy.formats.onnx_model import ModelInfo, sha256  # noqa: E402
 from dynast_deploy.verification.matches import MatchErrors  # noqa: E402
 from dynast_deploy.verification.pictures import PictureErrors  # noqa: E402
 from dynast_deploy.verification.stages import StageErrors  # noqa: E402

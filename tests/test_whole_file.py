@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from run_command import files
 
-from dynast_deploy import partial_files
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_names import fitting, longest_name, named_beside, unused
-from dynast_deploy.scratch_folder import scratch_folder
-from dynast_deploy.whole_file import WholeFile, save_arrays, write_text
+from dynast_deploy.files import partial_files
+from dynast_deploy.files.atomic_file import WholeFile, save_arrays, write_text
+from dynast_deploy.files.names import fitting, longest_name, named_beside, unused
+from dynast_deploy.files.scratch_folder import scratch_folder
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows neither renames nor removes what is open")
 
@@ -130,7 +130,7 @@ def test_a_folder_that_is_removed_is_made_again(tmp_path: Path, kept) -> None:
 def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from dynast_deploy.partial_files import create_file, create_folder\n"
+        "from dynast_deploy.files.partial_files import create_file, create_folder\n"
         "folder = Path(sys.argv[1]); create_file(folder, 'a.mp4'); create_folder(folder, 'models'); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)

@@ -264,7 +264,7 @@ def _load_engine(path: Path) -> None:
 
 
 def _plan_seeds() -> list[tuple[str, bytes]]:
-    from dynast_deploy.runtime.plan_file import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
+    from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
 
     cut = TensorSpec("block0.key", "float16", (1, 24, 16))
     picture, condition = (TensorSpec(name, "uint8", (1, 3, 32, 48)) for name in ("exemplar", "condition"))
@@ -281,7 +281,7 @@ def _plan_seeds() -> list[tuple[str, bytes]]:
 
 def _read_plan(path: Path) -> None:
     from dynast_deploy.commands.inspect import describe
-    from dynast_deploy.runtime.plan_file import read_manifest, read_plans
+    from dynast_deploy.formats.plan import read_manifest, read_plans
 
     describe(path)
     read_manifest(path)
@@ -296,8 +296,8 @@ def _read_settings(path: Path) -> None:
 
 
 def _calibration_seeds() -> list[tuple[str, bytes]]:
-    from dynast_deploy.calib.calibration_file import Calibration
     from dynast_deploy.calib.options import Format, Method
+    from dynast_deploy.formats.calibration import Calibration
 
     method, number_format = Method.ENTROPY, Format.INT8
     psnr, ranges, left = {"int8": 30.0}, {"a": 1.5, "b": 2.0}, {"c": "first"}
@@ -306,7 +306,7 @@ def _calibration_seeds() -> list[tuple[str, bytes]]:
 
 
 def _read_calibration(path: Path) -> None:
-    from dynast_deploy.calib.calibration_file import read_calibration
+    from dynast_deploy.formats.calibration import read_calibration
 
     read_calibration(path, "0" * 64, "model.onnx")
 
@@ -321,7 +321,7 @@ def _array_seeds() -> list[tuple[str, bytes]]:
 
 def _read_arrays(path: Path) -> None:
     from dynast_deploy.calib.sources import Request, read_data
-    from dynast_deploy.export.split import ModelInfo
+    from dynast_deploy.formats.onnx_model import ModelInfo
 
     info = ModelInfo({"semantic_nc": 3}, "style", 64, 64, "0", "0" * 64, "fp32", [])
     read_data(Request(str(path), frames=3), info, "model.onnx")
@@ -361,7 +361,7 @@ def _network_seeds() -> list[tuple[str, bytes]]:
     sys.path.append(str(EXAMPLES.parent / "tests"))
     from tflite_files import FileOperator, FileTensor, tflite_file
 
-    from dynast_deploy.tflite.graph import Operation
+    from dynast_deploy.formats.tflite.graph import Operation
 
     kernel, bias = np.ones((6, 3, 3, 4), np.float32), np.ones(6, np.float32)
     tensors = [FileTensor((1, 7, 5, 4)), FileTensor(kernel.shape, kernel), FileTensor((6,), bias)]
@@ -375,8 +375,8 @@ def _network_seeds() -> list[tuple[str, bytes]]:
 
 
 def _read_network(path: Path) -> None:
+    from dynast_deploy.formats.tflite import onnx_of_tflite
     from dynast_deploy.keypoints.session import open_session
-    from dynast_deploy.tflite import onnx_of_tflite
 
     open_session(onnx_of_tflite(path.read_bytes(), str(path)).SerializeToString(), str(path))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dynast_deploy.bench.compare import Comparison, compare, worker_environment
 from dynast_deploy.bench.stages import Stage, stages
-from dynast_deploy.scratch_folder import temporary_folder
-from dynast_deploy.whole_file import write_text
+from dynast_deploy.files.atomic_file import write_text
+from dynast_deploy.files.scratch_folder import temporary_folder
 
 
 def run_bench(

@@ -11,8 +11,8 @@ from typing import Any
 
 from dynast_deploy.bench.compare import Side, Worker
 from dynast_deploy.errors import DynastError
-from dynast_deploy.scratch_folder import temporary_folder
-from dynast_deploy.whole_file import write_text
+from dynast_deploy.files.atomic_file import write_text
+from dynast_deploy.files.scratch_folder import temporary_folder
 
 
 def run_engines(
@@ -22,9 +22,9 @@ def run_engines(
 
     The medians go to `output` as JSON. Raises DynastError for files that are no engines.
     """
-    from dynast_deploy.export.split import ModelInfo
+    from dynast_deploy.formats.onnx_model import ModelInfo
+    from dynast_deploy.formats.onnx_reader import read_graph
     from dynast_deploy.runtime.native_operators import operators_or_warning
-    from dynast_deploy.runtime.onnx_file import read_graph
     from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 
     if len(set(engines)) < len(engines):

@@ -11,7 +11,7 @@ import numpy as np
 
 from dynast_deploy.bench.timing import milliseconds, milliseconds_of
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import write_text
+from dynast_deploy.files.atomic_file import write_text
 
 BATCHES = (1, 2, 4, 8, 16)
 
@@ -24,7 +24,7 @@ def run_plan(path: Path, batches: Sequence[int], repeats: int, output: Path | No
     next batch submitted before the last is asked for, as dynast-run does. Raises DynastError where the plan does not
     run here, or takes none of the batches.
     """
-    from dynast_deploy.runtime.plan_file import read_manifest
+    from dynast_deploy.formats.plan import read_manifest
     from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
 
     limits = read_manifest(path).batch

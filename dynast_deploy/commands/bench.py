@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_kind import FileKind, kind_of
-from dynast_deploy.written_files import check_written
+from dynast_deploy.files.written_files import check_written
+from dynast_deploy.formats.file_kind import FileKind, kind_of
 
 
 def bench(

@@ -12,7 +12,7 @@ from dynast_deploy.calib.options import Method
 from dynast_deploy.commands import calibration_options as options
 from dynast_deploy.commands import pose_options
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_names import named_beside
+from dynast_deploy.files.names import named_beside
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
 

@@ -56,12 +56,12 @@ def condition(
     ] = None,
 ) -> None:
     """Draw what the network will see of a picture or of every frame of a video."""
-    from dynast_deploy.file_names import named_beside
+    from dynast_deploy.files.names import named_beside
+    from dynast_deploy.files.written_files import check_written
     from dynast_deploy.runtime.job_files import sources_read
     from dynast_deploy.runtime.painters import Painters, check_crop, check_options
     from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
     from dynast_deploy.runtime.report import conclude
-    from dynast_deploy.written_files import check_written
 
     if os.path.isdir(media):
         raise DynastError(f"{media} is a folder; name one picture or video")
@@ -130,7 +130,7 @@ def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
 def draw_video(painter: Painter, video: Path, output: Path) -> Report:
     """Write the condition of every frame, with the video's times and sound; what is kept when, as `render_video`."""
     from dynast_deploy.conditions import draw_condition
-    from dynast_deploy.runtime.progress import Progress
+    from dynast_deploy.progress import Progress
     from dynast_deploy.runtime.render import check_count_early
     from dynast_deploy.runtime.report import Report, say_stopping
     from dynast_deploy.runtime.video_reader import VideoReader

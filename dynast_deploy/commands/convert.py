@@ -44,9 +44,9 @@ def convert(
     except ImportError:
         raise DynastError("checkpoints are read by PyTorch: pip install 'dynast-deploy[export]'") from None
     from dynast_deploy.checkpoint import FORMAT, load_generator, save_generator, save_published
-    from dynast_deploy.checkpoint_file import read_checkpoint
     from dynast_deploy.config import GeneratorConfig, Task
-    from dynast_deploy.written_files import check_written
+    from dynast_deploy.files.written_files import check_written
+    from dynast_deploy.formats.checkpoint_file import read_checkpoint
 
     check_written({"output": out}, {"checkpoint being read": checkpoint})
     generator = load_generator(checkpoint, top_k=top_k, smooth=smooth)

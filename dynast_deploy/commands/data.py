@@ -36,8 +36,8 @@ def data(
         raise DynastError("training data needs PyTorch: pip install 'dynast-deploy[train]'") from None
     from dynast_deploy.data import training_data
     from dynast_deploy.data.sheet import contact_sheet
+    from dynast_deploy.files.written_files import check_written
     from dynast_deploy.runtime.pictures import check_picture_name, write_picture
-    from dynast_deploy.written_files import check_written
 
     check_picture_name(out)
     check_written({"--out": out}, {"data being read": source})

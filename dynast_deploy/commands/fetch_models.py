@@ -80,8 +80,8 @@ def write_models(wheel: Path, output: Path) -> None:
 
     Raises DynastError where the wheel is damaged or holds other networks than those of `RELEASE`.
     """
+    from dynast_deploy.files.atomic_file import WholeFile, write_failure
     from dynast_deploy.keypoints.mediapipe_models import SHA256, Network, read_network
-    from dynast_deploy.whole_file import WholeFile, write_failure
 
     networks = {network: read_network(wheel, network) for network in Network}
     for network, contents in networks.items():

@@ -10,7 +10,7 @@ import typer
 
 from dynast_deploy.commands.show import megabytes, show
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_kind import FileKind, kind_of
+from dynast_deploy.formats.file_kind import FileKind, kind_of
 
 
 def inspect(

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from dynast_deploy.checkpoint import fitting_state, stored_generator
-from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.commands.show import megabytes
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.checkpoint_file import read_checkpoint
 from dynast_deploy.generator import Generator
 from dynast_deploy.printable import cut
 

@@ -11,8 +11,8 @@ from typing import Any
 import onnx
 
 from dynast_deploy.commands.show import megabytes
-from dynast_deploy.export.model_check import check_weights
-from dynast_deploy.export.split import PREFIX, ModelInfo, load_model
+from dynast_deploy.formats.onnx_check import check_weights
+from dynast_deploy.formats.onnx_model import PREFIX, ModelInfo, load_model
 
 ATTENTION_DOMAIN = "dynast"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dynast_deploy.commands.show import megabytes
-from dynast_deploy.runtime.plan_file import DTYPES, TensorSpec, read_manifest
+from dynast_deploy.formats.plan import DTYPES, TensorSpec, read_manifest
 
 
 def describe_plan(file: Path) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def train(
 
 def _check_run_files(out: Path, config: Path | None, start_from: Path | None) -> None:
     """Raise DynastError where the run would replace a file that it is to begin with."""
+    from dynast_deploy.files.written_files import check_not_read
     from dynast_deploy.training.run_files import GENERATOR, TRAINING
-    from dynast_deploy.written_files import check_not_read
 
     written = {"--out": [out / name for name in (CONFIG, GENERATOR, TRAINING, "log.jsonl")]}
     check_not_read(written, {"file of --config": config, "checkpoint of --start-from": start_from})

@@ -18,10 +18,10 @@ from dynast_deploy.evaluation.matching import MatchingErrors, fetched, match_map
 from dynast_deploy.evaluation.models import Model, Painting, load_model
 from dynast_deploy.evaluation.page import write_page
 from dynast_deploy.evaluation.scores import Scores
-from dynast_deploy.result_folder import result_folder
+from dynast_deploy.files.atomic_file import write_text
+from dynast_deploy.files.result_folder import result_folder
+from dynast_deploy.files.written_files import check_not_read, check_written_folder
 from dynast_deploy.runtime.pictures import write_picture
-from dynast_deploy.whole_file import write_text
-from dynast_deploy.written_files import check_not_read, check_written_folder
 
 if TYPE_CHECKING:
     from dynast_deploy.data import Sample, SampleStream
@@ -87,7 +87,7 @@ class _Evaluation:
         self.rows: list[dict[str, np.ndarray]] = []
 
     def run(self) -> dict[str, Any]:
-        from dynast_deploy.runtime.progress import Progress
+        from dynast_deploy.progress import Progress
 
         count = self.request.samples
         step = APART if self.stream.entries is None else 1

@@ -11,7 +11,7 @@ import onnx
 
 from dynast_deploy.evaluation.matching import BlockMatches
 from dynast_deploy.export.attention_functions import DOMAIN
-from dynast_deploy.export.split import load_engine_model
+from dynast_deploy.formats.onnx_model import load_engine_model
 
 _BLOCK = re.compile(r"^transformer_(\d)\.(\d+)/")
 

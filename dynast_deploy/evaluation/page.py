@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dynast_deploy.whole_file import WholeFile
+from dynast_deploy.files.atomic_file import WholeFile
 
 MARGIN, HEADER = 6, 18
 """Pixels between pictures, and above them for the columns' names."""

@@ -14,8 +14,8 @@ from dynast_deploy.conditions.face import check_part_names
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts.inside import inside, thinned
 from dynast_deploy.face_parts.label_map import IGNORED_PARTS, order_of, parts_of
-from dynast_deploy.npz_file import NpzArray, NpzFile
-from dynast_deploy.whole_file import save_arrays
+from dynast_deploy.files.atomic_file import save_arrays
+from dynast_deploy.formats.npz import NpzArray, NpzFile
 
 LABELS = "labels"
 """The array that holds labels of all parts instead of one mask for each."""

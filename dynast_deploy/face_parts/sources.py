@@ -17,7 +17,7 @@ from dynast_deploy.face_parts.mask_pictures import (
     read_mask,
 )
 from dynast_deploy.face_parts.parts_file import PartsFile
-from dynast_deploy.file_names import find_beside
+from dynast_deploy.files.names import find_beside
 from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.mediapipe_face import FACE_NETWORKS, FaceMesh, face_masks
 from dynast_deploy.keypoints.mediapipe_models import FETCH_COMMAND, find_models

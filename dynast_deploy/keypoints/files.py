@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_names import find_beside
+from dynast_deploy.files.atomic_file import save_arrays
+from dynast_deploy.files.names import find_beside
+from dynast_deploy.files.natural_order import natural_order
 from dynast_deploy.keypoints.json_frames import named, read_json, read_json_lines
 from dynast_deploy.keypoints.json_people import NOBODY
 from dynast_deploy.keypoints.npz_frames import read_npz
@@ -19,8 +21,6 @@ from dynast_deploy.keypoints.poses import RELATIVE, Poses, is_seen
 from dynast_deploy.keypoints.recording import Frame, Recording, checked, numbered, picture_name
 from dynast_deploy.keypoints.timeline import NOTHING, timeline
 from dynast_deploy.keypoints.yolo_labels import read_labels
-from dynast_deploy.natural_order import natural_order
-from dynast_deploy.whole_file import save_arrays
 
 SIDECAR_ENDINGS = (".poses.npz", ".poses.json", ".poses.jsonl", "_keypoints.json", "_keypoints")
 """What follows a video's or picture's name without its own ending; the last is OpenPose's folder."""

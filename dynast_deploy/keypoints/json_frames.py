@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.natural_order import natural_name
 from dynast_deploy.keypoints.json_people import (
     BODIES,
     NOBODY,
@@ -33,7 +34,6 @@ from dynast_deploy.keypoints.json_people import (
 )
 from dynast_deploy.keypoints.json_stream import read_pieces, reason
 from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording, numbered, picture_name, printable
-from dynast_deploy.natural_order import natural_name
 
 _FRAME_KEYS = {*PEOPLE, *BODIES, *(name for names in SIZES for name in names), "frame_id", "image_id"}
 

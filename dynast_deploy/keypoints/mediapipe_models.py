@@ -131,7 +131,7 @@ class OpenNetwork:
 
 def open_network(path: Path, network: Network) -> OpenNetwork:
     """A network, run by ONNX Runtime. Raises DynastError as `read_network`, `onnx_of_tflite` and `OpenNetwork` do."""
-    from dynast_deploy.tflite import onnx_of_tflite
+    from dynast_deploy.formats.tflite import onnx_of_tflite
 
     source = f"{path}, {network.value[0]}"
     session = open_session(onnx_of_tflite(read_network(path, network), source).SerializeToString(), source)

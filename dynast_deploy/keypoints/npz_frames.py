@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.npz import NpzArray, NpzFile
 from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen, was_not_found
 from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
-from dynast_deploy.npz_file import NpzArray, NpzFile
 
 MOST_BYTES = 1 << 30
 """Of the array, unpacked: three hours of whole bodies in float64 at 30 frames a second."""

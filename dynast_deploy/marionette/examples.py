@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.example_media import FRAMES_A_SECOND, SIZE, Sound, run, save_film, save_picture, write_into
+from dynast_deploy.files.atomic_file import save_arrays
 from dynast_deploy.marionette.animate import BEATS_PER_MINUTE, animate
 from dynast_deploy.marionette.beat import SAMPLE_RATE, beat_track
 from dynast_deploy.marionette.colours import Colour
@@ -23,7 +24,6 @@ from dynast_deploy.marionette.identity import FIRST_EVALUATION_SEED, Identity
 from dynast_deploy.marionette.pose import Arm, Leg, Pose
 from dynast_deploy.marionette.render import render
 from dynast_deploy.marionette.traits import Motif
-from dynast_deploy.whole_file import save_arrays
 
 FRAMES = 120
 _DANCER, _DANCE = FIRST_EVALUATION_SEED + 38, 6

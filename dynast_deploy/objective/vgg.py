@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.checkpoint_file import read_checkpoint
 from dynast_deploy.generator_state import weight
 
 STAGES = (2, 2, 4, 4, 4)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dynast_deploy.checkpoint import save_generator, stored_generator
-from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.checkpoint_file import read_checkpoint
 from dynast_deploy.training.networks import Networks
 from dynast_deploy.training.stored_state import checked_state, checked_step, checked_weights
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from dynast_deploy.whole_file import WholeFile, write_text
+from dynast_deploy.files.atomic_file import WholeFile, write_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress

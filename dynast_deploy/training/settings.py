@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import write_text
+from dynast_deploy.files.atomic_file import write_text
 
 Settings = TypeVar("Settings")
 

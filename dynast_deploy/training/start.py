@@ -7,8 +7,8 @@ from pathlib import Path
 from torch.nn.functional import interpolate
 
 from dynast_deploy import checkpoint as checkpoints
-from dynast_deploy.checkpoint_file import read_checkpoint
 from dynast_deploy.config import GeneratorConfig
+from dynast_deploy.formats.checkpoint_file import read_checkpoint
 from dynast_deploy.generator import Generator
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.matching import BlockMatches
-from dynast_deploy.file_kind import FileKind, kind_of
+from dynast_deploy.formats.file_kind import FileKind, kind_of
 
 
 class MatchSource(Protocol):

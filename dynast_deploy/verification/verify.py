@@ -14,12 +14,12 @@ from dynast_deploy.calib.sources import Request as DataRequest
 from dynast_deploy.calib.sources import read_data
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.split import ModelInfo, sha256
-from dynast_deploy.file_kind import FileKind, kind_of
+from dynast_deploy.formats.file_kind import FileKind, kind_of
+from dynast_deploy.formats.onnx_model import ModelInfo, sha256
+from dynast_deploy.formats.onnx_reader import read_graph
+from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
-from dynast_deploy.runtime.onnx_file import read_graph
-from dynast_deploy.runtime.progress import Progress
 from dynast_deploy.verification.matches import MatchErrors, match_source
 from dynast_deploy.verification.pictures import PictureErrors
 from dynast_deploy.verification.stages import ShowsExemplars, StageErrors
@@ -100,7 +100,7 @@ def _check_origin(request: Request, info: ModelInfo) -> str:
     """The engine's precision; DynastError if it was made from another ONNX file."""
     kind = kind_of(request.engine)
     if kind is FileKind.PLAN:
-        from dynast_deploy.runtime.plan_file import read_manifest
+        from dynast_deploy.formats.plan import read_manifest
 
         manifest = read_manifest(request.engine)
         if manifest.source_sha256 != sha256(request.onnx):

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.plan_file import PlanKind, read_manifest, read_plans
-from dynast_deploy.scratch_folder import scratch_folder
-from dynast_deploy.whole_file import write_failure
+from dynast_deploy.files.atomic_file import write_failure
+from dynast_deploy.files.scratch_folder import scratch_folder
+from dynast_deploy.formats.plan import PlanKind, read_manifest, read_plans
 
 
 def export_triton(

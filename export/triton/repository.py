@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dynast_deploy.export.triton.text_format import Name, to_text
-from dynast_deploy.runtime.plan_file import Manifest, Plans, TensorSpec
+from dynast_deploy.formats.plan import Manifest, Plans, TensorSpec
 
 ENCODER, RENDERER, WHOLE, STREAM = "dynast_encoder", "dynast_renderer", "dynast", "dynast_stream"
 

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.tflite.graph import Graph, Operation, Operator, read_graph
+from dynast_deploy.formats.tflite.graph import Graph, Operation, Operator, read_graph
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 OPSET = 17

@@ -15,7 +15,7 @@ from typing import Any
 
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import write_text
+from dynast_deploy.files.atomic_file import write_text
 
 KIND = "dynast calibration 1"
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from dynast_deploy.file_names import first_bytes, longest_name
+from dynast_deploy.files.names import first_bytes, longest_name
 
 try:
     import fcntl

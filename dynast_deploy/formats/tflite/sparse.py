@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dynast_deploy.tflite.flatbuffer import Table
+from dynast_deploy.formats.tflite.flatbuffer import Table
 
 INDEX_TYPES = {1: "<i4", 2: "<u2", 3: "u1"}
 """Members of the schema's union `SparseIndexVector`."""

@@ -13,8 +13,9 @@ import onnx
 
 from dynast_deploy.config import GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.float_ends import with_float32_ends
-from dynast_deploy.export.model_check import (
+from dynast_deploy.formats.file_kind import FileKind, kind_of
+from dynast_deploy.formats.float_ends import with_float32_ends
+from dynast_deploy.formats.onnx_check import (
     EXPORT,
     check_ends,
     check_parts,
@@ -22,7 +23,6 @@ from dynast_deploy.export.model_check import (
     check_weights,
     metadata_values,
 )
-from dynast_deploy.file_kind import FileKind, kind_of
 
 PREFIX = "dynast."
 ENCODER_INPUTS = ("exemplar", "exemplar_condition")

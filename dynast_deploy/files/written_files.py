@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import WholeFile, check_writable_name, write_failure
+from dynast_deploy.files.atomic_file import WholeFile, check_writable_name, write_failure
 
 Given: TypeAlias = str | os.PathLike[str]
 Read: TypeAlias = Mapping[str, Given | Iterable[Given] | None]

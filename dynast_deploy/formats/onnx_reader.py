@@ -17,8 +17,8 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.model_check import check_parts, check_tensor
-from dynast_deploy.runtime.weights import reference_name
+from dynast_deploy.formats.onnx_check import check_parts, check_tensor
+from dynast_deploy.formats.onnx_weights import reference_name
 
 # Field numbers of onnx.proto.
 MODEL_GRAPH, GRAPH_INITIALIZER, TENSOR_RAW_DATA = 7, 5, 9

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.atomic_file import WholeFile
 from dynast_deploy.printable import printable, shell_word
-from dynast_deploy.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.model_check import check_finite, check_tensor
+from dynast_deploy.formats.onnx_check import check_finite, check_tensor
 
 
 class _Identity(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from dynast_deploy import partial_files
+from dynast_deploy.files import partial_files
 
 
 @contextmanager

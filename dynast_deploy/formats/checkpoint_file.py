@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 import torch
 from torch.serialization import safe_globals
 
-from dynast_deploy.checkpoint_safetensors import read_safetensors
-from dynast_deploy.checkpoint_scalars import STAND_INS
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_kind import FileKind, kind_of
+from dynast_deploy.formats.checkpoint_safetensors import read_safetensors
+from dynast_deploy.formats.checkpoint_scalars import STAND_INS
+from dynast_deploy.formats.file_kind import FileKind, kind_of
 from dynast_deploy.printable import cut
 
 MOST_INSTRUCTIONS = 1_000_000

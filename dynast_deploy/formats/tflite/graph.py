@@ -13,8 +13,8 @@ from enum import IntEnum
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.tflite.flatbuffer import Table
-from dynast_deploy.tflite.sparse import dense
+from dynast_deploy.formats.tflite.flatbuffer import Table
+from dynast_deploy.formats.tflite.sparse import dense
 
 IDENTIFIER = b"TFL3"
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4"}

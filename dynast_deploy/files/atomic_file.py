@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dynast_deploy import partial_files
 from dynast_deploy.errors import DynastError
-from dynast_deploy.file_names import longest_name, numbered
+from dynast_deploy.files import partial_files
+from dynast_deploy.files.names import longest_name, numbered
 
 if TYPE_CHECKING:
     import numpy as np

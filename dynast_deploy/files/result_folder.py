@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.whole_file import write_failure
+from dynast_deploy.files.atomic_file import write_failure
 
 
 @contextmanager
