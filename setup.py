@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from dynast_deploy.errors import DynastError  # noqa: E402
-from dynast_deploy.plugins import build, build_gpu  # noqa: E402
+from dynast_deploy.plugins.native_build import cpu, gpu  # noqa: E402
 
 PARTS = ("calib", "export", "plugins", "runtime")
 """Folders of the checkout that lie inside `dynast_deploy` once installed."""
@@ -27,8 +27,8 @@ class BuildWithKernels(build_py):
             HERE / "plugins" if self.editable_mode else Path(self.build_lib) / "dynast_deploy" / "plugins"
         )
         # With nvcc only when asked: it takes minutes.
-        on_gpu = [build_gpu.build_gpu] if os.environ.get("DYNAST_CUDA") == "1" else []
-        for build_libraries in (build.build_all, *on_gpu):
+        on_gpu = [gpu.build_gpu] if os.environ.get("DYNAST_CUDA") == "1" else []
+        for build_libraries in (cpu.build_all, *on_gpu):
             try:
                 for line in build_libraries(folder):
                     print(f"native kernels: {line}")
@@ -41,7 +41,7 @@ class PlatformWheel(bdist_wheel):
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.root_is_pure = build.find_compiler() is None
+        self.root_is_pure = cpu.find_compiler() is None
 
     def get_tag(self) -> tuple[str, str, str]:
         python, abi, platform = super().get_tag()

@@ -3,7 +3,7 @@
 One command for a machine with an NVIDIA GPU, PyTorch with CUDA and nvcc. It builds the kernels if they are not built,
 compares every one of them, gradients included, with the reference in float64 on the CPU, runs them under
 compute-sanitizer (memcheck and racecheck), and times them at the published size as
-`python -m dynast_deploy.plugins.bench --device cuda` does. The JSON has date, GPU and versions with it and belongs in
+`python -m dynast_deploy.bench.operators --device cuda` does. The JSON has date, GPU and versions with it and belongs in
 docs/measurements/. Exit status 1 if a check fails.
 """
 
@@ -23,10 +23,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dynast_deploy.bench import operators_gpu as bench_gpu
+from dynast_deploy.bench.operators import Case
+from dynast_deploy.bench.operators_gpu import DTYPES, GRADIENTS, Timing
 from dynast_deploy.files.atomic_file import write_text
-from dynast_deploy.plugins import bench_gpu, build_gpu, library, native_gpu
-from dynast_deploy.plugins.bench import Case
-from dynast_deploy.plugins.bench_gpu import DTYPES, GRADIENTS, Timing
+from dynast_deploy.plugins.bindings import library, native_gpu
+from dynast_deploy.plugins.native_build import gpu as build_gpu
 
 SANITIZERS = ("memcheck", "racecheck")
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import TensorSpec
-from dynast_deploy.plugins import gpu_kernels, native
+from dynast_deploy.plugins import gpu_kernels
+from dynast_deploy.plugins.bindings import native
 from dynast_deploy.runtime.gpu import Gpu, Holdings, Stream
 from dynast_deploy.runtime.gpu_graph import CaptureRefused
 from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar, Lane

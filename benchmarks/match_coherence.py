@@ -5,7 +5,7 @@
 The example's engine unless told (a pose engine), with the first exemplar of the examples and a frame from the middle of
 their dance. For each inner-scale layer: the share of queries whose best match is the left neighbour's moved along by
 one, and the share of candidates that are different keys in tiles of 8x8 queries and in the whole frame. The two
-patterns of `python -m dynast_deploy.plugins.bench` stand below, at 256x256.
+patterns of `python -m dynast_deploy.bench.operators` stand below, at 256x256.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from dynast_deploy.bench import operators as bench
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.keypoints import read_poses
-from dynast_deploy.plugins import bench, onnxruntime_library
+from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.pictures import read_picture
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

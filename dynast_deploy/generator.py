@@ -31,7 +31,7 @@ from dynast_deploy.layers import (
     nearest,
     positional_norm,
 )
-from dynast_deploy.plugins import torch_layers
+from dynast_deploy.plugins.pyt import layers as torch_layers
 
 
 class BlockExemplar(NamedTuple):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.spectral_norm import spectral_norm as torch_spectral_norm
 
-from dynast_deploy.plugins import torch_layers
+from dynast_deploy.plugins.pyt import layers as torch_layers
 
 
 def use_native(module: nn.Module, wanted: bool = True) -> None:

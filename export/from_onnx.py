@@ -41,7 +41,7 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     from dynast_deploy.formats.onnx_check import check_weights
     from dynast_deploy.formats.onnx_model import ModelInfo
     from dynast_deploy.generator import Generator
-    from dynast_deploy.plugins import torch_ops
+    from dynast_deploy.plugins.pyt import attention as torch_ops
     from dynast_deploy.progress import Progress
 
     info = ModelInfo.read(model, source)

@@ -9,7 +9,7 @@ from typing import Any
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import WholeFile
-from dynast_deploy.plugins.library import cache_folder
+from dynast_deploy.plugins.bindings.library import cache_folder
 
 
 def default_path(gpu: str, compute_capability: str, version: str) -> Path:

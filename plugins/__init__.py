@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dynast_deploy.plugins import library
+from dynast_deploy.plugins.bindings import library
 
 __all__ = ["onnxruntime_library"]
 

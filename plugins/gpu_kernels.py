@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import library
+from dynast_deploy.plugins.bindings import library
 
 BLOCK_THREADS = 128
 TEAMS = (8, 16, 32)  # threads that may share a query

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dynast_deploy.errors import DynastWarning
-from dynast_deploy.plugins import library
+from dynast_deploy.plugins.bindings import library
 from dynast_deploy.runtime.onnxruntime_errors import reason
 
 
@@ -27,7 +27,7 @@ def find_operators(onnxruntime: Any, device: str = "cpu") -> Operators:
     mend = library.BUILD_COMMAND + (" --cuda" if device == "cuda" else "")
     path = library.find(name)
     if path is None:
-        from dynast_deploy.plugins import build
+        from dynast_deploy.plugins.native_build import cpu as build
 
         compiler = "" if build.find_compiler() else "install g++ or clang++, then: "
         return Operators(None, library.why_not_found(name), compiler + mend)

@@ -64,7 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def built_kernels() -> None:
-    from dynast_deploy.plugins import build, native
+    from dynast_deploy.plugins.bindings import native
+    from dynast_deploy.plugins.native_build import cpu as build
 
     if not native.available():
         build.build_all(None)
@@ -74,7 +75,7 @@ def built_kernels() -> None:
 @pytest.fixture
 def set_variant(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Has the native layers computed by the kernels of one instruction set, for one test; skips where it cannot run."""
-    from dynast_deploy.plugins import native, native_layers
+    from dynast_deploy.plugins.bindings import native, native_layers
 
     def change(variant: str) -> None:
         if native.variant(variant) is None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dynast_deploy.plugins import build, library
+from dynast_deploy.plugins.bindings import library
+from dynast_deploy.plugins.native_build import cpu as build
 
 NATIVE = Path(__file__).parent / "native"
 

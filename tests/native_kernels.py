@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dynast_deploy.plugins import build
+from dynast_deploy.plugins.native_build import cpu as build
 
 MARKS = [
     pytest.mark.skipif(build.find_compiler() is None, reason="no C++ compiler to build the kernels with"),

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from dynast_deploy.cli import app
 from dynast_deploy.commands import doctor, probes
-from dynast_deploy.plugins import library
+from dynast_deploy.plugins.bindings import library
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,7 +6,10 @@ import pytest
 import torch
 from attention_layers import a_layer, assert_same_matches, in_type, relative_error
 
-from dynast_deploy.plugins import build_gpu, native_gpu, torch_gpu, torch_ops
+from dynast_deploy.plugins.bindings import native_gpu
+from dynast_deploy.plugins.native_build import gpu as build_gpu
+from dynast_deploy.plugins.pyt import attention as torch_ops
+from dynast_deploy.plugins.pyt import gpu as torch_gpu
 
 pytestmark = [
     pytest.mark.gpu,

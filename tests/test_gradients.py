@@ -20,7 +20,8 @@ from dynast_deploy import attention  # noqa: E402
 from dynast_deploy.objective import warping  # noqa: E402
 from dynast_deploy.objective.config import ObjectiveConfig, WarpMask  # noqa: E402
 from dynast_deploy.objective.objective import Objective  # noqa: E402
-from dynast_deploy.plugins import native, torch_ops  # noqa: E402
+from dynast_deploy.plugins.bindings import native  # noqa: E402
+from dynast_deploy.plugins.pyt import attention as torch_ops  # noqa: E402
 
 STEP = 1e-5
 NAMES = ("query", "query_prune", "key", "key_prune", "value", "warp_source")

@@ -92,7 +92,9 @@ def test_inspect_tells_all_of_an_engine(engine: Path) -> None:
 def test_inspect_says_what_computes_the_attention_here(
     engine: Path, monkeypatch: pytest.MonkeyPatch, built: bool
 ) -> None:
-    monkeypatch.setattr("dynast_deploy.plugins.library.find", lambda _: Path("lib.so") if built else None)
+    monkeypatch.setattr(
+        "dynast_deploy.plugins.bindings.library.find", lambda _: Path("lib.so") if built else None
+    )
     runs = describe(engine)["attention_runs_here"]
     assert ("natively, by lib.so" in runs) == built
     assert ("python -m dynast_deploy.plugins.build" in runs) != built

@@ -14,7 +14,8 @@ from native_kernels import MARKS, assert_equal_with_gradients, normal
 from torch import Tensor
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import build, torch_layers
+from dynast_deploy.plugins.native_build import cpu as build
+from dynast_deploy.plugins.pyt import layers as torch_layers
 
 pytestmark = MARKS
 

@@ -16,7 +16,9 @@ from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator, to_map, to_tokens, with_position
 from dynast_deploy.layers import Conv3x3, positional_norm, spectral_norm, use_native
-from dynast_deploy.plugins import build, native_layers, torch_layers
+from dynast_deploy.plugins.bindings import native_layers
+from dynast_deploy.plugins.native_build import cpu as build
+from dynast_deploy.plugins.pyt import layers as torch_layers
 
 pytestmark = MARKS
 

@@ -16,7 +16,8 @@ from dynast_deploy.objective import pictures  # noqa: E402
 from dynast_deploy.objective.config import ObjectiveConfig, WarpMask  # noqa: E402
 from dynast_deploy.objective.objective import Objective  # noqa: E402
 from dynast_deploy.objective.vgg import VGG19  # noqa: E402
-from dynast_deploy.plugins import native, torch_ops  # noqa: E402
+from dynast_deploy.plugins.bindings import native  # noqa: E402
+from dynast_deploy.plugins.pyt import attention as torch_ops  # noqa: E402
 
 FOR_ONE_IDENTITY = {
     "reconstruction",

@@ -16,7 +16,8 @@ from statistics import median
 
 import pytest
 
-from dynast_deploy.plugins import build, library
+from dynast_deploy.plugins.bindings import library
+from dynast_deploy.plugins.native_build import cpu as build
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +142,10 @@ def test_an_installed_copy_has_every_module_its_types_and_the_native_sources(pla
 
 @pytest.mark.skipif(build.find_compiler() is None, reason="no C++ compiler here")
 def test_an_installed_copy_has_native_libraries_that_load(plain: Installed, tmp_path: Path) -> None:
-    code = "from dynast_deploy.plugins import library, native; print(library.find(library.CPU), native.variant())"
+    code = (
+        "from dynast_deploy.plugins.bindings import library, native\n"
+        "print(library.find(library.CPU), native.variant())"
+    )
     path, variant = plain.python("-c", code, cwd=tmp_path).stdout.split()
     assert Path(path) == plain.site_packages / "dynast_deploy" / "plugins" / library.file_name(library.CPU)
     assert variant in build.variants()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynast_deploy.plugins import bench, native, onnxruntime_library
+from dynast_deploy.bench import operators as bench
+from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.plugins.bindings import native
 
 
 def case(scale: str, scattered: bool = False, dtype: str = "float32") -> bench.Case:

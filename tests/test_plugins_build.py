@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import build, library, native, onnxruntime_headers, onnxruntime_library
-from dynast_deploy.plugins.whole_library import is_whole, seal
+from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.plugins.bindings import library, native
+from dynast_deploy.plugins.bindings.whole_library import is_whole, seal
+from dynast_deploy.plugins.native_build import cpu as build
+from dynast_deploy.plugins.native_build import onnxruntime_headers
 
 
 @pytest.fixture
@@ -172,7 +175,7 @@ def test_a_cross_build_does_not_replace_this_machines_libraries(compiler_for: Ca
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     program = """if True:
-        import sys, dynast_deploy.plugins.build, dynast_deploy.plugins.native
+        import sys, dynast_deploy.plugins.native_build.cpu, dynast_deploy.plugins.bindings.native
         print(sorted({"torch", "numpy", "onnx", "onnxruntime"} & set(sys.modules)))
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dynast_deploy.bench import operators as bench
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import bench, build, build_gpu, library, native_gpu
+from dynast_deploy.plugins.bindings import library, native_gpu
+from dynast_deploy.plugins.native_build import cpu as build
+from dynast_deploy.plugins.native_build import gpu as build_gpu
 
 needs_nvcc = pytest.mark.skipif(build_gpu.find_nvcc() is None, reason="no nvcc to compile the kernels with")
 EVERY = "DYNAST_EVERY_CAPABILITY"

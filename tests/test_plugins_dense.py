@@ -14,7 +14,8 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention, dense_attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import build, native
+from dynast_deploy.plugins.bindings import native
+from dynast_deploy.plugins.native_build import cpu as build
 
 pytestmark = pytest.mark.skipif(
     build.find_compiler() is None, reason="no C++ compiler to build the kernels with"

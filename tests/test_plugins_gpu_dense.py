@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention, dense_attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import library, native, native_gpu, torch_gpu
+from dynast_deploy.plugins.bindings import library, native, native_gpu
+from dynast_deploy.plugins.pyt import gpu as torch_gpu
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import library, native, native_gpu, torch_gpu, torch_ops
+from dynast_deploy.plugins.bindings import library, native, native_gpu
+from dynast_deploy.plugins.pyt import attention as torch_ops
+from dynast_deploy.plugins.pyt import gpu as torch_gpu
 
 DIFFERENTIABLE = ("query", "query_prune", "key", "key_prune", "value", "warp_source")
 

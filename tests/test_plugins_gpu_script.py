@@ -13,7 +13,9 @@ import gpu_emulation
 import pytest
 import torch
 
-from dynast_deploy.plugins import bench, bench_gpu, library
+from dynast_deploy.bench import operators as bench
+from dynast_deploy.bench import operators_gpu as bench_gpu
+from dynast_deploy.plugins.bindings import library
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu_kernels.py"
 
@@ -85,7 +87,7 @@ def test_the_timed_layers_are_those_of_the_published_model() -> None:
 def test_without_a_gpu_both_commands_say_so() -> None:
     if torch.cuda.is_available():
         pytest.skip("here is a GPU")
-    for command in ([str(SCRIPT)], ["-m", "dynast_deploy.plugins.bench", "--device", "cuda"]):
+    for command in ([str(SCRIPT)], ["-m", "dynast_deploy.bench.operators", "--device", "cuda"]):
         done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1

@@ -15,7 +15,10 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention, dense_attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import build, library, onnxruntime_headers, onnxruntime_library
+from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.plugins.bindings import library
+from dynast_deploy.plugins.native_build import cpu as build
+from dynast_deploy.plugins.native_build import onnxruntime_headers
 
 INPUTS = ("query", "query_prune", "key", "key_prune", "value", "matches")
 OUTPUTS = ("attended", "confidence", "next_matches")

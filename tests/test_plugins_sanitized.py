@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dynast_deploy.plugins import build, library
+from dynast_deploy.plugins.bindings import library
+from dynast_deploy.plugins.native_build import cpu as build
 
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 

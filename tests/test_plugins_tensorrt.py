@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from dynast_deploy.plugins import gpu_kernels, library
+from dynast_deploy.plugins import gpu_kernels
+from dynast_deploy.plugins.bindings import library
 
 NATIVE = Path(__file__).parent / "native"
 STUBS = [

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dynast_deploy.plugins import build, gpu_kernels, library, tensorrt_plugin
+from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
+from dynast_deploy.plugins.bindings import library
+from dynast_deploy.plugins.native_build import cpu as build
 
 FOLDER = library.FOLDER / "tensorrt"
 VARIABLE = "DYNAST_TENSORRT_INCLUDE"

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from dynast_deploy import attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import native, torch_ops
+from dynast_deploy.plugins.bindings import native
+from dynast_deploy.plugins.pyt import attention as torch_ops
 
 pytestmark = MARKS
 OPERATORS = {"inter": torch_ops.inter_scale_attention, "inner": torch_ops.inner_scale_attention}

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from dynast_deploy.plugins import torch_ops
+from dynast_deploy.plugins.pyt import attention as torch_ops
 
 _WITHOUT_INFERENCE = """
 import torch.library
@@ -20,7 +20,7 @@ torch.library.infer_schema = refuse
 for module in (custom_ops, torch._library.infer_schema):
     if hasattr(module, "infer_schema"):
         module.infer_schema = refuse
-import dynast_deploy.plugins.torch_ops
+import dynast_deploy.plugins.pyt.attention
 """
 
 

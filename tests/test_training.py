@@ -106,7 +106,7 @@ def test_without_tensorboard_a_run_says_so(
 def test_without_compiled_kernels_a_run_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("dynast_deploy.plugins.native.available", lambda: False)
+    monkeypatch.setattr("dynast_deploy.plugins.bindings.native.available", lambda: False)
     train(ONE_STEP, tmp_path)
     assert "plain PyTorch" in capsys.readouterr().err
 

@@ -429,7 +429,7 @@ def _read_histograms(path: Path) -> None:
 
 
 def _library_seeds() -> list[tuple[str, bytes]]:
-    from dynast_deploy.plugins import library
+    from dynast_deploy.plugins.bindings import library
 
     name = library.file_name(library.CPU)
     return (
@@ -441,7 +441,7 @@ def _library_seeds() -> list[tuple[str, bytes]]:
 
 def _find_library(path: Path) -> None:
     """Whether a library is taken for ours; a damaged one that is must not be executed here."""
-    from dynast_deploy.plugins import library
+    from dynast_deploy.plugins.bindings import library
 
     library._identifier(path)
 

@@ -77,7 +77,7 @@ def _engine_info(model: onnx.ModelProto, file: Path) -> ModelInfo | None:
 
 def _attention_here() -> str:
     """What computes the attention nodes where ONNX Runtime runs an engine on this machine."""
-    from dynast_deploy.plugins import library
+    from dynast_deploy.plugins.bindings import library
 
     if native := library.find(library.ONNXRUNTIME):
         return f"natively, by {native}"

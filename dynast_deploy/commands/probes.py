@@ -67,7 +67,7 @@ def _identity_model() -> bytes:
 
 def onnxruntime_attention() -> Finding:
     """The native operators: found, built from the sources at hand, and accepted by ONNX Runtime."""
-    from dynast_deploy.plugins import library
+    from dynast_deploy.plugins.bindings import library
     from dynast_deploy.runtime.native_operators import find_operators
     from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
 
@@ -83,7 +83,7 @@ def onnxruntime_attention() -> Finding:
 
 def pytorch_attention() -> Finding:
     """The kernels that training runs: found, built from the sources at hand, and loaded."""
-    from dynast_deploy.plugins import library, native
+    from dynast_deploy.plugins.bindings import library, native
 
     path = library.find(library.CPU)
     if path is None:
@@ -95,7 +95,8 @@ def pytorch_attention() -> Finding:
 
 def gpu_attention() -> Finding:
     """The libraries for PyTorch and for ONNX Runtime on a GPU: found, and built from the sources at hand."""
-    from dynast_deploy.plugins import build_gpu, library, native_gpu
+    from dynast_deploy.plugins.bindings import library, native_gpu
+    from dynast_deploy.plugins.native_build import gpu as build_gpu
 
     names = {"PyTorch": library.GPU, "ONNX Runtime": library.ONNXRUNTIME_GPU}
     found = [f"{user}: {path}" for user, name in names.items() if (path := library.find(name))]
@@ -108,7 +109,8 @@ def gpu_attention() -> Finding:
 
 
 def _not_built(name: str) -> Finding:
-    from dynast_deploy.plugins import build, library
+    from dynast_deploy.plugins.bindings import library
+    from dynast_deploy.plugins.native_build import cpu as build
 
     detail = library.why_not_found(name)
     compiler = "" if build.find_compiler() else "install g++ or clang++, then: "

@@ -64,7 +64,7 @@ class CheckpointModel:
         import torch
 
         from dynast_deploy.checkpoint import load_generator
-        from dynast_deploy.plugins import torch_ops
+        from dynast_deploy.plugins.pyt import attention as torch_ops
 
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -131,7 +131,7 @@ class Networks:
 
 def use_fast_attention(generator: Generator, device: torch.device) -> None:
     """Native attention and layers where their library serves the device; the reference else."""
-    from dynast_deploy.plugins import torch_ops
+    from dynast_deploy.plugins.pyt import attention as torch_ops
 
     if torch_ops.available(device):
         generator.sparse_attention = torch_ops  # type: ignore[assignment]
@@ -140,7 +140,8 @@ def use_fast_attention(generator: Generator, device: torch.device) -> None:
 
 def missing_kernels(device: torch.device) -> list[str]:
     """One line where native kernels could serve the device and are not there, or older than their sources; or none."""
-    from dynast_deploy.plugins import library, native_gpu, torch_ops
+    from dynast_deploy.plugins.bindings import library, native_gpu
+    from dynast_deploy.plugins.pyt import attention as torch_ops
 
     if torch_ops.available(device) or device.type not in ("cpu", "cuda"):
         return []

@@ -38,7 +38,7 @@ typedef long long int64_t;
 
 extern "C" {
 
-// Passed across the C boundary; `plugins/native.py` mirrors it.
+// Passed across the C boundary; `plugins/bindings/native.py` mirrors it.
 struct DynastProblem {
   int32_t inner;   // 0: candidates are the children of the parent's matches; 1: own and neighbours' matches
   int32_t frames;  // N

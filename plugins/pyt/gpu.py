@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import native, native_gpu
-from dynast_deploy.plugins.native_gpu import Storage
+from dynast_deploy.plugins.bindings import native, native_gpu
+from dynast_deploy.plugins.bindings.native_gpu import Storage
 
 ATOMIC = "DYNAST_ATOMIC_GRADIENTS"
 STORAGE = {

@@ -1,4 +1,4 @@
-"""Time the attention operators on this machine: `python -m dynast_deploy.plugins.bench`.
+"""Time the attention operators on this machine: `python -m dynast_deploy.bench.operators`.
 
 One row for each operator, storage type and implementation: the ONNX Runtime operator of this package, the function
 body that exported models carry (what ONNX Runtime runs without the library), the reference in plain PyTorch, which
@@ -24,10 +24,11 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
-from dynast_deploy.plugins import library, native, onnxruntime_library
+from dynast_deploy.plugins import onnxruntime_library
+from dynast_deploy.plugins.bindings import library, native
 from dynast_deploy.runtime.memory import return_freed_memory
 
-PROGRAM = "python -m dynast_deploy.plugins.bench"
+PROGRAM = "python -m dynast_deploy.bench.operators"
 TOP_K, TEMPERATURE = 4, 0.01
 IMPLEMENTATIONS = ("operator", "function body", "PyTorch operator", "PyTorch")
 
@@ -202,7 +203,7 @@ def _torch(case: Case, form: str) -> Callable[[], object]:
     import torch
 
     from dynast_deploy import attention
-    from dynast_deploy.plugins import torch_ops
+    from dynast_deploy.plugins.pyt import attention as torch_ops
 
     torch.set_num_threads(case.threads)
     module: Any = torch_ops if form == "operator" else attention
@@ -272,7 +273,7 @@ def _runnable(case: Case) -> list[str]:
 
 def _on_gpu(size: int, repeats: int, target: Path | None) -> None:
     try:
-        from dynast_deploy.plugins import bench_gpu
+        from dynast_deploy.bench import operators_gpu as bench_gpu
 
         bench_gpu.run(size, repeats, target)
     except (ImportError, DynastError) as error:

@@ -11,8 +11,8 @@ import ctypes
 from enum import IntEnum
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import library
-from dynast_deploy.plugins.native import Backward, Dense, DenseForward, Forward, Problem
+from dynast_deploy.plugins.bindings import library
+from dynast_deploy.plugins.bindings.native import Backward, Dense, DenseForward, Forward, Problem
 
 BUILD_COMMAND = f"{library.BUILD_COMMAND} --cuda"
 

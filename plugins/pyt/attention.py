@@ -16,7 +16,8 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import native, torch_gpu
+from dynast_deploy.plugins.bindings import native
+from dynast_deploy.plugins.pyt import gpu as torch_gpu
 
 WARP_MASKS = ("kept", "published")
 

@@ -1,4 +1,4 @@
-"""Time the GPU kernels on an NVIDIA GPU: `python -m dynast_deploy.plugins.bench --device cuda`.
+"""Time the GPU kernels on an NVIDIA GPU: `python -m dynast_deploy.bench.operators --device cuda`.
 
 Median of many runs between device events, rotating among inputs that do not fit the cache together, beside PyTorch's
 gather form. Bytes are those that inputs and outputs have, each once; their share of the measured copy bandwidth says
@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 
 from dynast_deploy import attention
+from dynast_deploy.bench.operators import Case
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
-from dynast_deploy.plugins import native, native_gpu, torch_gpu, torch_ops
-from dynast_deploy.plugins.bench import Case
+from dynast_deploy.plugins.bindings import native, native_gpu
+from dynast_deploy.plugins.pyt import attention as torch_ops
+from dynast_deploy.plugins.pyt import gpu as torch_gpu
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 GRADIENTS = ("query", "query_prune", "key", "key_prune", "value")

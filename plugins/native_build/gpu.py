@@ -16,7 +16,8 @@ from pathlib import Path
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.scratch_folder import temporary_folder
-from dynast_deploy.plugins import build, library
+from dynast_deploy.plugins.bindings import library
+from dynast_deploy.plugins.native_build import cpu as build
 
 CAPABILITIES = ("75", "80", "86", "89", "90", "100", "120")
 """Compute capabilities that machine code is made for where no GPU is there to be asked."""

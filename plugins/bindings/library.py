@@ -1,7 +1,7 @@
 """The native libraries: what they are called, which sources they are made of, and where they lie.
 
-A library carries an identifier of the sources it was built from. One that was built from others than those beside
-this file, or is no longer as it was built (`whole_library`), is as good as none: it is not loaded, and
+A library carries an identifier of the sources it was built from. One that was built from others than those of
+this package, or is no longer as it was built (`whole_library`), is as good as none: it is not loaded, and
 `python -m dynast_deploy.plugins.build` makes a new one.
 """
 
@@ -14,9 +14,10 @@ import os
 import sys
 from pathlib import Path
 
-from dynast_deploy.plugins.whole_library import is_whole
+from dynast_deploy.plugins.bindings.whole_library import is_whole
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1]
+"""The package of the operators: their sources, and the libraries made of them."""
 CPU = "dynast_cpu"
 ONNXRUNTIME = "dynast_onnxruntime"
 GPU = "dynast_gpu"
@@ -64,7 +65,7 @@ def built_folder(library: str) -> Path:
 def find(library: str) -> Path | None:
     """The library built from the sources at hand, or None.
 
-    It is looked for beside this file, in the user's cache, and in an installed copy of this package: Python started
+    It is looked for in this package, in the user's cache, and in an installed copy of this package: Python started
     in a checkout uses the checkout's files, although only the installed copy may have been compiled.
     """
     installed = [Path(entry) / "dynast_deploy" / "plugins" for entry in sys.path]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from dynast_deploy.plugins import native, native_layers
+from dynast_deploy.plugins.bindings import native, native_layers
 
 
 def usable(*tensors: Tensor) -> bool:

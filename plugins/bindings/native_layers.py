@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins import library
+from dynast_deploy.plugins.bindings import library
 
 _int, _long, _address = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 

@@ -1,0 +1,1 @@
+"""The compiled libraries as Python functions."""

@@ -1,0 +1,1 @@
+"""The native operators for PyTorch."""
