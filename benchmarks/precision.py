@@ -25,13 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dynast_deploy.calib.layers import convolution_share, find_layers
 from dynast_deploy.calib.network import Network
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import decibels
-from dynast_deploy.calib.sources import Request
-from dynast_deploy.calib.to_eight_bits import write_eight_bits
-from dynast_deploy.calib.to_half import write_half
+from dynast_deploy.calib.quantize_model import write_eight_bits
+from dynast_deploy.calib.to_float16 import write_half
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.config import Task
 from dynast_deploy.data import SHIPPED, training_data
@@ -41,7 +39,9 @@ from dynast_deploy.evaluation.matching import BlockMatches, MatchingErrors
 from dynast_deploy.evaluation.onnx_matches import matches_tensors
 from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.export.float16 import to_float16
+from dynast_deploy.export.quantizable import convolution_share, find_layers
 from dynast_deploy.formats.onnx_model import ModelInfo, load_model
+from dynast_deploy.frames.read_frames import Request
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from dynast_deploy.calib.layers import ancestors
-from dynast_deploy.export.ranges import rounded_like_a_gpu
+from dynast_deploy.export.quantizable import ancestors
+from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu
 from dynast_deploy.formats.onnx_model import ENCODER_INPUTS, ModelInfo, extract
 from dynast_deploy.runtime.cpu_graph import for_cpu
 from dynast_deploy.runtime.native_operators import operators_or_warning

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from dynast_deploy.calib.data import CalibrationData
 from dynast_deploy.calib.network import Encoded, Network
+from dynast_deploy.frames.frame_set import CalibrationData
 
 HIGHEST = 150.0
 """dB that stand for equal pictures."""

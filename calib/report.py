@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dynast_deploy.calib.layers import Part, matching
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.quantize_model import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.calib.sensitivity import Loss, sensitivity
-from dynast_deploy.calib.sources import Request, files_read, read_data
-from dynast_deploy.calib.to_eight_bits import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.quantizable import Part, matching
 from dynast_deploy.files.atomic_file import WholeFile, write_text
 from dynast_deploy.files.written_files import check_written
+from dynast_deploy.frames.read_frames import Request, files_read, read_data
 
 NAMED = 20
 """Layers that the plot names."""

@@ -86,7 +86,7 @@ def build_engine(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show all that the builder says.")] = False,
 ) -> None:
     """Build the engine for TensorRT out of an ONNX file. On this GPU, for this GPU, unless --rtx."""
-    from dynast_deploy.export.auto import calibrations_by_precision
+    from dynast_deploy.calib.choose_precision import calibrations_by_precision
     from dynast_deploy.export.engine_graphs import read_engine_graphs
     from dynast_deploy.export.tensorrt_build import GIB, BuildSettings
     from dynast_deploy.files.written_files import Read, check_not_read, check_written
@@ -169,7 +169,7 @@ class Builder:
 
 def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precision:
     """Build every precision that may meet the target, time each on this GPU, and keep the fastest as `output`."""
-    from dynast_deploy.export import auto
+    from dynast_deploy.calib import choose_precision as auto
     from dynast_deploy.files.scratch_folder import scratch_folder
 
     assert builder.target.device is not None

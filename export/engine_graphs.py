@@ -58,7 +58,7 @@ def in_precision(
         if info.precision != Precision.FP32:
             raise DynastError(f"{path} is an {info.precision} file already; build it without --calibration")
         from dynast_deploy.calib.options import Format
-        from dynast_deploy.calib.to_eight_bits import calibrated_model
+        from dynast_deploy.calib.quantize_model import calibrated_model
 
         model = calibrated_model(model, path, calibration, Format(precision.value))
     elif info.precision != Precision.FP32 and info.precision != precision:

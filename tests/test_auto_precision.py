@@ -9,10 +9,11 @@ import pytest
 from builder_stand_in import VERSION
 from tiny_engine import write_tiny_engine
 
+from dynast_deploy.calib import choose_precision as auto
+from dynast_deploy.calib.choose_precision import Trial, considered, fastest, tried
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export import auto, build_engine
-from dynast_deploy.export.auto import Trial, considered, fastest, tried
+from dynast_deploy.export import build_engine
 from dynast_deploy.export.options import Precision
 from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import sha256

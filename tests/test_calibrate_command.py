@@ -14,11 +14,11 @@ from test_calibration import tiny_arrays
 from tiny_engine import write_tiny_engine
 from typer.testing import CliRunner, Result
 
-from dynast_deploy.calib.layers import Part, find_layers
 from dynast_deploy.calib.options import Format
-from dynast_deploy.calib.to_eight_bits import calibrated_model
+from dynast_deploy.calib.quantize_model import calibrated_model
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.quantizable import Part, find_layers
 from dynast_deploy.face_parts import write_parts
 from dynast_deploy.formats.onnx_model import ModelInfo, load_model
 from dynast_deploy.runtime import load_engine
@@ -102,7 +102,7 @@ def test_a_target_leaves_the_worst_layers_in_float(
     def few_layers(model: onnx.ModelProto, cut_tensors: list[str]) -> list[object]:
         return [layer for layer in find_layers(model, cut_tensors) if layer.name in chosen]
 
-    monkeypatch.setattr("dynast_deploy.calib.to_eight_bits.find_layers", few_layers)
+    monkeypatch.setattr("dynast_deploy.calib.quantize_model.find_layers", few_layers)
     result = calibrated(tiny, tmp_path / "a.onnx", "--target-psnr", 149)
     assert "float, --target-psnr 149: " in result.output
     left = json.loads((tmp_path / "a.calibration.json").read_text())["left"]
@@ -125,7 +125,7 @@ def test_float16_reports_what_stays_float32(tiny: tuple[Path, Path], tmp_path: P
 def test_what_fp8_needs_is_asked_for_before_anything_is_measured(
     tiny: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dynast_deploy.calib.quantise.find_spec", lambda name: None)
+    monkeypatch.setattr("dynast_deploy.export.quantize.find_spec", lambda name: None)
     assert "pip install ml_dtypes" in error_of(
         dynast("calibrate", tiny[0], "--data", "no such data", "--fp8")
     )

@@ -10,11 +10,11 @@ from quantised_graphs import CHANNELS, SIDE, constant, maker, node_called, resid
 from tensorrt_operators import faults
 from tiny_engine import tiny_generator
 
-from dynast_deploy.calib.layers import Layer, Part, convolution_share, find_layers
 from dynast_deploy.calib.options import Format
-from dynast_deploy.calib.quantise import as_scales, quantise, quantised_weight, shared_sums
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
+from dynast_deploy.export.quantizable import Layer, Part, convolution_share, find_layers
+from dynast_deploy.export.quantize import as_scales, quantise, quantised_weight, shared_sums
 from dynast_deploy.export.to_onnx import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves
 

@@ -65,7 +65,7 @@ def calibrate(
         raise DynastError("--fp16 has no layers to choose; leave --target-psnr and --keep-float out")
 
     from dynast_deploy.calib.options import Format
-    from dynast_deploy.calib.sources import Request
+    from dynast_deploy.frames.read_frames import Request
 
     request = Request(
         data,
@@ -81,11 +81,11 @@ def calibrate(
         fit=fit,
     )
     if fp16:
-        from dynast_deploy.calib.to_half import write_half
+        from dynast_deploy.calib.to_float16 import write_half
 
         write_half(model, request, output or named_beside(model, ".fp16.onnx"))
         return
-    from dynast_deploy.calib.to_eight_bits import write_eight_bits
+    from dynast_deploy.calib.quantize_model import write_eight_bits
 
     number_format = Format.FP8 if fp8 else Format.INT8
     output = output or named_beside(model, f".{number_format}.onnx")

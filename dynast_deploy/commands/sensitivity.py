@@ -43,7 +43,7 @@ def sensitivity(
 
     from dynast_deploy.calib.options import Format
     from dynast_deploy.calib.report import run_sensitivity
-    from dynast_deploy.calib.sources import Request
+    from dynast_deploy.frames.read_frames import Request
 
     request = Request(
         data,

@@ -45,7 +45,7 @@ def verify(
 
     Ends with status 1 where the engine fails.
     """
-    from dynast_deploy.calib.sources import Request as DataRequest
+    from dynast_deploy.frames.read_frames import Request as DataRequest
     from dynast_deploy.verification.verify import Request
     from dynast_deploy.verification.verify import verify as run_verification
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from dynast_deploy.calib.data import CalibrationData
-from dynast_deploy.calib.sources import Request as DataRequest
-from dynast_deploy.calib.sources import read_data
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.file_kind import FileKind, kind_of
 from dynast_deploy.formats.onnx_model import ModelInfo, sha256
 from dynast_deploy.formats.onnx_reader import read_graph
+from dynast_deploy.frames.frame_set import CalibrationData
+from dynast_deploy.frames.read_frames import Request as DataRequest
+from dynast_deploy.frames.read_frames import read_data
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from dynast_deploy.calib.layers import readers_of
 from dynast_deploy.export.float16 import LARGEST, float32_nodes
-from dynast_deploy.export.ranges import Range
+from dynast_deploy.export.quantizable import readers_of
+from dynast_deploy.export.tensor_extremes import Range
 
 ROOM = 2.0
 """Other frames may reach further than the measured ones by this factor."""

@@ -9,21 +9,28 @@ from typing import NamedTuple
 
 import onnx
 
-from dynast_deploy.calib.data import CalibrationData
-from dynast_deploy.calib.layers import Layer, Part, convolution_share, find_layers, matching, tensor_bytes
 from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
-from dynast_deploy.calib.quantise import check_can_write, is_quantised, quantise
 from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
-from dynast_deploy.calib.sources import Request, files_read, read_data
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import is_half, to_float16
+from dynast_deploy.export.quantizable import (
+    Layer,
+    Part,
+    convolution_share,
+    find_layers,
+    matching,
+    tensor_bytes,
+)
+from dynast_deploy.export.quantize import check_can_write, is_quantised, quantise
 from dynast_deploy.files.atomic_file import WholeFile
 from dynast_deploy.files.names import named_beside
 from dynast_deploy.files.written_files import check_written
 from dynast_deploy.formats.calibration import Calibration, read_calibration
 from dynast_deploy.formats.onnx_model import ModelInfo, load_engine_model, sha256
+from dynast_deploy.frames.frame_set import CalibrationData
+from dynast_deploy.frames.read_frames import Request, files_read, read_data
 
 CHECKED_FRAMES = 8
 """Frames that the result is judged by; no range is measured on them."""

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from dynast_deploy.calib.data import CalibrationData
-from dynast_deploy.calib.half_report import constants_that_vanish, nodes_in_float32, report
+from dynast_deploy.calib.float16_report import constants_that_vanish, nodes_in_float32, report
 from dynast_deploy.calib.network import as_float
 from dynast_deploy.calib.quality import Judge
-from dynast_deploy.calib.sources import Request, read_data
-from dynast_deploy.calib.to_eight_bits import CHECKED_FRAMES, check_output, read_source, save
+from dynast_deploy.calib.quantize_model import CHECKED_FRAMES, check_output, read_source, save
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
-from dynast_deploy.export.ranges import value_ranges
+from dynast_deploy.export.tensor_extremes import value_ranges
+from dynast_deploy.frames.frame_set import CalibrationData
+from dynast_deploy.frames.read_frames import Request, read_data
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.native_operators import operators_or_warning
 from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime

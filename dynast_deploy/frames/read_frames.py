@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dynast_deploy.calib.data import CalibrationData
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.npz import NpzFile
 from dynast_deploy.formats.onnx_model import ModelInfo
+from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.job_files import sources_read
 from dynast_deploy.runtime.options import ChannelOrder, Fit
