@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.calib.network import Network
-from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import decibels
 from dynast_deploy.calib.quantize_model import write_eight_bits
 from dynast_deploy.calib.to_float16 import write_half
@@ -41,6 +40,7 @@ from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.quantizable import convolution_share, find_layers
 from dynast_deploy.formats.onnx_model import ModelInfo, load_model
+from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.read_frames import Request
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
@@ -134,7 +134,7 @@ def time_frames(rows: list[Row], info: ModelInfo, repeats: int = 7) -> None:
 
 def build(rows: list[Row], engine: Path, folder: Path) -> None:
     """Both halves by TensorRT-RTX, the eight-bit ones from the engine and the calibration file."""
-    from dynast_deploy.export.build_engine import build_engine
+    from dynast_deploy.commands.build_engine import build_engine
 
     for row in rows:
         name = row.name.lower().split("+")[0]

@@ -94,7 +94,7 @@ def make_inputs(folder: Path) -> None:
 
     from dynast_deploy.checkpoint import save_generator
     from dynast_deploy.config import GeneratorConfig
-    from dynast_deploy.export.to_onnx import build_model
+    from dynast_deploy.export.model import build_model
     from dynast_deploy.formats.onnx_model import sha256
     from dynast_deploy.generator import Generator
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.options import FP8_FROM, Precision
+from dynast_deploy.formats.precision import FP8_FROM, Precision
 
 CANDIDATES = (Precision.FP16, Precision.INT8, Precision.FP8)
 WARM_UP, TIMED = 5, 30

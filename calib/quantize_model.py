@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import onnx
 
-from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.calibrated import quantised_by, set_precision, without
 from dynast_deploy.export.float16 import is_half, to_float16
 from dynast_deploy.export.quantizable import (
     Layer,
@@ -27,8 +27,9 @@ from dynast_deploy.export.quantize import check_can_write, is_quantised, quantis
 from dynast_deploy.files.atomic_file import WholeFile
 from dynast_deploy.files.names import named_beside
 from dynast_deploy.files.written_files import check_written
-from dynast_deploy.formats.calibration import Calibration, read_calibration
+from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import ModelInfo, load_engine_model, sha256
+from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import Request, files_read, read_data
 
@@ -69,22 +70,6 @@ def left_in_float(layers: Sequence[Layer], keep_float: Sequence[str]) -> dict[st
     return left
 
 
-def calibrated_model(
-    model: onnx.ModelProto, path: Path, calibration_path: Path, number_format: Format
-) -> onnx.ModelProto:
-    """The float32 `model` of the file at `path` with eight-bit layers, by a calibration file; for an engine builder.
-
-    Raises DynastError where the two files do not belong together, or the calibration is for another format.
-    """
-    calibration = read_calibration(calibration_path, sha256(path), str(path))
-    if calibration.number_format != number_format:
-        kind = calibration.number_format
-        raise DynastError(f"{calibration_path}: this calibration is for {kind}; build with --{kind}")
-    info = ModelInfo.read(model, str(path))
-    layers = find_layers(model, info.cut_tensors)
-    return set_precision(_quantised_by(model, layers, calibration), number_format.value)
-
-
 def measured_ranges(
     source: Source, data: CalibrationData, method: Method, number_format: Format
 ) -> dict[str, float]:
@@ -114,7 +99,7 @@ def write_eight_bits(
     measured, checks = data.split(CHECKED_FRAMES)
     ranges = measured_ranges(source, measured, method, number_format)
     judge = Judge(source.model, checks)
-    psnr = judge.psnr(quantise(source.model, _without(source.layers, left), ranges, number_format))
+    psnr = judge.psnr(quantise(source.model, without(source.layers, left), ranges, number_format))
     if target_psnr is not None and psnr < target_psnr:
         more, psnr = _reach(source, left, ranges, number_format, judge, checks, target_psnr)
         left |= dict.fromkeys(more, f"--target-psnr {target_psnr:g}")
@@ -131,7 +116,7 @@ def write_eight_bits(
         left,
     )
     calibration.psnr.update(_beside_half(source, calibration, judge))
-    save(set_precision(_quantised_by(source.model, source.layers, calibration), number_format.value), output)
+    save(set_precision(quantised_by(source.model, source.layers, calibration), number_format.value), output)
     calibration.write(calibration_path)
     for line in summary(source, calibration, checks):
         print(line)
@@ -162,18 +147,11 @@ def _beside_half(source: Source, calibration: Calibration, judge: Judge) -> dict
     """PSNR of what an engine builder makes: float16, and eight bits with the rest in float16."""
     plain = onnx.ModelProto()
     plain.CopyFrom(source.model)
-    mixed = _quantised_by(source.model, source.layers, calibration)
+    mixed = quantised_by(source.model, source.layers, calibration)
     return {
         name: round(judge.psnr(to_float16(model), as_stored=True), 2)
         for name, model in (("fp16", plain), (f"{calibration.number_format}+fp16", mixed))
     }
-
-
-def set_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
-    """Write into the metadata which precision the graph has; changed in place."""
-    entry = next(entry for entry in model.metadata_props if entry.key == "dynast.precision")
-    entry.value = f'"{precision}"'
-    return model
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
@@ -191,7 +169,7 @@ def _reach(
     checks: CalibrationData,
     target: float,
 ) -> tuple[list[str], float]:
-    candidates = _without(source.layers, left)
+    candidates = without(source.layers, left)
     ranking = Judge(source.model, checks.split(RANKED_FRAMES)[1])
     losses = sensitivity(source.model, candidates, ranges, number_format, ranking)
 
@@ -200,16 +178,6 @@ def _reach(
         return judge.psnr(quantise(source.model, kept, ranges, number_format))
 
     return fewest_left(losses, psnr_without, target)
-
-
-def _quantised_by(
-    model: onnx.ModelProto, layers: Sequence[Layer], calibration: Calibration
-) -> onnx.ModelProto:
-    return quantise(model, _without(layers, calibration.left), calibration.ranges, calibration.number_format)
-
-
-def _without(layers: Sequence[Layer], left: dict[str, str]) -> list[Layer]:
-    return [layer for layer in layers if layer.name not in left]
 
 
 def check_output(output: Path, model: Path, request: Request, calibration: Path | None = None) -> None:

@@ -23,11 +23,11 @@ import onnx
 
 from dynast_deploy.calib.histogram import Histogram
 from dynast_deploy.calib.network import Encoded, Network
-from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantize import nearest
 from dynast_deploy.files.atomic_file import WholeFile
 from dynast_deploy.formats.npz import NpzFile
+from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime

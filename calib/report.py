@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import Judge
 from dynast_deploy.calib.quantize_model import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.calib.sensitivity import Loss, sensitivity
@@ -16,6 +15,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantizable import Part, matching
 from dynast_deploy.files.atomic_file import WholeFile, write_text
 from dynast_deploy.files.written_files import check_written
+from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.read_frames import Request, files_read, read_data
 
 NAMED = 20

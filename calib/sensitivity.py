@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import onnx
 
-from dynast_deploy.calib.options import Format
 from dynast_deploy.calib.quality import Judge
 from dynast_deploy.export.quantizable import Layer
 from dynast_deploy.export.quantize import quantise
+from dynast_deploy.formats.precision import Format
 from dynast_deploy.progress import Progress
 
 

@@ -6,19 +6,19 @@ import typer
 
 from dynast_deploy.command import run
 from dynast_deploy.commands.bench import bench
+from dynast_deploy.commands.build_engine import build_engine
 from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.convert import convert
 from dynast_deploy.commands.data import data
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.evaluate import evaluate
+from dynast_deploy.commands.export_triton import export_triton
 from dynast_deploy.commands.fetch_models import fetch_models
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
 from dynast_deploy.commands.verify import verify
-from dynast_deploy.export.build_engine import build_engine
-from dynast_deploy.export.triton.command import export_triton
 
 app = typer.Typer(
     name="dynast",

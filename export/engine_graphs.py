@@ -10,9 +10,9 @@ from onnx import helper
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import is_half, to_float16
-from dynast_deploy.export.options import Precision
 from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_engine_model, sha256
 from dynast_deploy.formats.plan import BatchSizes, TensorSpec
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.formats.uint8_io import with_uint8_io
 
 FRAMES, EXEMPLARS = "N", "E"
@@ -57,8 +57,8 @@ def in_precision(
             )
         if info.precision != Precision.FP32:
             raise DynastError(f"{path} is an {info.precision} file already; build it without --calibration")
-        from dynast_deploy.calib.options import Format
-        from dynast_deploy.calib.quantize_model import calibrated_model
+        from dynast_deploy.export.calibrated import calibrated_model
+        from dynast_deploy.formats.precision import Format
 
         model = calibrated_model(model, path, calibration, Format(precision.value))
     elif info.precision != Precision.FP32 and info.precision != precision:

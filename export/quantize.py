@@ -19,9 +19,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from dynast_deploy.calib.options import Format
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantizable import Layer, readers_of
+from dynast_deploy.formats.precision import Format
 
 OPSET = 19
 """The first in which Q/DQ take float16 beside float32, and eight-bit floats beside integers."""

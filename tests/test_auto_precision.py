@@ -11,12 +11,11 @@ from tiny_engine import write_tiny_engine
 
 from dynast_deploy.calib import choose_precision as auto
 from dynast_deploy.calib.choose_precision import Trial, considered, fastest, tried
-from dynast_deploy.calib.options import Format, Method
+from dynast_deploy.commands import build_engine
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export import build_engine
-from dynast_deploy.export.options import Precision
 from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import sha256
+from dynast_deploy.formats.precision import Format, Method, Precision
 from dynast_deploy.runtime.driver import Device
 
 FP16, INT8, FP8 = Precision.FP16, Precision.INT8, Precision.FP8

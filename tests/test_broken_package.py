@@ -58,7 +58,7 @@ def test_the_doctor_names_the_package_and_what_mends_it(
 def test_a_package_that_is_not_there_is_named_with_the_extra_that_brings_it() -> None:
     code = (
         "import sys; sys.modules['torch'] = None; sys.argv = ['to_onnx.py', 'missing.pth']\n"
-        "from dynast_deploy.export.to_onnx import main; main()"
+        "from dynast_deploy.commands.export import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120

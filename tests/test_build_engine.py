@@ -13,12 +13,12 @@ import pytest
 from builder_stand_in import VERSION, Flag, Recorder
 from tiny_engine import write_tiny_engine
 
+from dynast_deploy.commands import build_engine
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export import build_engine
 from dynast_deploy.export.build_progress import BuildProgress
-from dynast_deploy.export.options import Precision
 from dynast_deploy.formats import onnx_model as split
 from dynast_deploy.formats.plan import BatchSizes, PlanKind, read_manifest, read_plans
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
 from dynast_deploy.runtime import driver
 

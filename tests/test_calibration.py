@@ -14,14 +14,14 @@ from tiny_engine import tiny_generator, write_tiny_engine
 from dynast_deploy.calib import ranges
 from dynast_deploy.calib.histogram import Histogram
 from dynast_deploy.calib.network import Network
-from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.calib.quality import HIGHEST, decibels
 from dynast_deploy.calib.sensitivity import Loss, fewest_left
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.model import build_model
 from dynast_deploy.export.quantizable import find_layers, matching, tensor_bytes
-from dynast_deploy.export.to_onnx import build_model
 from dynast_deploy.formats.calibration import Calibration, read_calibration
 from dynast_deploy.formats.onnx_model import ModelInfo
+from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import Request, read_data, spread
 

@@ -17,15 +17,15 @@ from typer.testing import CliRunner, Result
 
 from dynast_deploy.checkpoint import load_generator, read_checkpoint
 from dynast_deploy.cli import app
+from dynast_deploy.commands.build_engine import build_engine
 from dynast_deploy.commands.calibrate import calibrate
 from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.doctor import doctor
+from dynast_deploy.commands.export import export
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.show import plain_lines, show
 from dynast_deploy.commands.train import train
-from dynast_deploy.export.build_engine import build_engine
-from dynast_deploy.export.to_onnx import export
 from dynast_deploy.runtime.run import dynast_run
 from dynast_deploy.training import loop
 from dynast_deploy.training.settings import write_settings

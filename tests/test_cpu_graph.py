@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dynast_deploy.config import GeneratorConfig
-from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves
 from dynast_deploy.generator import Generator
 from dynast_deploy.plugins import onnxruntime_library

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from dynast_deploy.checkpoint import load_generator
 from dynast_deploy.conditions import picture_tensor, pose_condition
-from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.plugins import onnxruntime_library

@@ -15,7 +15,7 @@ from golden import golden, golden_path
 from tiny_engine import write_tiny_checkpoint
 
 from dynast_deploy.checkpoint import load_generator
-from dynast_deploy.export import to_onnx
+from dynast_deploy.export import model as to_onnx
 from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model, sha256
 from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
 

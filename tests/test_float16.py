@@ -15,8 +15,8 @@ from tiny_engine import tiny_generator, write_tiny_engine
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import SENSITIVE, float32_nodes, to_float16
+from dynast_deploy.export.model import build_model
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu, value_ranges
-from dynast_deploy.export.to_onnx import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine

@@ -16,8 +16,9 @@ from dynast_deploy.checkpoint import load_generator
 from dynast_deploy.config import Task
 from dynast_deploy.data import training_data
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export import from_onnx
-from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.commands import from_onnx as from_onnx_command
+from dynast_deploy.export import take_weights as from_onnx
+from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.onnx_model import load_model
 from dynast_deploy.generator import Generator
 
@@ -80,7 +81,7 @@ def test_the_command_writes_a_checkpoint_and_compares_it(
     engine = write_tiny_engine(tmp_path)
     monkeypatch.setattr(sys, "argv", ["from_onnx.py", str(engine), "-o", str(tmp_path / "ckpt.pth")])
     with pytest.raises(SystemExit) as ended:
-        from_onnx.main()
+        from_onnx_command.main()
     assert not ended.value.code
     assert load_generator(tmp_path / "ckpt.pth").config == tiny_generator().config
     assert "against PyTorch on random input" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from dynast_deploy.cli import app
 from dynast_deploy.commands.inspect import describe
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.plan import write_plan_file
 from dynast_deploy.generator import Generator
 

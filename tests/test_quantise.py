@@ -10,13 +10,13 @@ from quantised_graphs import CHANNELS, SIDE, constant, maker, node_called, resid
 from tensorrt_operators import faults
 from tiny_engine import tiny_generator
 
-from dynast_deploy.calib.options import Format
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
+from dynast_deploy.export.model import build_model
 from dynast_deploy.export.quantizable import Layer, Part, convolution_share, find_layers
 from dynast_deploy.export.quantize import as_scales, quantise, quantised_weight, shared_sums
-from dynast_deploy.export.to_onnx import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves
+from dynast_deploy.formats.precision import Format
 
 RANGES = {"condition": 1.0, "skipped": 8.0, "sum": 40.0, "modulated": 900.0}
 

@@ -13,7 +13,7 @@ from test_build_engine import run
 from tiny_engine import write_tiny_checkpoint, write_tiny_engine
 
 from dynast_deploy.config import GeneratorConfig
-from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.plan import BatchSizes, PlanKind, read_manifest, read_plans
 from dynast_deploy.generator import Generator
 

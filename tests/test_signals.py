@@ -19,8 +19,8 @@ from tiny_engine import write_tiny_engine
 
 from dynast_deploy import cli
 from dynast_deploy.command import run
+from dynast_deploy.commands.export import export
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.to_onnx import export
 from dynast_deploy.files import partial_files
 from dynast_deploy.runtime.pictures import write_picture
 from dynast_deploy.runtime.video_writer import VideoWriter

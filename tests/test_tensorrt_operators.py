@@ -13,8 +13,8 @@ from tensorrt_operators import faults
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.export.engine_graphs import read_engine_graphs
-from dynast_deploy.export.options import Precision
 from dynast_deploy.formats.plan import BatchSizes
+from dynast_deploy.formats.precision import Precision
 
 FLOAT = TensorProto.FLOAT
 

@@ -10,7 +10,7 @@ from tiny_engine import tiny_generator
 
 from dynast_deploy.conditions import picture_tensor, tensor_picture
 from dynast_deploy.export.float16 import to_float16
-from dynast_deploy.export.to_onnx import build_model
+from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves
 from dynast_deploy.formats.uint8_io import with_uint8_io
 

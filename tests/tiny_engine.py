@@ -48,7 +48,7 @@ def write_tiny_engine(folder: Path, semantic_nc: int = 20, crop_size: int = 32) 
         return _copy_kept_engine(folder, semantic_nc, crop_size)
     import onnx
 
-    from dynast_deploy.export.to_onnx import build_model
+    from dynast_deploy.export.model import build_model
     from dynast_deploy.formats.onnx_model import sha256
 
     checkpoint = write_tiny_checkpoint(folder / f"tiny{semantic_nc}.pth", semantic_nc, crop_size)

@@ -296,8 +296,8 @@ def _read_settings(path: Path) -> None:
 
 
 def _calibration_seeds() -> list[tuple[str, bytes]]:
-    from dynast_deploy.calib.options import Format, Method
     from dynast_deploy.formats.calibration import Calibration
+    from dynast_deploy.formats.precision import Format, Method
 
     method, number_format = Method.ENTROPY, Format.INT8
     psnr, ranges, left = {"int8": 30.0}, {"a": 1.5, "b": 2.0}, {"c": "first"}

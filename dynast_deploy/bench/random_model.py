@@ -22,7 +22,7 @@ def write_random_model(folder: Path, ngf: int, layers: int, size: int) -> tuple[
 
     from dynast_deploy.checkpoint import save_generator
     from dynast_deploy.config import GeneratorConfig, Task
-    from dynast_deploy.export.to_onnx import build_model
+    from dynast_deploy.export.model import build_model
     from dynast_deploy.formats.onnx_model import sha256
     from dynast_deploy.generator import Generator
 

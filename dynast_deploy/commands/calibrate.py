@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from dynast_deploy.calib.options import Method
 from dynast_deploy.commands import calibration_options as options
 from dynast_deploy.commands import pose_options
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.names import named_beside
+from dynast_deploy.formats.precision import Method
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
 
@@ -64,7 +64,7 @@ def calibrate(
     if fp16 and (target_psnr is not None or keep_float):
         raise DynastError("--fp16 has no layers to choose; leave --target-psnr and --keep-float out")
 
-    from dynast_deploy.calib.options import Format
+    from dynast_deploy.formats.precision import Format
     from dynast_deploy.frames.read_frames import Request
 
     request = Request(

@@ -95,7 +95,7 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
 
     Raises DynastError where options and engine contradict each other.
     """
-    from dynast_deploy.export.to_onnx import parse_size
+    from dynast_deploy.size import parse_size
 
     if engine is None:
         return task or Task.POSE, parse_size(size or DEFAULT_SIZE)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from dynast_deploy.calib.options import Method
 from dynast_deploy.commands import calibration_options as options
 from dynast_deploy.commands import pose_options
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.precision import Method
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 
 
@@ -41,8 +41,8 @@ def sensitivity(
             "name what to measure on: --data VIDEO, a folder, arrays (.npz) or a shipped source"
         )
 
-    from dynast_deploy.calib.options import Format
     from dynast_deploy.calib.report import run_sensitivity
+    from dynast_deploy.formats.precision import Format
     from dynast_deploy.frames.read_frames import Request
 
     request = Request(

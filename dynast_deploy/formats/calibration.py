@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dynast_deploy.calib.options import Format, Method
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
+from dynast_deploy.formats.precision import Format, Method
 
 KIND = "dynast calibration 1"
 

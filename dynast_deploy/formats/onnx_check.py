@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dynast_deploy.config import SCALES, GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.options import Precision
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.printable import printable
 
 MOST_SIDE = 8192
