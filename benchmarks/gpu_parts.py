@@ -11,9 +11,9 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import TensorSpec
 from dynast_deploy.plugins import gpu_kernels
 from dynast_deploy.plugins.bindings import native
-from dynast_deploy.runtime.gpu import Gpu, Holdings, Stream
-from dynast_deploy.runtime.gpu_graph import CaptureRefused
-from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar, Lane
+from dynast_deploy.runtime.cuda.device import Gpu, Holdings, Stream
+from dynast_deploy.runtime.cuda.graph import CaptureRefused
+from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar, Lane
 
 Timer = Callable[[Callable[[], object], int], dict[str, float]]
 

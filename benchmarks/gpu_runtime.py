@@ -33,7 +33,7 @@ from dynast_deploy.commands.probes import nvidia_driver
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.gpu import Gpu, Holdings, close_gpus, open_gpu
+from dynast_deploy.runtime.cuda.device import Gpu, Holdings, close_gpus, open_gpu
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
@@ -138,7 +138,7 @@ def copies(gpu: Gpu, sizes: Iterable[int] = (1 << 18, 1310720, 1 << 26)) -> dict
 
 def onnxruntime_cuda(path: Path, frames: int, device: str = "cuda") -> dict[str, Any]:
     """Milliseconds of a frame, from bytes to bytes, and how far the pictures lie from the CPU's, in levels."""
-    from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+    from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
     reference = OnnxRuntimeEngine(path, "cpu")
     info = reference.info
@@ -172,7 +172,7 @@ def tensorrt(path: Path | None, frames: int) -> dict[str, Any]:
     """Milliseconds of a frame through a plan: one after another, and with the next one submitted before."""
     if path is None:
         raise DynastError("give a plan with --plan")
-    from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
+    from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
     info = load_engine(path).info
     random = np.random.default_rng(0)

@@ -22,8 +22,8 @@ import onnxruntime
 from dynast_deploy.bench import operators as bench
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.keypoints import read_poses
+from dynast_deploy.media.picture_files import read_picture
 from dynast_deploy.plugins import onnxruntime_library
-from dynast_deploy.runtime.pictures import read_picture
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 TILE = 8

@@ -30,14 +30,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.pictures import read_picture, write_picture
-from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.picture_files import read_picture, write_picture
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL)
 FRAMES = 60
-RUN = ("-m", "dynast_deploy.runtime.run", "--exemplar", "in/ref.png")
+RUN = ("-m", "dynast_deploy.commands.run", "--exemplar", "in/ref.png")
 CLI = ("-m", "dynast_deploy.cli")
 TINY = (
     "generator.crop_size=32", "generator.ngf=4", "generator.max_multi=1", "generator.n_layers=1", "generator.pos_dim=2",

@@ -11,10 +11,10 @@ import onnx
 from dynast_deploy.export.quantizable import ancestors
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu
 from dynast_deploy.formats.onnx_model import ENCODER_INPUTS, ModelInfo, extract
-from dynast_deploy.runtime.cpu_graph import for_cpu
-from dynast_deploy.runtime.native_operators import operators_or_warning
-from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
-from dynast_deploy.runtime.onnxruntime_errors import refusing
+from dynast_deploy.runtime.onnxrt.cpu_graph import for_cpu
+from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+from dynast_deploy.runtime.onnxrt.errors import refusing
+from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
 Encoded = dict[str, np.ndarray]
 """The cut tensors by name."""

@@ -18,9 +18,9 @@ from dynast_deploy.export.tensor_extremes import value_ranges
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import Request, read_data
 from dynast_deploy.progress import Progress
-from dynast_deploy.runtime.native_operators import operators_or_warning
-from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
-from dynast_deploy.runtime.onnxruntime_errors import refusing
+from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+from dynast_deploy.runtime.onnxrt.errors import refusing
+from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
 MEASURED_FRAMES = 8
 """Every tensor of the graph is measured, one node at a time, which takes long."""

@@ -25,15 +25,15 @@ def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int
     path = Path(path)
     kind = kind_of(path)
     if kind is FileKind.PLAN:
-        from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
+        from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
         return TensorRTEngine(path, device)
     if kind is FileKind.ONNX:
-        from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+        from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(path, device, threads)
     if kind.is_checkpoint:
-        from dynast_deploy.runtime.torch_engine import TorchEngine
+        from dynast_deploy.runtime.pyt.engine import TorchEngine
 
         return TorchEngine(path, device, threads)
     raise DynastError(

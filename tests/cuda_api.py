@@ -1,4 +1,4 @@
-"""The interface of pycuda and of cuda.bindings, as far as `runtime/gpu.py` and `runtime/gpu_graph.py` use it.
+"""The interface of pycuda and of cuda.bindings, as far as `runtime/cuda/device.py` and `runtime/cuda/graph.py` use it.
 
     python tests/native/describe_pycuda.py WRAP_CUDADRV_CPP | python tests/cuda_api.py
 

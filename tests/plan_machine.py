@@ -16,7 +16,7 @@ from cuda_stand_in import World
 from tensorrt_stand_in import Failures
 
 from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
-from dynast_deploy.runtime import gpu
+from dynast_deploy.runtime.cuda import device as gpu
 
 SIZE, CHANNELS = 32, 20
 CUTS = (TensorSpec("block0.key", "float16", (1, 24, 16)), TensorSpec("block0.value", "float32", (1, 24, 8)))

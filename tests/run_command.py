@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynast_deploy.runtime import run
-from dynast_deploy.runtime.video_reader import VideoReader
+from dynast_deploy.commands import run
+from dynast_deploy.media.video_reader import VideoReader
 
 
 def dynast_run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

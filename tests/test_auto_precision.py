@@ -16,7 +16,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import sha256
 from dynast_deploy.formats.precision import Format, Method, Precision
-from dynast_deploy.runtime.driver import Device
+from dynast_deploy.runtime.cuda.driver import Device
 
 FP16, INT8, FP8 = Precision.FP16, Precision.INT8, Precision.FP8
 FILES = {INT8: Path("int8.json"), FP8: Path("fp8.json")}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from dynast_deploy.bench.plan import run_plan
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
+from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
 
 def test_every_batch_is_measured_with_and_without_graphs(tmp_path: Path) -> None:

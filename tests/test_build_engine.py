@@ -20,7 +20,7 @@ from dynast_deploy.formats import onnx_model as split
 from dynast_deploy.formats.plan import BatchSizes, PlanKind, read_manifest, read_plans
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
-from dynast_deploy.runtime import driver
+from dynast_deploy.runtime.cuda import driver
 
 ADA = driver.Device("NVIDIA L40S", "8.9")
 

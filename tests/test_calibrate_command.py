@@ -14,16 +14,16 @@ from test_calibration import tiny_arrays
 from tiny_engine import write_tiny_engine
 from typer.testing import CliRunner, Result
 
-from dynast_deploy.export.calibrated import calibrated_model
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
+from dynast_deploy.export.calibrated import calibrated_model
 from dynast_deploy.export.quantizable import Part, find_layers
 from dynast_deploy.face_parts import write_parts
 from dynast_deploy.formats.onnx_model import ModelInfo, load_model
 from dynast_deploy.formats.precision import Format
+from dynast_deploy.media.picture_files import write_picture
+from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.pictures import write_picture
-from dynast_deploy.runtime.video_writer import VideoWriter
 
 pytest.importorskip("onnxruntime", reason="ranges are measured by ONNX Runtime")
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynast_deploy.conditions.size import MAX_SIDE
-from dynast_deploy.runtime.canvas import MOST_PIXELS, Canvas
 from dynast_deploy.runtime.options import Fit
+from dynast_deploy.runtime.pipeline.canvas import MOST_PIXELS, Canvas
 
 sides = st.integers(1, 400)
 network_sides = st.integers(1, 32).map(lambda eighths: 8 * eighths)

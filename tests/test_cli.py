@@ -23,10 +23,10 @@ from dynast_deploy.commands.condition import condition
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.export import export
 from dynast_deploy.commands.inspect import inspect
+from dynast_deploy.commands.run import dynast_run
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.show import plain_lines, show
 from dynast_deploy.commands.train import train
-from dynast_deploy.runtime.run import dynast_run
 from dynast_deploy.training import loop
 from dynast_deploy.training.settings import write_settings
 

@@ -21,8 +21,8 @@ from dynast_deploy.drawn_faces import render as draw_face
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import write_parts
 from dynast_deploy.marionette import Identity, render, sample_pose
-from dynast_deploy.runtime.pictures import read_picture, write_picture
-from dynast_deploy.runtime.video_reader import VideoReader
+from dynast_deploy.media.picture_files import read_picture, write_picture
+from dynast_deploy.media.video_reader import VideoReader
 
 
 def dynast(*arguments: object) -> Result:

@@ -15,7 +15,7 @@ from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves
 from dynast_deploy.generator import Generator
 from dynast_deploy.plugins import onnxruntime_library
-from dynast_deploy.runtime import cpu_dense, cpu_graph
+from dynast_deploy.runtime.onnxrt import cpu_dense, cpu_graph
 
 
 @pytest.fixture(scope="module")

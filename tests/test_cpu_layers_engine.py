@@ -17,10 +17,10 @@ from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model
 from dynast_deploy.keypoints import read_poses
+from dynast_deploy.media.picture_files import read_picture
 from dynast_deploy.plugins import onnxruntime_library
-from dynast_deploy.runtime.cpu_layers import channels_last
-from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
-from dynast_deploy.runtime.pictures import read_picture
+from dynast_deploy.runtime.onnxrt.cpu_layers import channels_last
+from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
 pytestmark = pytest.mark.skipif(onnxruntime_library() is None, reason="native operators are not built")
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "marionette.onnx"

@@ -16,13 +16,13 @@ from dynast_deploy.keypoints import Poses, read_poses, write_poses
 from dynast_deploy.keypoints.poses import no_person
 from dynast_deploy.marionette import Identity, render, sample_pose
 from dynast_deploy.marionette.animate import animate
-from dynast_deploy.runtime.crop import Box, Follower, steady_boxes
+from dynast_deploy.media.picture_files import read_picture, write_picture
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.options import Crop
-from dynast_deploy.runtime.painter import Painter
-from dynast_deploy.runtime.painters import check_crop
-from dynast_deploy.runtime.pictures import read_picture, write_picture
-from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.runtime.pipeline.condition_drawer import Painter
+from dynast_deploy.runtime.pipeline.condition_sources import check_crop
+from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
 
 WIDE = (640, 360)
 STILL = render(Identity.of_seed(5), sample_pose(np.random.default_rng(3)), 64).keypoints

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dynast_deploy.runtime import driver
+from dynast_deploy.runtime.cuda import driver
 
 ATTRIBUTES = {75: 8, 76: 9}
 """CUdevice_attribute: major and minor number of the compute capability, as cuda.h numbers them."""

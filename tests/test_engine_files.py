@@ -22,7 +22,8 @@ from dynast_deploy.formats.onnx_model import ModelInfo, load_engine_model
 from dynast_deploy.formats.plan import BatchSizes
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.plugins.bindings import library
-from dynast_deploy.runtime import load_engine, native_operators
+from dynast_deploy.runtime import load_engine
+from dynast_deploy.runtime.onnxrt import native_operators
 
 pytest.importorskip("onnxruntime", reason="engines run on ONNX Runtime")
 
@@ -310,8 +311,8 @@ def test_a_graph_that_the_fast_form_does_not_take_runs_as_it_is(
 ) -> None:
     exemplar = engines[0].encode_exemplar(pictures(), pictures())
     expected = engines[0].render(exemplar, pictures(seed=1))
-    monkeypatch.setattr("dynast_deploy.runtime.onnxruntime_session.channels_last", lambda graph: 1 / 0)
-    monkeypatch.setattr("dynast_deploy.runtime.onnxruntime_session.for_cpu", lambda model: 1 / 0)
+    monkeypatch.setattr("dynast_deploy.runtime.onnxrt.session.channels_last", lambda graph: 1 / 0)
+    monkeypatch.setattr("dynast_deploy.runtime.onnxrt.session.for_cpu", lambda model: 1 / 0)
     engine = load_engine(EXAMPLE, "cpu", 1)
     with pytest.warns(DynastWarning, match=r"runs in a slower form.*division by zero"):
         exemplar = engine.encode_exemplar(pictures(), pictures())

@@ -12,7 +12,8 @@ import pytest
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy import DynastError
-from dynast_deploy.runtime import load_engine, onnxruntime_engine
+from dynast_deploy.runtime import load_engine
+from dynast_deploy.runtime.onnxrt import engine as onnxruntime_engine
 
 PICTURE, CONDITION = np.zeros((1, 3, 32, 32), np.float32), np.full((1, 20, 32, 32), 100, np.uint8)
 

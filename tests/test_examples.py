@@ -16,11 +16,11 @@ from dynast_deploy.evaluation.pictures import psnr
 from dynast_deploy.face_parts import resolve_parts
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.marionette import FIRST_EVALUATION_SEED, Identity, render, sample_pose
+from dynast_deploy.media.picture_files import read_picture
+from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.procedural_style import paint_content, paint_style
 from dynast_deploy.procedural_style.examples import FRAMES as FILM_FRAMES
 from dynast_deploy.runtime import Engine, load_engine
-from dynast_deploy.runtime.pictures import read_picture
-from dynast_deploy.runtime.video_reader import VideoReader
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

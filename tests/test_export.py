@@ -17,7 +17,7 @@ from tiny_engine import write_tiny_checkpoint
 from dynast_deploy.checkpoint import load_generator
 from dynast_deploy.export import model as to_onnx
 from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model, sha256
-from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="exported files are run by ONNX Runtime")
 

@@ -19,7 +19,7 @@ from dynast_deploy.export.model import build_model
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu, value_ranges
 from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model
 from dynast_deploy.plugins import onnxruntime_library
-from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="graphs are run by ONNX Runtime")
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.frame_colours import RgbConverter, StatedColours
-from dynast_deploy.runtime.pictures import read_picture
-from dynast_deploy.runtime.video_reader import VideoReader
+from dynast_deploy.media.frame_colours import RgbConverter, StatedColours
+from dynast_deploy.media.picture_files import read_picture
+from dynast_deploy.media.video_reader import VideoReader
 
 VIDEOS = Path(__file__).parent / "data" / "videos"
 LIMITED, FULL = 1, 2

@@ -14,7 +14,7 @@ from plan_machine import plan_machine
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.plugins import gpu_kernels
-from dynast_deploy.runtime.gpu import open_gpu
+from dynast_deploy.runtime.cuda.device import open_gpu
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

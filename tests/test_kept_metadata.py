@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from dynast_deploy.runtime.kept_metadata import kept_of_container, kept_of_stream
-from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.kept_metadata import kept_of_container, kept_of_stream
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
 
 SAID = {
     "title": "A dance",

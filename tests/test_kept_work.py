@@ -15,11 +15,11 @@ from tiny_engine import write_tiny_engine
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
-from dynast_deploy.runtime import render
-from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
-from dynast_deploy.runtime.pictures import read_picture, write_picture
-from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.picture_files import read_picture, write_picture
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
+from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
+from dynast_deploy.runtime.pipeline import render
 from dynast_deploy.stop_request import SIGNALS
 
 FRAMES = 12
@@ -134,7 +134,9 @@ def test_poses_that_turn_out_too_few_or_too_many_leave_the_rendering(
     keypoints = read_poses(work / "drive.poses.npz").keypoints
     write_poses(work / "drive.poses.npz", Poses(np.concatenate([keypoints, keypoints])[:poses]))
     # As for a file that does not tell how many frames it holds.
-    monkeypatch.setattr("dynast_deploy.runtime.render.check_count_early", lambda painter, reader: None)
+    monkeypatch.setattr(
+        "dynast_deploy.runtime.pipeline.render.check_count_early", lambda painter, reader: None
+    )
     assert dynast_run(monkeypatch, *job(work, video=without_a_count(work / "drive.mp4"))) == 1
     assert len(frames_of(work / "drive.dynast.mkv")) == frames
     assert f"holds {poses} poses" in only_error(capsys.readouterr().err)

@@ -12,7 +12,7 @@ from objective_batch import SIZE, noise_batch, part_of, small_generator  # noqa:
 from dynast_deploy.checkpoint import load_generator  # noqa: E402
 from dynast_deploy.config import Task  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
-from dynast_deploy.objective import pictures  # noqa: E402
+from dynast_deploy.objective import picture_terms as pictures  # noqa: E402
 from dynast_deploy.objective.config import ObjectiveConfig, WarpMask  # noqa: E402
 from dynast_deploy.objective.objective import Objective  # noqa: E402
 from dynast_deploy.objective.vgg import VGG19  # noqa: E402

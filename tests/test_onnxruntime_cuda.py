@@ -12,8 +12,8 @@ import pytest
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.conditions import tensor_picture
-from dynast_deploy.runtime import onnxruntime_engine
-from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from dynast_deploy.runtime.onnxrt import engine as onnxruntime_engine
+from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
 SIZE = 32
 

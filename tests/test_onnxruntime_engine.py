@@ -14,7 +14,7 @@ from tiny_engine import write_tiny_engine
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
 SIZE = 32
 

@@ -107,7 +107,7 @@ def test_every_part_is_imported_from_the_checkout_and_from_elsewhere(
     installed: Installed, place: str, tmp_path: Path
 ) -> None:
     cwd = installed.checkout if place == "checkout" else tmp_path
-    names = ["dynast_deploy", *(f"dynast_deploy.{part}" for part in PARTS), "dynast_deploy.runtime.run"]
+    names = ["dynast_deploy", *(f"dynast_deploy.{part}" for part in PARTS), "dynast_deploy.commands.run"]
     code = (
         f"import json, importlib\nprint(json.dumps([importlib.import_module(n).__file__ for n in {names}]))"
     )

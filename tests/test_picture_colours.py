@@ -10,8 +10,8 @@ import pytest
 from icc_profiles import DISPLAY_P3, SRGB, cmyk_profile, grey_profile, rgb_profile, to_srgb
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from dynast_deploy.runtime.picture_colours import STRIP_PIXELS
-from dynast_deploy.runtime.pictures import read_picture
+from dynast_deploy.media.picture_colours import STRIP_PIXELS
+from dynast_deploy.media.picture_files import read_picture
 
 COLOURS = np.random.default_rng(0).integers(40, 200, (12, 9, 3), np.uint8)
 RAMP = np.arange(0, 256, 3, dtype=np.uint8).reshape(2, 43)

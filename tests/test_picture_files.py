@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.pictures import list_pictures, read_picture, write_picture
+from dynast_deploy.media.picture_files import list_pictures, read_picture, write_picture
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (6, 9, 3), np.uint8)
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from dynast_deploy.commands.run import picture_outputs
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.picture_names import list_pictures, register_heif
-from dynast_deploy.runtime.pictures import opened_picture, read_picture
-from dynast_deploy.runtime.run import picture_outputs
-from dynast_deploy.runtime.video_reader import VideoReader
+from dynast_deploy.media.picture_files import opened_picture, read_picture
+from dynast_deploy.media.picture_names import list_pictures, register_heif
+from dynast_deploy.media.video_reader import VideoReader
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 20, 3), np.uint8))
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64
@@ -105,7 +105,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     PICTURE.save(tmp_path / "a.png")
-    monkeypatch.setattr("dynast_deploy.runtime.pictures.MOST_BYTES", 320 * 8 - 1)
+    monkeypatch.setattr("dynast_deploy.media.picture_files.MOST_BYTES", 320 * 8 - 1)
     with pytest.raises(DynastError, match="a.png is too large: 20x16 is more than"):
         read_picture(tmp_path / "a.png")
     with opened_picture(tmp_path / "a.png") as stored:

@@ -11,8 +11,8 @@ import pytest
 from icc_profiles import DISPLAY_P3, to_srgb
 from PIL import Image, features
 
-from dynast_deploy.runtime.picture_primaries import stated_primaries
-from dynast_deploy.runtime.pictures import read_picture
+from dynast_deploy.media.picture_files import read_picture
+from dynast_deploy.media.picture_primaries import stated_primaries
 
 COLOUR = np.array([200, 60, 30])
 PQ = 16

@@ -23,7 +23,7 @@ from dynast_deploy.formats.plan import (
     read_plans,
     write_plan_file,
 )
-from dynast_deploy.runtime.plan_check import Host, check_compatible
+from dynast_deploy.runtime.trt.compatibility import Host, check_compatible
 
 MANIFEST = Manifest(
     kind=PlanKind.TENSORRT,
@@ -203,7 +203,7 @@ def test_compatible_plans_run_on_later_versions_and_gpus_alone(
 
 def test_reading_a_bundle_imports_nothing_heavy() -> None:
     code = (
-        "import sys, dynast_deploy.runtime.plan_check; "
+        "import sys, dynast_deploy.runtime.trt.compatibility; "
         "print([n for n in ('numpy', 'onnx', 'tensorrt') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from video_clips import write_clip
 
-from dynast_deploy.runtime.pyav import Ratio, fraction, open_input
-from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.pyav import Ratio, fraction, open_input
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
 
 
 class Rational:

@@ -17,7 +17,7 @@ from test_run import FRAMES, dynast_run, files, frames_of, job, media  # noqa: F
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.formats.plan import PlanKind, read_manifest
 from dynast_deploy.keypoints import read_poses
-from dynast_deploy.runtime.pictures import read_picture
+from dynast_deploy.media.picture_files import read_picture
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from dynast_deploy.command import run
 from dynast_deploy.commands.export import export
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files import partial_files
-from dynast_deploy.runtime.pictures import write_picture
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.picture_files import write_picture
+from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.stop_request import SIGNALS, Stopping, StopRequest
 
 COMMANDS = {
@@ -70,7 +70,7 @@ def begin(name: str) -> Callable[[], None]:
 
 
 def dynast_run_main() -> None:
-    from dynast_deploy.runtime.run import main
+    from dynast_deploy.commands.run import main
 
     main()
 
@@ -112,7 +112,7 @@ def test_what_a_killed_run_left_is_gone_after_the_next(work: Path, monkeypatch) 
     script = (
         "import os, signal\n"
         "from dynast_deploy.runtime import run\n"
-        "from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine as Engine\n"
+        "from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine as Engine\n"
         "render = Engine.render_bytes\n"
         "Engine.render_bytes = lambda *given: os.kill(os.getpid(), signal.SIGKILL)\n"
         "run.main()"

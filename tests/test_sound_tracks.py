@@ -9,8 +9,8 @@ import pytest
 from av.stream import Disposition
 from video_clips import AUDIO_RATE, corner_picture, sound_packets, tone
 
-from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
 
 VIDEOS = Path(__file__).parent / "data" / "videos"
 

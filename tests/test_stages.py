@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dynast_deploy.runtime.stages import ReadAhead, WriteBehind
+from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
 
 
 class Failure(Exception):

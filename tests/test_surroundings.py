@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynast_deploy.objective.surroundings import REACH, surroundings
+from dynast_deploy.objective.backdrop_matches import REACH, surroundings
 
 SIZE = 128
 MIDDLE = (SIZE - 1) / 2

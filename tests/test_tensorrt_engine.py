@@ -17,8 +17,9 @@ from tensorrt_stand_in import plan_bytes, plans_of
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import BatchSizes, PlanKind, TensorSpec, write_plan_file
-from dynast_deploy.runtime import gpu, load_engine
-from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
+from dynast_deploy.runtime import load_engine
+from dynast_deploy.runtime.cuda import device as gpu
+from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
 SCHEDULES = ["late", "early", *range(6)]
 PICTURE, MAPS = levels(1, 3, SIZE, SIZE, seed=1), levels(1, CHANNELS, SIZE, SIZE, seed=2)

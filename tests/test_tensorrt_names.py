@@ -101,35 +101,35 @@ def test_each_use_is_missed_where_the_library_does_not_have_it() -> None:
 @pytest.mark.parametrize(
     ("file", "right", "wrong", "problem"),
     [
-        ("runtime/tensorrt_plan.py", "trt.TensorIOMode", "trt.TensorIoMode", "module has no TensorIoMode"),
+        ("runtime/trt/plan.py", "trt.TensorIOMode", "trt.TensorIoMode", "module has no TensorIoMode"),
         (
-            "runtime/tensorrt_plan.py",
+            "runtime/trt/plan.py",
             "TensorIOMode.INPUT",
             "TensorIOMode.INPUTS",
             "TensorIOMode has no INPUTS",
         ),
         (
-            "runtime/tensorrt_plan.py",
+            "runtime/trt/plan.py",
             ".execute_async_v3(",
             ".execute_async_v2(",
             "IExecutionContext has no execute_async_v2",
         ),
-        ("runtime/tensorrt_plan.py", "engine.num_io_tensors", "engine.num_bindings", "has no num_bindings"),
+        ("runtime/trt/plan.py", "engine.num_io_tensors", "engine.num_bindings", "has no num_bindings"),
         (
-            "runtime/tensorrt_plan.py",
+            "runtime/trt/plan.py",
             "set_tensor_address(name, address)",
             "set_tensor_address(name)",
             "set_tensor_address does not take 1 arguments",
         ),
         (
-            "runtime/tensorrt_plan.py",
+            "runtime/trt/plan.py",
             "get_tensor_dtype(name)",
             "get_tensor_dtype(tensor_name=name)",
             "get_tensor_dtype does not take 0 arguments and ['tensor_name']",
         ),
-        ("runtime/tensorrt_plan.py", "def log(", "def write_log(", "ILogger has no write_log"),
+        ("runtime/trt/plan.py", "def log(", "def write_log(", "ILogger has no write_log"),
         (
-            "runtime/tensorrt_plan.py",
+            "runtime/trt/plan.py",
             "severity: Any, msg: str",
             "severity: Any",
             "log of ILogger takes other parameters",

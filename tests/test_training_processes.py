@@ -19,8 +19,8 @@ from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.generator import Generator  # noqa: E402
 from dynast_deploy.training import batch_norm, loop  # noqa: E402
 from dynast_deploy.training.batch_norm import SharedBatchNorm2d, share_batch_norm  # noqa: E402
-from dynast_deploy.training.idle_biases import freeze_idle_biases  # noqa: E402
 from dynast_deploy.training.processes import Processes  # noqa: E402
+from dynast_deploy.training.untrained_biases import freeze_idle_biases  # noqa: E402
 
 TESTS = Path(__file__).parent
 

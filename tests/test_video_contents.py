@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from video_clips import corner_picture, write_clip
 
-from dynast_deploy.runtime.video_contents import Contents, shows_nothing, video_contents
-from dynast_deploy.runtime.video_reader import VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.video_contents import Contents, shows_nothing, video_contents
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
 
 VIDEOS = Path(__file__).parent / "data" / "videos"
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
+from dynast_deploy.media.orientation import Orientation, square_pixel_size
 
 ONE = 1 << 16
 

@@ -12,7 +12,7 @@ import pytest
 from video_clips import TICK, corner_picture, jittered_times, write_clip
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.video_reader import Frame, VideoReader
+from dynast_deploy.media.video_reader import Frame, VideoReader
 
 EVEN = [index * 3003 for index in range(60)]
 

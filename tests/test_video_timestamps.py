@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from dynast_deploy.runtime.timestamps import NUDGE, ForwardClock
+from dynast_deploy.media.timestamps import NUDGE, ForwardClock
 
 STEP = Fraction(1, 25)
 

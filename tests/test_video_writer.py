@@ -20,9 +20,9 @@ from video_clips import (
 )
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.stages import ReadAhead, WriteBehind
-from dynast_deploy.runtime.video_reader import Frame, VideoReader
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.video_reader import Frame, VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
+from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -298,7 +298,7 @@ import resource, sys
 import numpy as np
 from pathlib import Path
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.video_writer import VideoWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 rng = np.random.default_rng(0)
 try:

@@ -22,8 +22,8 @@ from dynast_deploy.keypoints.files import read_recording
 from dynast_deploy.keypoints.pose_file import PoseFile
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.keypoints.timeline import timeline
-from dynast_deploy.runtime.painters import Painters
-from dynast_deploy.runtime.pictures import write_picture
+from dynast_deploy.media.picture_files import write_picture
+from dynast_deploy.runtime.pipeline.condition_sources import Painters
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DANCE = read_poses(EXAMPLES / "dance.poses.npz").keypoints

@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from dynast_deploy.runtime.frame_colours import RgbConverter, StatedColours
-from dynast_deploy.runtime.wide_gamut import is_wide, to_bt709
+from dynast_deploy.media.frame_colours import RgbConverter, StatedColours
+from dynast_deploy.media.wide_gamut import is_wide, to_bt709
 
 DISPLAY_P3, BT2020 = 12, 9
 

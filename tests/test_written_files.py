@@ -12,7 +12,7 @@ from run_command import files
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.written_files import check_written, check_written_folder
-from dynast_deploy.runtime.video_writer import VideoWriter
+from dynast_deploy.media.video_writer import VideoWriter
 
 
 def refused(words: str, written: dict[str, object], read: dict[str, object]) -> None:

@@ -76,7 +76,7 @@ def _picture_seeds() -> list[tuple[str, bytes]]:
 
 
 def _read_picture(path: Path) -> object:
-    from dynast_deploy.runtime.pictures import read_picture
+    from dynast_deploy.media.picture_files import read_picture
 
     return read_picture(path)
 
@@ -139,7 +139,7 @@ def _video_seeds() -> list[tuple[str, bytes]]:
 
 
 def _read_video(path: Path) -> None:
-    from dynast_deploy.runtime.video_reader import VideoReader
+    from dynast_deploy.media.video_reader import VideoReader
 
     with VideoReader(path) as reader:
         for frame in reader:

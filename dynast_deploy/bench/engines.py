@@ -24,8 +24,8 @@ def run_engines(
     """
     from dynast_deploy.formats.onnx_model import ModelInfo
     from dynast_deploy.formats.onnx_reader import read_graph
-    from dynast_deploy.runtime.native_operators import operators_or_warning
-    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+    from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
     if len(set(engines)) < len(engines):
         raise DynastError("--engine: name each file once; they are compared with each other")

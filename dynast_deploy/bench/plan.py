@@ -25,7 +25,7 @@ def run_plan(path: Path, batches: Sequence[int], repeats: int, output: Path | No
     run here, or takes none of the batches.
     """
     from dynast_deploy.formats.plan import read_manifest
-    from dynast_deploy.runtime.tensorrt_engine import TensorRTEngine
+    from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
     limits = read_manifest(path).batch
     fitting = [batch for batch in batches if limits.min <= batch <= limits.max]

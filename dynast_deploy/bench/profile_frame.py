@@ -15,7 +15,7 @@ from dynast_deploy.errors import DynastWarning
 
 
 def profile_frames(model: str, threads: int, frames: int, prefix: str) -> None:
-    from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+    from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
     # `run_bench` has said so once.
     warnings.filterwarnings("ignore", "the native operators", DynastWarning)

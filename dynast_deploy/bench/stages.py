@@ -34,7 +34,7 @@ STAGE_OF_LAYER = {
     "Modulation": OTHER,
     "Fusion": OTHER,
 }
-"""Our layers' operators (`runtime/cpu_layers.py`), norms, borders and activations with them."""
+"""Our layers' operators (`runtime/onnxrt/cpu_layers.py`), norms, borders and activations with them."""
 COARSE_ATTENTION = {
     "scaled",
     "logits",

@@ -41,7 +41,7 @@ def random_inputs(channels: int, height: int, width: int) -> dict[str, np.ndarra
 
 def engine_frame(path: str, threads: int, native_attention: bool = True, native_layers: bool = True) -> Frame:
     """The exemplar is encoded here, once; a frame is what remains."""
-    from dynast_deploy.runtime.onnxruntime_engine import OnnxRuntimeEngine
+    from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
     engine = OnnxRuntimeEngine(
         path, "cpu", threads, native_attention=native_attention, native_layers=native_layers

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dynast_deploy.export.engine_graphs import EngineGraphs
     from dynast_deploy.export.tensorrt_build import BuildSettings
     from dynast_deploy.formats.plan import BatchSizes, Manifest
-    from dynast_deploy.runtime.driver import Device
+    from dynast_deploy.runtime.cuda.driver import Device
 
 RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
 """What TensorRT-RTX builds for unless told otherwise; its plans run on later ones too."""
@@ -316,7 +316,7 @@ def _target(kind: Any) -> Target:
     from dynast_deploy.formats.plan import PlanKind
     from dynast_deploy.plugins import gpu_kernels
     from dynast_deploy.plugins.tensorrt_plugin import register_plugins
-    from dynast_deploy.runtime.driver import first_device
+    from dynast_deploy.runtime.cuda.driver import first_device
 
     library = builder_library(kind)
     if kind is PlanKind.TENSORRT_RTX:

@@ -16,8 +16,8 @@ from dynast_deploy.printable import printable_name
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 
 if TYPE_CHECKING:
-    from dynast_deploy.runtime.painter import Painter
-    from dynast_deploy.runtime.report import Report
+    from dynast_deploy.runtime.pipeline.condition_drawer import Painter
+    from dynast_deploy.runtime.pipeline.report import Report
 
 DEFAULT_SIZE = "256x256"
 
@@ -58,10 +58,10 @@ def condition(
     """Draw what the network will see of a picture or of every frame of a video."""
     from dynast_deploy.files.names import named_beside
     from dynast_deploy.files.written_files import check_written
-    from dynast_deploy.runtime.job_files import sources_read
-    from dynast_deploy.runtime.painters import Painters, check_crop, check_options
-    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
-    from dynast_deploy.runtime.report import conclude
+    from dynast_deploy.media.picture_files import PICTURE_SUFFIXES
+    from dynast_deploy.runtime.pipeline.condition_sources import Painters, check_crop, check_options
+    from dynast_deploy.runtime.pipeline.job_files import sources_read
+    from dynast_deploy.runtime.pipeline.report import conclude
 
     if os.path.isdir(media):
         raise DynastError(f"{media} is a folder; name one picture or video")
@@ -100,7 +100,7 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
     if engine is None:
         return task or Task.POSE, parse_size(size or DEFAULT_SIZE)
     from dynast_deploy.runtime import load_engine
-    from dynast_deploy.runtime.painter import task_of
+    from dynast_deploy.runtime.pipeline.condition_drawer import task_of
 
     info = load_engine(engine, device="cpu").info
     of_engine = task_of(info.task, info.channels, str(engine))
@@ -116,7 +116,7 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
 def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
     """Write the condition of one picture. Raises DynastError where nobody, or no face, is seen in it."""
     from dynast_deploy.conditions import draw_condition
-    from dynast_deploy.runtime.pictures import read_picture, write_picture
+    from dynast_deploy.media.picture_files import read_picture, write_picture
 
     painted = painter.paint(read_picture(picture), 0)
     if painted.empty and painter.source is not None:
@@ -130,11 +130,11 @@ def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
 def draw_video(painter: Painter, video: Path, output: Path) -> Report:
     """Write the condition of every frame, with the video's times and sound; what is kept when, as `render_video`."""
     from dynast_deploy.conditions import draw_condition
+    from dynast_deploy.media.video_reader import VideoReader
+    from dynast_deploy.media.video_writer import VideoWriter
     from dynast_deploy.progress import Progress
-    from dynast_deploy.runtime.render import check_count_early
-    from dynast_deploy.runtime.report import Report, say_stopping
-    from dynast_deploy.runtime.video_reader import VideoReader
-    from dynast_deploy.runtime.video_writer import VideoWriter
+    from dynast_deploy.runtime.pipeline.render import check_count_early
+    from dynast_deploy.runtime.pipeline.report import Report, say_stopping
     from dynast_deploy.stop_request import StopRequest
 
     height, width = painter.network_size

@@ -37,7 +37,7 @@ def data(
     from dynast_deploy.data import training_data
     from dynast_deploy.data.sheet import contact_sheet
     from dynast_deploy.files.written_files import check_written
-    from dynast_deploy.runtime.pictures import check_picture_name, write_picture
+    from dynast_deploy.media.picture_files import check_picture_name, write_picture
 
     check_picture_name(out)
     check_written({"--out": out}, {"data being read": source})

@@ -26,7 +26,7 @@ class Finding:
 
 
 def onnxruntime_cpu() -> Finding:
-    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 
     try:
         onnxruntime = import_onnxruntime()
@@ -36,7 +36,7 @@ def onnxruntime_cpu() -> Finding:
 
 
 def onnxruntime_cuda() -> Finding:
-    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 
     mend = "pip uninstall -y onnxruntime; pip install 'dynast-deploy[gpu]'"
     try:
@@ -68,8 +68,8 @@ def _identity_model() -> bytes:
 def onnxruntime_attention() -> Finding:
     """The native operators: found, built from the sources at hand, and accepted by ONNX Runtime."""
     from dynast_deploy.plugins.bindings import library
-    from dynast_deploy.runtime.native_operators import find_operators
-    from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
+    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+    from dynast_deploy.runtime.onnxrt.native_operators import find_operators
 
     path = library.find(library.ONNXRUNTIME)
     if path is None:
@@ -167,7 +167,7 @@ def pycuda() -> Finding:
     nvidia = nvidia_driver()
     if not nvidia.works:
         return Finding(False, f"installed, the driver: {nvidia.detail}", nvidia.mend)
-    from dynast_deploy.runtime.gpu import close_gpus, open_gpu
+    from dynast_deploy.runtime.cuda.device import close_gpus, open_gpu
 
     gpu = open_gpu()
     free, total = gpu.memory()
@@ -188,7 +188,7 @@ def cuda_graphs() -> Finding:
     driver = nvidia_driver()
     if not driver.works:
         return Finding(False, f"installed, the driver: {driver.detail}", driver.mend)
-    from dynast_deploy.runtime.gpu import Holdings, close_gpus, open_gpu
+    from dynast_deploy.runtime.cuda.device import Holdings, close_gpus, open_gpu
 
     holdings = Holdings(open_gpu())
     with holdings.filling():

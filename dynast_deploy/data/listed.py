@@ -11,7 +11,7 @@ import numpy as np
 from dynast_deploy.data.damage import Damaged, DataError
 from dynast_deploy.data.sample import Sample, SampleStream
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.pictures import read_picture
+from dynast_deploy.media.picture_files import read_picture
 
 MOST_DAMAGED = 50
 """Damaged samples in a row after which there is something wrong with all of them."""

@@ -14,9 +14,9 @@ from dynast_deploy.data.damage import DataError
 from dynast_deploy.data.listed import ListedSamples, sound_picture
 from dynast_deploy.data.sample import Sample, SampleStream
 from dynast_deploy.errors import DynastError
+from dynast_deploy.media.picture_files import list_pictures
 from dynast_deploy.printable import print_note
 from dynast_deploy.procedural_style import FIRST_EVALUATION_SEED, paint_content, paint_style
-from dynast_deploy.runtime.pictures import list_pictures
 
 BLOCK, USES = 16, 4
 """So many contents and styles meet each other, each so many times, before the next ones do."""

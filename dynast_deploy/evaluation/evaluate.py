@@ -21,7 +21,7 @@ from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.files.result_folder import result_folder
 from dynast_deploy.files.written_files import check_not_read, check_written_folder
-from dynast_deploy.runtime.pictures import write_picture
+from dynast_deploy.media.picture_files import write_picture
 
 if TYPE_CHECKING:
     from dynast_deploy.data import Sample, SampleStream
@@ -136,7 +136,7 @@ class _Evaluation:
         """Without a truth: how far the palette is from the exemplar's, and the structure from the content's."""
         import torch
 
-        from dynast_deploy.objective.pictures import palette, structure
+        from dynast_deploy.objective.picture_terms import palette, structure
 
         exemplar, content = sample["exemplar"][None], sample["target"][None]
         ways = {"model": painting.image, **painting.ablations}

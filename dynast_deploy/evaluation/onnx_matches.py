@@ -20,9 +20,9 @@ class OnnxMatches:
     """A second session of the whole file, on the CPU, that gives matches alone."""
 
     def __init__(self, path: Path) -> None:
-        from dynast_deploy.runtime.native_operators import operators_or_warning
-        from dynast_deploy.runtime.onnxruntime_engine import import_onnxruntime
-        from dynast_deploy.runtime.onnxruntime_errors import refusing
+        from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+        from dynast_deploy.runtime.onnxrt.errors import refusing
+        from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
         onnxruntime = import_onnxruntime()
         model, info = load_engine_model(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dynast_deploy.condition_input import FrameSource, Words
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts.mask_pictures import (
     check_covers,
@@ -18,7 +19,6 @@ from dynast_deploy.face_parts.mask_pictures import (
 )
 from dynast_deploy.face_parts.parts_file import PartsFile
 from dynast_deploy.files.names import find_beside
-from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.mediapipe_face import FACE_NETWORKS, FaceMesh, face_masks
 from dynast_deploy.keypoints.mediapipe_models import FETCH_COMMAND, find_models
 

@@ -18,11 +18,11 @@ from dynast_deploy.formats.npz import NpzFile
 from dynast_deploy.formats.onnx_model import ModelInfo
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.printable import print_note
-from dynast_deploy.runtime.job_files import sources_read
 from dynast_deploy.runtime.options import ChannelOrder, Fit
+from dynast_deploy.runtime.pipeline.job_files import sources_read
 
 if TYPE_CHECKING:
-    from dynast_deploy.runtime.painter import Painter
+    from dynast_deploy.runtime.pipeline.condition_drawer import Painter
 
 ARRAYS = ("condition", "exemplar", "exemplar_condition")
 FRAMES_AN_EXEMPLAR = 4
@@ -66,7 +66,7 @@ def read_data(request: Request, info: ModelInfo, source: str) -> CalibrationData
 
     Raises DynastError where the data are missing, of another task or size, empty, constant, or not finite.
     """
-    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES
+    from dynast_deploy.media.picture_files import PICTURE_SUFFIXES
 
     path = Path(request.data)
     if path.suffix == ".npz" and path.is_file():
@@ -103,9 +103,9 @@ def _from_arrays(path: Path, info: ModelInfo, most: int) -> CalibrationData:
 
 def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> CalibrationData:
     """A video, a picture or a folder of pictures, with the exemplars in turn."""
-    from dynast_deploy.runtime.painter import task_of
-    from dynast_deploy.runtime.painters import Painters, check_options
-    from dynast_deploy.runtime.pictures import PICTURE_SUFFIXES, list_pictures, read_picture
+    from dynast_deploy.media.picture_files import PICTURE_SUFFIXES, list_pictures, read_picture
+    from dynast_deploy.runtime.pipeline.condition_drawer import task_of
+    from dynast_deploy.runtime.pipeline.condition_sources import Painters, check_options
 
     if not request.exemplars:
         raise DynastError(f"{path}: name the exemplars too: --exemplar REF.jpg (may be given several times)")
@@ -142,7 +142,7 @@ def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> C
 
 
 def _add_video(data: CalibrationData, painter: Painter, path: Path, most: int) -> None:
-    from dynast_deploy.runtime.video_reader import VideoReader
+    from dynast_deploy.media.video_reader import VideoReader
 
     with VideoReader(path) as reader:
         if reader.counts_frames:

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from dynast_deploy.condition_input import FrameSource, Words
 from dynast_deploy.errors import DynastError
-from dynast_deploy.frame_source import FrameSource, Words
 from dynast_deploy.keypoints.files import find_sidecar, read_recording
 from dynast_deploy.keypoints.mediapipe_models import ENDINGS, FETCH_COMMAND, find_models
 from dynast_deploy.keypoints.mediapipe_pose import POSE_NETWORKS, MediaPipePose

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dynast_deploy.objective.pictures import per_sample
+from dynast_deploy.objective.picture_terms import per_sample
 
 Judgement = list[list[Tensor]]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynast_deploy.objective.pictures import per_sample
+from dynast_deploy.objective.picture_terms import per_sample
 from dynast_deploy.objective.vgg import Features
 
 LAYER_WEIGHTS = {"relu1_2": 1 / 32, "relu2_2": 1 / 16, "relu3_2": 1 / 8, "relu4_2": 1 / 4, "relu5_2": 1.0}

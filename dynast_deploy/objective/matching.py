@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.generator import Exemplar
-from dynast_deploy.objective.surroundings import surroundings
+from dynast_deploy.objective.backdrop_matches import surroundings
 from dynast_deploy.objective.warping import coordinate_grid
 
 QUERIES = 768

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention
 from dynast_deploy.generator import Generator
-from dynast_deploy.objective import adversarial, features, pictures, warping
+from dynast_deploy.objective import adversarial, features, warping
+from dynast_deploy.objective import picture_terms as pictures
 from dynast_deploy.objective.config import ObjectiveConfig
 from dynast_deploy.objective.discriminator import Discriminator
 from dynast_deploy.objective.matching import matching_terms

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dynast_deploy.attention import Attention
 from dynast_deploy.generator import to_map
-from dynast_deploy.objective.pictures import per_sample
+from dynast_deploy.objective.picture_terms import per_sample
 
 
 def warped_map(attention: Attention, height: int, width: int, channels: slice) -> Tensor:

@@ -26,7 +26,7 @@ def configure(
     given += [(f"--set {change}", assigned(change)) for change in changes]
     stored = None
     if start_from is not None:
-        from dynast_deploy.training.start import stored_generator
+        from dynast_deploy.training.warm_start import stored_generator
 
         stored = stored_generator(start_from)
     chosen = task or _named_task(given) or (stored.task if stored else None)

@@ -23,16 +23,16 @@ from dynast_deploy.stop_request import StopRequest
 from dynast_deploy.training.config import TrainingConfig
 from dynast_deploy.training.diagnosis import guilty_samples
 from dynast_deploy.training.dormant import revive
-from dynast_deploy.training.means import Means
 from dynast_deploy.training.networks import Batch, Networks, missing_kernels
-from dynast_deploy.training.pictures import sample_grid
 from dynast_deploy.training.processes import Processes, processes
 from dynast_deploy.training.run_files import GENERATOR, TRAINING, restore_run, save_run
 from dynast_deploy.training.run_log import RunLog
+from dynast_deploy.training.running_means import Means
+from dynast_deploy.training.sample_grid import sample_grid
 from dynast_deploy.training.schedule import Schedule
 from dynast_deploy.training.settings import write_settings
-from dynast_deploy.training.start import load_weights
 from dynast_deploy.training.update import NotFinite, update
+from dynast_deploy.training.warm_start import load_weights
 
 
 class TrainingStopped(Exception):

@@ -14,8 +14,8 @@ from dynast_deploy.layers import use_native
 from dynast_deploy.objective.discriminator import Discriminator
 from dynast_deploy.objective.objective import Objective
 from dynast_deploy.training.config import Precision, TrainingConfig
-from dynast_deploy.training.idle_biases import freeze_idle_biases
 from dynast_deploy.training.processes import Processes
+from dynast_deploy.training.untrained_biases import freeze_idle_biases
 
 Batch = Mapping[str, Any]
 Terms = dict[str, Tensor]

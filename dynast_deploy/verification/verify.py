@@ -21,7 +21,7 @@ from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
 from dynast_deploy.verification.matches import MatchErrors, match_source
-from dynast_deploy.verification.pictures import PictureErrors
+from dynast_deploy.verification.picture_errors import PictureErrors
 from dynast_deploy.verification.stages import ShowsExemplars, StageErrors
 
 ENGINE, ONNX, CHECKPOINT = "engine", "ONNX Runtime", "PyTorch"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dynast_deploy.runtime.picture_depth import deep_grey, is_deep
-from dynast_deploy.runtime.picture_primaries import stated_primaries
-from dynast_deploy.runtime.wide_gamut import is_wide, to_bt709
+from dynast_deploy.media.picture_depth import deep_grey, is_deep
+from dynast_deploy.media.picture_primaries import stated_primaries
+from dynast_deploy.media.wide_gamut import is_wide, to_bt709
 
 if TYPE_CHECKING:
     from PIL import ImageCms

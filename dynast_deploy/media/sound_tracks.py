@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynast_deploy.runtime.pyav import open_input
-from dynast_deploy.runtime.sound import Sound
+from dynast_deploy.media.pyav import open_input
+from dynast_deploy.media.sound import Sound
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

@@ -14,6 +14,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import Manifest, TensorSpec, read_manifest, read_plans
 from dynast_deploy.plugins import tensorrt_plugin
+from dynast_deploy.runtime.cuda.device import Gpu, Holdings, open_gpu
 from dynast_deploy.runtime.engine import (
     EncodedExemplar,
     EngineInfo,
@@ -21,11 +22,10 @@ from dynast_deploy.runtime.engine import (
     float_images,
     network_input,
 )
-from dynast_deploy.runtime.gpu import Gpu, Holdings, open_gpu
-from dynast_deploy.runtime.plan_check import Host, check_compatible
-from dynast_deploy.runtime.tensorrt_encoder import Encoder
-from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar, Frames, Lane
-from dynast_deploy.runtime.tensorrt_plan import Plan, import_library, shape_of
+from dynast_deploy.runtime.trt.compatibility import Host, check_compatible
+from dynast_deploy.runtime.trt.encoder import Encoder
+from dynast_deploy.runtime.trt.plan import Plan, import_library, shape_of
+from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar, Frames, Lane
 
 _logger = logging.getLogger(__name__)
 

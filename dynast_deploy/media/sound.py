@@ -8,12 +8,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from dynast_deploy.runtime.even_samples import EvenSamples
-from dynast_deploy.runtime.kept_metadata import kept_of_stream
-from dynast_deploy.runtime.packets import Packets, read_only
-from dynast_deploy.runtime.pyav import fraction, open_input
-from dynast_deploy.runtime.timestamps import ForwardClock
-from dynast_deploy.runtime.video_file import may_restart
+from dynast_deploy.media.audio_resampler import EvenSamples
+from dynast_deploy.media.kept_metadata import kept_of_stream
+from dynast_deploy.media.packets import Packets, read_only
+from dynast_deploy.media.pyav import fraction, open_input
+from dynast_deploy.media.timestamps import ForwardClock
+from dynast_deploy.media.video_file import may_restart
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from dynast_deploy.runtime.graph_pattern import stated_channels
+from dynast_deploy.runtime.onnxrt.graph_pattern import stated_channels
 
 DTYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}
 

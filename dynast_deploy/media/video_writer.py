@@ -13,9 +13,9 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import WholeFile, is_write_failure, write_failure
-from dynast_deploy.runtime.kept_metadata import kept_of_container, kept_of_stream
-from dynast_deploy.runtime.sound_tracks import SoundTracks
-from dynast_deploy.runtime.video_reader import VideoReader
+from dynast_deploy.media.kept_metadata import kept_of_container, kept_of_stream
+from dynast_deploy.media.sound_tracks import SoundTracks
+from dynast_deploy.media.video_reader import VideoReader
 
 if TYPE_CHECKING:
     from av.packet import Packet

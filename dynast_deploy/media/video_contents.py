@@ -8,11 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from dynast_deploy.runtime.packets import Packets
-from dynast_deploy.runtime.pyav import fraction, open_input
-from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
-from dynast_deploy.runtime.video_file import may_restart
-from dynast_deploy.runtime.webm_alpha import alpha_of
+from dynast_deploy.media.packets import Packets
+from dynast_deploy.media.pyav import fraction, open_input
+from dynast_deploy.media.timestamps import LONGEST_STILL, ForwardClock
+from dynast_deploy.media.video_file import may_restart
+from dynast_deploy.media.webm_alpha import alpha_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -14,9 +14,9 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartSource
 from dynast_deploy.keypoints import PoseSource
 from dynast_deploy.keypoints.poses import is_seen
-from dynast_deploy.runtime.canvas import Canvas
-from dynast_deploy.runtime.crop import Box, Follower, steady_boxes
 from dynast_deploy.runtime.options import Crop, Fit
+from dynast_deploy.runtime.pipeline.canvas import Canvas
+from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
 
 T = TypeVar("T")
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.frame_colours import RgbConverter, StatedColours, over_white
-from dynast_deploy.runtime.orientation import Orientation, square_pixel_size
-from dynast_deploy.runtime.packets import Packets, read_only
-from dynast_deploy.runtime.pyav import fraction
-from dynast_deploy.runtime.timestamps import LONGEST_STILL, ForwardClock
-from dynast_deploy.runtime.video_contents import Contents, video_contents
-from dynast_deploy.runtime.video_file import is_animated_webp, left_out, may_restart, open_video
-from dynast_deploy.runtime.webm_alpha import WebmAlpha
+from dynast_deploy.media.frame_colours import RgbConverter, StatedColours, over_white
+from dynast_deploy.media.orientation import Orientation, square_pixel_size
+from dynast_deploy.media.packets import Packets, read_only
+from dynast_deploy.media.pyav import fraction
+from dynast_deploy.media.timestamps import LONGEST_STILL, ForwardClock
+from dynast_deploy.media.video_contents import Contents, video_contents
+from dynast_deploy.media.video_file import is_animated_webp, left_out, may_restart, open_video
+from dynast_deploy.media.webm_alpha import WebmAlpha
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -25,7 +25,7 @@ from dynast_deploy.formats.onnx_model import ModelInfo, halves
 from dynast_deploy.formats.onnx_reader import read_graph
 from dynast_deploy.formats.onnx_weights import Weights
 from dynast_deploy.formats.uint8_io import with_uint8_io
-from dynast_deploy.runtime.driver import driver_answers
+from dynast_deploy.runtime.cuda.driver import driver_answers
 from dynast_deploy.runtime.engine import (
     EncodedExemplar,
     EngineInfo,
@@ -34,15 +34,15 @@ from dynast_deploy.runtime.engine import (
     network_input,
 )
 from dynast_deploy.runtime.memory import return_freed_memory
-from dynast_deploy.runtime.native_operators import operators_or_warning
-from dynast_deploy.runtime.onnxruntime_frames import (
+from dynast_deploy.runtime.onnxrt.bound_frames import (
     ELEMENT_TYPES,
     IMAGE_SUM,
     BoundFrames,
     empty_on,
     with_image_sum,
 )
-from dynast_deploy.runtime.onnxruntime_session import Session, SessionMaker
+from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
+from dynast_deploy.runtime.onnxrt.session import Session, SessionMaker
 
 T = TypeVar("T")
 Rendered = tuple[np.ndarray, np.ndarray]

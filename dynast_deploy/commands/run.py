@@ -16,8 +16,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.files.result_folder import result_folder
 from dynast_deploy.files.written_files import check_written, check_written_folder
 from dynast_deploy.printable import print_note
-from dynast_deploy.runtime.job_files import default_video_output, picture_outputs, sources_read
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Device, Fit
+from dynast_deploy.runtime.pipeline.job_files import default_video_output, picture_outputs, sources_read
 
 
 def dynast_run(
@@ -73,13 +73,13 @@ def dynast_run(
     if save_poses is not None and save_poses.suffix != ".npz":
         raise DynastError(f"--save-poses {save_poses}: keypoints are written as .npz")
 
+    from dynast_deploy.media.picture_files import list_pictures, read_picture
+    from dynast_deploy.media.video_reader import VideoReader
     from dynast_deploy.runtime import load_engine
-    from dynast_deploy.runtime.painter import check_exemplar_size, task_of
-    from dynast_deploy.runtime.painters import Painters, check_crop, check_options
-    from dynast_deploy.runtime.pictures import list_pictures, read_picture
-    from dynast_deploy.runtime.render import Composer, render_pictures, render_video
-    from dynast_deploy.runtime.report import conclude
-    from dynast_deploy.runtime.video_reader import VideoReader
+    from dynast_deploy.runtime.pipeline.condition_drawer import check_exemplar_size, task_of
+    from dynast_deploy.runtime.pipeline.condition_sources import Painters, check_crop, check_options
+    from dynast_deploy.runtime.pipeline.render import Composer, render_pictures, render_video
+    from dynast_deploy.runtime.pipeline.report import conclude
 
     with ExitStack() as stack:
         # Inputs are opened, and outputs begun, before the engine is loaded: what is wrong with them shows at once.
@@ -145,8 +145,8 @@ def main() -> None:
 
 def _check_video_paths(video: Path, output: Path) -> None:
     """What can be seen to be wrong before an engine is loaded."""
-    from dynast_deploy.runtime.video_file import check_video_file
-    from dynast_deploy.runtime.video_writer import VIDEO_SUFFIXES
+    from dynast_deploy.media.video_file import check_video_file
+    from dynast_deploy.media.video_writer import VIDEO_SUFFIXES
 
     check_video_file(video)
     if output.suffix.lower() not in VIDEO_SUFFIXES:

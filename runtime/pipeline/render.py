@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
+from dynast_deploy.condition_input import FrameSource
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
-from dynast_deploy.frame_source import FrameSource
 from dynast_deploy.keypoints import Poses
 from dynast_deploy.keypoints.poses import no_person
+from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
-from dynast_deploy.runtime.in_flight import rendered
-from dynast_deploy.runtime.painter import Painter
-from dynast_deploy.runtime.pictures import read_picture, write_picture
-from dynast_deploy.runtime.report import Report, say_stopping
-from dynast_deploy.runtime.stages import ReadAhead, WriteBehind
+from dynast_deploy.runtime.pipeline.condition_drawer import Painter
+from dynast_deploy.runtime.pipeline.report import Report, say_stopping
+from dynast_deploy.runtime.pipeline.submit_ahead import rendered
+from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
 from dynast_deploy.stop_request import StopRequest
 
 if TYPE_CHECKING:
-    from dynast_deploy.runtime.video_reader import Frame, VideoReader
+    from dynast_deploy.media.video_reader import Frame, VideoReader
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ def render_video(
     that is not whole is called `out.partial.mp4` (`VideoWriter.finish`). Raises DynastError where there is no frame to
     keep: for what is wrong with the input before the first one, and where the output cannot be written.
     """
-    from dynast_deploy.runtime.video_writer import VideoWriter
+    from dynast_deploy.media.video_writer import VideoWriter
 
     keypoints: list[np.ndarray] = []
     faults: list[DynastError] = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dynast_deploy.runtime.gpu import Holdings
-from dynast_deploy.runtime.tensorrt_lane import DeviceExemplar
-from dynast_deploy.runtime.tensorrt_plan import Plan, shape_of, size_of
+from dynast_deploy.runtime.cuda.device import Holdings
+from dynast_deploy.runtime.trt.plan import Plan, shape_of, size_of
+from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar
 
 
 class Encoder:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.pyav import open_input
+from dynast_deploy.media.pyav import open_input
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dynast_deploy.errors import DynastWarning
 from dynast_deploy.plugins.bindings import library
-from dynast_deploy.runtime.onnxruntime_errors import reason
+from dynast_deploy.runtime.onnxrt.errors import reason
 
 
 class Operators(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import PlanKind, TensorSpec
-from dynast_deploy.runtime.gpu import Stream
+from dynast_deploy.runtime.cuda.device import Stream
 
 if TYPE_CHECKING:
     import tensorrt as trt

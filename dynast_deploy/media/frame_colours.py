@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.wide_gamut import is_wide, to_bt709
+from dynast_deploy.media.wide_gamut import is_wide, to_bt709
 
 if TYPE_CHECKING:
     from av.container import InputContainer

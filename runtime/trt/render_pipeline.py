@@ -14,9 +14,9 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import TensorSpec
-from dynast_deploy.runtime.gpu import Buffer, Gpu, Holdings
-from dynast_deploy.runtime.gpu_graph import CaptureRefused, Graph
-from dynast_deploy.runtime.tensorrt_plan import Plan, shape_of, size_of
+from dynast_deploy.runtime.cuda.device import Buffer, Gpu, Holdings
+from dynast_deploy.runtime.cuda.graph import CaptureRefused, Graph
+from dynast_deploy.runtime.trt.plan import Plan, shape_of, size_of
 
 SLOTS = 2
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.gpu_graph import Graph, capture
+from dynast_deploy.runtime.cuda.graph import Graph, capture
 
 NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING of cuda.h: no implicit waiting for the legacy stream, on which others may work."""

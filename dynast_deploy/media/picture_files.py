@@ -10,9 +10,9 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import WholeFile
-from dynast_deploy.runtime.picture_colours import srgb_pixels
-from dynast_deploy.runtime.picture_depth import low_rgb
-from dynast_deploy.runtime.picture_names import (
+from dynast_deploy.media.picture_colours import srgb_pixels
+from dynast_deploy.media.picture_depth import low_rgb
+from dynast_deploy.media.picture_names import (
     CAMERA_RAW,
     PICTURE_SUFFIXES,
     WRITTEN_SUFFIXES,

@@ -1,0 +1,1 @@
+"""NVIDIA's driver: memory, streams and graphs, without a library that computes."""

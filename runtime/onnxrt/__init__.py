@@ -1,0 +1,1 @@
+"""Engines on ONNX Runtime, and its graphs made fast on CPUs."""

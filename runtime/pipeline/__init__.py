@@ -1,0 +1,1 @@
+"""From frames to pictures: drawing conditions, rendering, and what a run reports."""

@@ -1,0 +1,1 @@
+"""Engines on PyTorch: checkpoints as they are."""
