@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dynast_deploy.drawn_faces import Face, Portrait, View, sample_view
-from dynast_deploy.drawn_faces import render as render_face
-from dynast_deploy.marionette import Figure, Identity, render, sample_pose
+from dynast_deploy.synthetic.faces import Face, Portrait, View, sample_view
+from dynast_deploy.synthetic.faces import render as render_face
+from dynast_deploy.synthetic.people import Figure, Identity, sample_pose
+from dynast_deploy.synthetic.people import render
 
 PHOTO = 64
 """Pixels of a photograph's side."""

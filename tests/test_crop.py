@@ -14,8 +14,9 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
 from dynast_deploy.keypoints.poses import no_person
-from dynast_deploy.marionette import Identity, render, sample_pose
-from dynast_deploy.marionette.animate import animate
+from dynast_deploy.synthetic.people import Identity, sample_pose
+from dynast_deploy.synthetic.people import render
+from dynast_deploy.synthetic.people.animate import animate
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynast_deploy.procedural_style import examples, paint_content, paint_style
-from dynast_deploy.procedural_style.palettes import recolour, sample_palette
-from dynast_deploy.procedural_style.scenes import CHANCES, SCENES
-from dynast_deploy.procedural_style.techniques import TECHNIQUES
+from dynast_deploy.synthetic.scenes import paint_content, paint_style
+from dynast_deploy.synthetic.scenes import examples
+from dynast_deploy.synthetic.scenes.palettes import recolour, sample_palette
+from dynast_deploy.synthetic.scenes.subjects import CHANCES, SCENES
+from dynast_deploy.synthetic.scenes.techniques import TECHNIQUES
 
 SIZE = 64
 

@@ -16,7 +16,7 @@ from dynast_deploy.data.sample import Sample, SampleStream
 from dynast_deploy.errors import DynastError
 from dynast_deploy.media.picture_files import list_pictures
 from dynast_deploy.printable import print_note
-from dynast_deploy.procedural_style import FIRST_EVALUATION_SEED, paint_content, paint_style
+from dynast_deploy.synthetic.scenes import FIRST_EVALUATION_SEED, paint_content, paint_style
 
 BLOCK, USES = 16, 4
 """So many contents and styles meet each other, each so many times, before the next ones do."""
