@@ -17,7 +17,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export import timing_cache
 from dynast_deploy.export.build_progress import BuildProgress, as_monitor
 from dynast_deploy.formats.plan import BatchSizes, PlanKind
-from dynast_deploy.runtime.trt.plan import Messages, import_library, messages_of
+from dynast_deploy.tensorrt_library import Messages, import_library, messages_of
 
 GIB = 2**30
 OLDEST = (10, 9)

@@ -15,11 +15,11 @@ from tensorrt_uses import MODULE, Api, Sources
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE / "data" / "cuda_names.json"
-FILES = {"pycuda": ("gpu.py", "driver"), "bindings": ("gpu_graph.py", "bindings")}
+FILES = {"pycuda": ("device.py", "driver"), "bindings": ("graph.py", "bindings")}
 """The only file that calls each, and what it is called there."""
 
 
-def ours(name: str, api: Api, folder: Path = HERE.parent / "runtime") -> Sources:
+def ours(name: str, api: Api, folder: Path = HERE.parent / "runtime" / "cuda") -> Sources:
     file, root = FILES[name]
     return Sources([folder / file], {"plugin": {}, "version": name} | api, {root: MODULE})
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dynast_deploy.conditions import picture_tensor, pose_condition
-from dynast_deploy.synthetic.people import FIRST_EVALUATION_SEED, Identity, sample_pose
-from dynast_deploy.synthetic.people import render
+from dynast_deploy.synthetic.people import FIRST_EVALUATION_SEED, Identity, render, sample_pose
 
 
 def held_out_pairs(count: int, height: int, width: int) -> Iterator[dict[str, np.ndarray]]:

@@ -10,8 +10,7 @@ from PIL import Image
 
 from dynast_deploy.synthetic.faces import Face, Portrait, View, sample_view
 from dynast_deploy.synthetic.faces import render as render_face
-from dynast_deploy.synthetic.people import Figure, Identity, sample_pose
-from dynast_deploy.synthetic.people import render
+from dynast_deploy.synthetic.people import Figure, Identity, render, sample_pose
 
 PHOTO = 64
 """Pixels of a photograph's side."""

@@ -30,9 +30,16 @@ class Missing(Exception):
     """What a machine lacks to get the bindings."""
 
 
-def sources(folders: tuple[str, ...] = ("runtime", "export", "plugins")) -> list[Path]:
+RUNNING = ("runtime/trt", "runtime/cuda", "dynast_deploy/tensorrt_library.py")
+"""What runs plans."""
+
+
+def sources(
+    places: tuple[str, ...] = (*RUNNING, "export", "plugins", "dynast_deploy/commands"),
+) -> list[Path]:
     """Our files that have to do with TensorRT."""
-    paths = [path for folder in folders for path in sorted((ROOT / folder).glob("*.py"))]
+    found = [(ROOT / place) for place in places]
+    paths = [path for place in found for path in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
     return [path for path in paths if "tensorrt" in path.read_text().lower()]
 
 

@@ -16,14 +16,13 @@ from dynast_deploy.cli import app
 from dynast_deploy.commands.condition import choose_target, condition
 from dynast_deploy.conditions import draw_condition, face_condition, pose_condition
 from dynast_deploy.config import Task
-from dynast_deploy.synthetic.faces import Face, View
-from dynast_deploy.synthetic.faces import render as draw_face
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import write_parts
-from dynast_deploy.synthetic.people import Identity, sample_pose
-from dynast_deploy.synthetic.people import render
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.synthetic.faces import Face, View
+from dynast_deploy.synthetic.faces import render as draw_face
+from dynast_deploy.synthetic.people import Identity, render, sample_pose
 
 
 def dynast(*arguments: object) -> Result:

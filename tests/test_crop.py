@@ -14,9 +14,6 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
 from dynast_deploy.keypoints.poses import no_person
-from dynast_deploy.synthetic.people import Identity, sample_pose
-from dynast_deploy.synthetic.people import render
-from dynast_deploy.synthetic.people.animate import animate
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
@@ -24,6 +21,8 @@ from dynast_deploy.runtime.options import Crop
 from dynast_deploy.runtime.pipeline.condition_drawer import Painter
 from dynast_deploy.runtime.pipeline.condition_sources import check_crop
 from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
+from dynast_deploy.synthetic.people import Identity, render, sample_pose
+from dynast_deploy.synthetic.people.animate import animate
 
 WIDE = (640, 360)
 STILL = render(Identity.of_seed(5), sample_pose(np.random.default_rng(3)), 64).keypoints

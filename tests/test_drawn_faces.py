@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from dynast_deploy.conditions import FACE_PARTS, face_condition
-from dynast_deploy.synthetic.faces import FIRST_EVALUATION_SEED, Face, Layer, View, sample_view
-from dynast_deploy.synthetic.faces import correspondence
-from dynast_deploy.synthetic.faces import examples
-from dynast_deploy.synthetic.faces import render
+from dynast_deploy.synthetic.faces import (
+    FIRST_EVALUATION_SEED,
+    Face,
+    Layer,
+    View,
+    correspondence,
+    examples,
+    render,
+    sample_view,
+)
 from dynast_deploy.synthetic.faces.render import A_REACH, Y_REACH, Y_TOP
 
 SIZE = 96

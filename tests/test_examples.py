@@ -9,19 +9,18 @@ import pytest
 
 from dynast_deploy.conditions import face_condition, picture_tensor, pose_condition, tensor_picture
 from dynast_deploy.config import Task
-from dynast_deploy.synthetic.faces import Face, sample_view
-from dynast_deploy.synthetic.faces import render as render_face
-from dynast_deploy.synthetic.faces.examples import FRAMES as TALK_FRAMES
 from dynast_deploy.evaluation.pictures import psnr
 from dynast_deploy.face_parts import resolve_parts
 from dynast_deploy.keypoints import read_poses
-from dynast_deploy.synthetic.people import FIRST_EVALUATION_SEED, Identity, sample_pose
-from dynast_deploy.synthetic.people import render
 from dynast_deploy.media.picture_files import read_picture
 from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.runtime import Engine, load_engine
+from dynast_deploy.synthetic.faces import Face, sample_view
+from dynast_deploy.synthetic.faces import render as render_face
+from dynast_deploy.synthetic.faces.examples import FRAMES as TALK_FRAMES
+from dynast_deploy.synthetic.people import FIRST_EVALUATION_SEED, Identity, render, sample_pose
 from dynast_deploy.synthetic.scenes import paint_content, paint_style
 from dynast_deploy.synthetic.scenes.examples import FRAMES as FILM_FRAMES
-from dynast_deploy.runtime import Engine, load_engine
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

@@ -9,10 +9,19 @@ import pytest
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.synthetic.common.example_media import FRAMES_A_SECOND
-from dynast_deploy.synthetic.people import FIRST_EVALUATION_SEED, Arm, Figure, Identity, Leg, Part, Pose, sample_pose
-from dynast_deploy.synthetic.people import animate
-from dynast_deploy.synthetic.people import correspondence
-from dynast_deploy.synthetic.people import render
+from dynast_deploy.synthetic.people import (
+    FIRST_EVALUATION_SEED,
+    Arm,
+    Figure,
+    Identity,
+    Leg,
+    Part,
+    Pose,
+    animate,
+    correspondence,
+    render,
+    sample_pose,
+)
 from dynast_deploy.synthetic.people.examples import FRAMES, exemplars, write_examples
 
 SEEDS = range(6)

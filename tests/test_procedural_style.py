@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dynast_deploy.synthetic.scenes import paint_content, paint_style
-from dynast_deploy.synthetic.scenes import examples
+from dynast_deploy.synthetic.scenes import examples, paint_content, paint_style
 from dynast_deploy.synthetic.scenes.palettes import recolour, sample_palette
 from dynast_deploy.synthetic.scenes.subjects import CHANCES, SCENES
 from dynast_deploy.synthetic.scenes.techniques import TECHNIQUES

@@ -18,8 +18,6 @@ from video_clips import AUDIO_RATE, jittered_times, sound_packets, sound_samples
 
 from dynast_deploy.commands import run
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
-from dynast_deploy.synthetic.people import Identity, sample_pose
-from dynast_deploy.synthetic.people import render
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
@@ -27,6 +25,7 @@ from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 from dynast_deploy.runtime.options import Fit
 from dynast_deploy.runtime.pipeline.canvas import Canvas
+from dynast_deploy.synthetic.people import Identity, render, sample_pose
 
 FRAMES = 7
 

@@ -13,11 +13,11 @@ from run_command import dynast_run, files, frames_of, job, only_error
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.conditions import face_condition, picture_tensor, tensor_picture
-from dynast_deploy.synthetic.faces import Portrait
 from dynast_deploy.face_parts import write_parts
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
+from dynast_deploy.synthetic.faces import Portrait
 
 FRAMES = 6
 

@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 
 import pytest
-from tensorrt_api import BINDINGS, ROOT, Missing, build_stubs, describe_version, recorded, sources
+from tensorrt_api import BINDINGS, ROOT, RUNNING, Missing, build_stubs, describe_version, recorded, sources
 from tensorrt_uses import MODULE, PLUGIN, Api, Sources
 
 RTX_ONLY = {
@@ -67,12 +67,12 @@ def test_what_was_recorded_is_what_the_bindings_say(interfaces: dict[str, Api] |
 
 
 def test_tensorrt_rtx_has_every_name_that_running_a_plan_uses() -> None:
-    problems = Sources(sources(("runtime",)), recorded()["rtx"]).problems()
+    problems = Sources(sources(RUNNING), recorded()["rtx"]).problems()
     assert not problems, "misspelt, or new: python tests/tensorrt_api.py records what is new"
 
 
 def test_the_runtime_uses_the_library_by_the_names_it_needs() -> None:
-    ours = Sources(sources(("runtime",)), recorded()["10.9"])
+    ours = Sources(sources(RUNNING), recorded()["10.9"])
     assert ours.problems() == []
     assert {
         (MODULE, "Runtime"),
@@ -127,9 +127,9 @@ def test_each_use_is_missed_where_the_library_does_not_have_it() -> None:
             "get_tensor_dtype(tensor_name=name)",
             "get_tensor_dtype does not take 0 arguments and ['tensor_name']",
         ),
-        ("runtime/trt/plan.py", "def log(", "def write_log(", "ILogger has no write_log"),
+        ("dynast_deploy/tensorrt_library.py", "def log(", "def write_log(", "ILogger has no write_log"),
         (
-            "runtime/trt/plan.py",
+            "dynast_deploy/tensorrt_library.py",
             "severity: Any, msg: str",
             "severity: Any",
             "log of ILogger takes other parameters",

@@ -8,9 +8,14 @@ import numpy as np
 
 from dynast_deploy.conditions import face_condition
 from dynast_deploy.data.views import CANVAS, VIEWS, View, ViewPairs
-from dynast_deploy.synthetic.faces import FIRST_EVALUATION_SEED, Face, Portrait, sample_view
-from dynast_deploy.synthetic.faces import correspondence
-from dynast_deploy.synthetic.faces import render
+from dynast_deploy.synthetic.faces import (
+    FIRST_EVALUATION_SEED,
+    Face,
+    Portrait,
+    correspondence,
+    render,
+    sample_view,
+)
 
 
 class DrawnFaces(ViewPairs):

@@ -8,9 +8,14 @@ import numpy as np
 
 from dynast_deploy.conditions import pose_condition
 from dynast_deploy.data.views import CANVAS, VIEWS, View, ViewPairs
-from dynast_deploy.synthetic.people import FIRST_EVALUATION_SEED, Figure, Identity, sample_pose
-from dynast_deploy.synthetic.people import correspondence
-from dynast_deploy.synthetic.people import render
+from dynast_deploy.synthetic.people import (
+    FIRST_EVALUATION_SEED,
+    Figure,
+    Identity,
+    correspondence,
+    render,
+    sample_pose,
+)
 
 
 class MarionettePoses(ViewPairs):

@@ -24,8 +24,9 @@ from dynast_deploy.runtime.engine import (
 )
 from dynast_deploy.runtime.trt.compatibility import Host, check_compatible
 from dynast_deploy.runtime.trt.encoder import Encoder
-from dynast_deploy.runtime.trt.plan import Plan, import_library, shape_of
+from dynast_deploy.runtime.trt.plan import Plan, shape_of
 from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar, Frames, Lane
+from dynast_deploy.tensorrt_library import import_library
 
 _logger = logging.getLogger(__name__)
 

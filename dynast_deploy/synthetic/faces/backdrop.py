@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dynast_deploy.synthetic.faces.identity import Face
-from dynast_deploy.synthetic.faces.labels import OTHER, PART_NUMBER
-from dynast_deploy.synthetic.faces.expression import EYE_Y
-from dynast_deploy.synthetic.faces.texture import TEXEL, Box, Texture, lay, noise, places, shade, soft
 from dynast_deploy.synthetic.common import colours
 from dynast_deploy.synthetic.common.cloth import folds, paint_cloth
+from dynast_deploy.synthetic.faces.expression import EYE_Y
+from dynast_deploy.synthetic.faces.identity import Face
+from dynast_deploy.synthetic.faces.labels import OTHER, PART_NUMBER
+from dynast_deploy.synthetic.faces.texture import TEXEL, Box, Texture, lay, noise, places, shade, soft
 
 TORSO_BOX = Box(-2.2, 0.3, 2.2, 2.4)
 GLASSES_BOX = Box(-1.4, -0.5, 1.4, 0.4)

@@ -13,11 +13,18 @@ import math
 import sys
 from pathlib import Path
 
+from dynast_deploy.face_parts import write_parts
+from dynast_deploy.synthetic.common.example_media import (
+    FRAMES_A_SECOND,
+    SIZE,
+    run,
+    save_film,
+    save_picture,
+    write_into,
+)
 from dynast_deploy.synthetic.faces.identity import FIRST_EVALUATION_SEED, Face
 from dynast_deploy.synthetic.faces.render import render
 from dynast_deploy.synthetic.faces.view import View
-from dynast_deploy.synthetic.common.example_media import FRAMES_A_SECOND, SIZE, run, save_film, save_picture, write_into
-from dynast_deploy.face_parts import write_parts
 
 FRAMES = 90
 _TALKER = FIRST_EVALUATION_SEED + 2

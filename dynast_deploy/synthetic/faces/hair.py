@@ -6,11 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from dynast_deploy.synthetic.common import colours
 from dynast_deploy.synthetic.faces.geometry import WIDEST, from_table, heights
 from dynast_deploy.synthetic.faces.identity import Face
 from dynast_deploy.synthetic.faces.labels import PART_NUMBER
 from dynast_deploy.synthetic.faces.texture import Box, Texture, lay, noise, places, shade, soft
-from dynast_deploy.synthetic.common import colours
 
 BOX = Box(-1.4, -1.4, 1.4, 2.0)
 _BUN = (0.0, -1.22)

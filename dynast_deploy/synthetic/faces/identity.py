@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dynast_deploy.synthetic.common import colours
+from dynast_deploy.synthetic.common.colours import Colour
+from dynast_deploy.synthetic.common.traits import Motif
+from dynast_deploy.synthetic.common.wardrobe import sample_cloth
 from dynast_deploy.synthetic.faces.traits import (
     Backdrop,
     Brows,
@@ -17,10 +21,6 @@ from dynast_deploy.synthetic.faces.traits import (
     Mouth,
     Skull,
 )
-from dynast_deploy.synthetic.common import colours
-from dynast_deploy.synthetic.common.colours import Colour
-from dynast_deploy.synthetic.common.traits import Motif
-from dynast_deploy.synthetic.common.wardrobe import sample_cloth
 
 FIRST_EVALUATION_SEED = 1_000_000
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from dynast_deploy.conditions import FACE_PARTS
+from dynast_deploy.synthetic.faces.backdrop import paint_backdrop
 from dynast_deploy.synthetic.faces.identity import Face
 from dynast_deploy.synthetic.faces.labels import PART_NUMBER, Layer, among
 from dynast_deploy.synthetic.faces.scene import Scene
-from dynast_deploy.synthetic.faces.backdrop import paint_backdrop
 from dynast_deploy.synthetic.faces.trace import Traced, Tracer, paint_textures
 from dynast_deploy.synthetic.faces.view import View
 

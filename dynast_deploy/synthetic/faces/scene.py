@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dynast_deploy.synthetic.faces.expression import Mimic
 from dynast_deploy.synthetic.faces.geometry import RADIUS, Frame, Turn, head_width, nod
 from dynast_deploy.synthetic.faces.hair import shell_width
 from dynast_deploy.synthetic.faces.identity import Face
 from dynast_deploy.synthetic.faces.labels import Layer
-from dynast_deploy.synthetic.faces.expression import Mimic
 from dynast_deploy.synthetic.faces.view import View
 
 GLASSES_OFF = 1.05

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from dynast_deploy.synthetic.common import colours
+from dynast_deploy.synthetic.faces.expression import BROW_Y, EYE_WIDTH, MOUTH_WIDTH, eye_seam, mouth_seam
 from dynast_deploy.synthetic.faces.identity import Face
 from dynast_deploy.synthetic.faces.labels import PART_NUMBER
-from dynast_deploy.synthetic.faces.expression import BROW_Y, EYE_WIDTH, MOUTH_WIDTH, eye_seam, mouth_seam
 from dynast_deploy.synthetic.faces.texture import Box, Texture, blob, lay, noise, places, shade, soft
-from dynast_deploy.synthetic.common import colours
 
 BOX = Box(-1.4, -1.0, 1.4, 1.0)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from dynast_deploy.synthetic.faces.backdrop import LENS, paint_glasses, paint_torso
 from dynast_deploy.synthetic.faces.geometry import RADIUS, head_width, unnod
 from dynast_deploy.synthetic.faces.hair import paint_back, paint_shell, shell_width
 from dynast_deploy.synthetic.faces.identity import Face
 from dynast_deploy.synthetic.faces.labels import PART_NUMBER, Layer, among
 from dynast_deploy.synthetic.faces.scene import GLASSES_OFF, Scene
 from dynast_deploy.synthetic.faces.skin import paint_ear, paint_eyes, paint_mouth, paint_skin
-from dynast_deploy.synthetic.faces.backdrop import LENS, paint_glasses, paint_torso
 from dynast_deploy.synthetic.faces.texture import Texture
 
 _EAR_PART = {Layer.LEFT_EAR: PART_NUMBER["l_ear"], Layer.RIGHT_EAR: PART_NUMBER["r_ear"]}

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dynast_deploy.synthetic.people import bottoms
-from dynast_deploy.synthetic.people import locks
-from dynast_deploy.synthetic.people import skin
-from dynast_deploy.synthetic.people import tops
+from dynast_deploy.synthetic.people import bottoms, locks, skin, tops
 from dynast_deploy.synthetic.people.body import Body
 from dynast_deploy.synthetic.people.face import paint_face
 from dynast_deploy.synthetic.people.parts import TEXTURE_OF, Part

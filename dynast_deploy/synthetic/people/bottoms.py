@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dynast_deploy.synthetic.people.body import Body
 from dynast_deploy.synthetic.common.cloth import folds, paint_cloth
 from dynast_deploy.synthetic.common.colours import darker, lighter
+from dynast_deploy.synthetic.people.body import Body
 from dynast_deploy.synthetic.people.limbs import TROUSER_START
 from dynast_deploy.synthetic.people.surface import Surface, band, blend, soft
 

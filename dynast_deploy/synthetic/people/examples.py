@@ -15,15 +15,23 @@ from pathlib import Path
 
 import numpy as np
 
-from dynast_deploy.synthetic.common.example_media import FRAMES_A_SECOND, SIZE, Sound, run, save_film, save_picture, write_into
 from dynast_deploy.files.atomic_file import save_arrays
+from dynast_deploy.synthetic.common.colours import Colour
+from dynast_deploy.synthetic.common.example_media import (
+    FRAMES_A_SECOND,
+    SIZE,
+    Sound,
+    run,
+    save_film,
+    save_picture,
+    write_into,
+)
+from dynast_deploy.synthetic.common.traits import Motif
 from dynast_deploy.synthetic.people.animate import BEATS_PER_MINUTE, animate
 from dynast_deploy.synthetic.people.beat import SAMPLE_RATE, beat_track
-from dynast_deploy.synthetic.common.colours import Colour
 from dynast_deploy.synthetic.people.identity import FIRST_EVALUATION_SEED, Identity
 from dynast_deploy.synthetic.people.pose import Arm, Leg, Pose
 from dynast_deploy.synthetic.people.render import render
-from dynast_deploy.synthetic.common.traits import Motif
 
 FRAMES = 120
 _DANCER, _DANCE = FIRST_EVALUATION_SEED + 38, 6

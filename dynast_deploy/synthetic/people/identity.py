@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynast_deploy.synthetic.common import colours
-from dynast_deploy.synthetic.common import wardrobe
+from dynast_deploy.synthetic.common import colours, wardrobe
 from dynast_deploy.synthetic.common.colours import Colour
 from dynast_deploy.synthetic.common.traits import Bottom, Face, Hair, Proportions, Shoes, Top
 

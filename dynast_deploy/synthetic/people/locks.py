@@ -9,8 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dynast_deploy.synthetic.people.body import Body
 from dynast_deploy.synthetic.common.colours import lighter
+from dynast_deploy.synthetic.people.body import Body
 from dynast_deploy.synthetic.people.surface import blend, soft
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynast_deploy.synthetic.people.pose import Arm, Leg, Pose
 from dynast_deploy.synthetic.common.traits import Proportions
+from dynast_deploy.synthetic.people.pose import Arm, Leg, Pose
 
 Point = np.ndarray  # float64 [2], x to the right, y down
 

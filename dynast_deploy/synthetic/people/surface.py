@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dynast_deploy.synthetic.people.body import Body
 from dynast_deploy.synthetic.common.colours import Colour
+from dynast_deploy.synthetic.people.body import Body
 from dynast_deploy.synthetic.people.sheet import Sheet
 from dynast_deploy.synthetic.people.trunk import AROUND
 

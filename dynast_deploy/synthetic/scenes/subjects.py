@@ -154,8 +154,7 @@ def flowers(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def figure(rng: np.random.Generator, size: int) -> np.ndarray:
     """A marionette."""
-    from dynast_deploy.synthetic.people import Identity, sample_pose
-    from dynast_deploy.synthetic.people import render
+    from dynast_deploy.synthetic.people import Identity, render, sample_pose
 
     return render(Identity.of_seed(int(rng.integers(1_000_000))), sample_pose(rng), size).picture.astype(
         np.float32
@@ -164,8 +163,7 @@ def figure(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def portrait(rng: np.random.Generator, size: int) -> np.ndarray:
     """A drawn face."""
-    from dynast_deploy.synthetic.faces import Face, sample_view
-    from dynast_deploy.synthetic.faces import render
+    from dynast_deploy.synthetic.faces import Face, render, sample_view
 
     return render(Face.of_seed(int(rng.integers(1_000_000))), sample_view(rng), size).picture.astype(
         np.float32
