@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "tests")]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "tests" / "support")]
 
 from conditions_reference import plain_pose_condition  # noqa: E402
 

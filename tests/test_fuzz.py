@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
-FUZZ = Path(__file__).resolve().parents[1] / "benchmarks" / "fuzz.py"
+FUZZ = ROOT / "benchmarks" / "fuzz.py"
 sys.path.insert(0, str(FUZZ.parent))
 
 from fuzzing.campaign import Campaign, Case, Worker, judged  # noqa: E402

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from tiny_engine import write_tiny_engine
 
-ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("calib", "export", "plugins", "runtime")
 OPTIONAL = (
     "torch", "onnxruntime", "onnxscript", "mediapipe", "skimage", "scipy", "tensorrt", "tensorrt_rtx", "pycuda", "cuda",

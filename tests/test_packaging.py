@@ -15,13 +15,13 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from checkout import ROOT
 
 from dynast_deploy.plugins.bindings import library
 from dynast_deploy.plugins.native_build import cpu as build
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("calib", "export", "plugins", "runtime")
 LEFT_BEHIND = shutil.ignore_patterns(
     ".git",

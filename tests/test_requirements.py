@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from checkout import ROOT
+
 UNTESTED_EXTRAS = ("gpu", "trt", "export", "train", "pose")
 """These need a GPU or gigabytes of CUDA, or are pip itself; constraints-oldest.txt says so."""
 

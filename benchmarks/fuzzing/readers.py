@@ -358,7 +358,7 @@ def _run_pose_model(path: Path) -> None:
 
 def _network_seeds() -> list[tuple[str, bytes]]:
     """A convolution and an addition, as TensorFlow Lite has them."""
-    sys.path.append(str(EXAMPLES.parent / "tests"))
+    sys.path.append(str(EXAMPLES.parent / "tests" / "support"))
     from tflite_files import FileOperator, FileTensor, tflite_file
 
     from dynast_deploy.formats.tflite.graph import Operation

@@ -1,0 +1,403 @@
+"""`dynast-run` from the command line to the written file, and everything a person can get wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from checkout import DATA
+from run_command import dynast_run, files, frames_of, job, only_error
+from tiny_engine import write_tiny_checkpoint, write_tiny_engine
+from video_clips import AUDIO_RATE, jittered_times, sound_packets, sound_samples, write_clip
+
+from dynast_deploy.commands import run
+from dynast_deploy.keypoints import Poses, read_poses, write_poses
+from dynast_deploy.media.picture_files import read_picture, write_picture
+from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_writer import VideoWriter
+from dynast_deploy.runtime import load_engine
+from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
+from dynast_deploy.runtime.options import Fit
+from dynast_deploy.runtime.pipeline.canvas import Canvas
+from dynast_deploy.synthetic.people import Identity, render, sample_pose
+
+FRAMES = 7
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an engine, a driving video of one marionette and an exemplar of another one, with keypoints."""
+    folder = tmp_path_factory.mktemp("media")
+    write_tiny_engine(folder)
+    rng = np.random.default_rng(0)
+    figures = [render(Identity.of_seed(1), sample_pose(rng), 64) for _ in range(FRAMES)]
+    with VideoWriter(folder / "drive.mp4", (64, 64), 25) as writer:
+        for figure in figures:
+            writer.write(figure.picture)
+    write_poses(folder / "drive.poses.npz", Poses(np.stack([figure.keypoints for figure in figures])))
+    figure = render(Identity.of_seed(2), sample_pose(rng), 64)
+    write_picture(folder / "ref.png", figure.picture)
+    write_poses(folder / "ref.poses.npz", Poses(figure.keypoints[None]))
+    return folder
+
+
+@pytest.fixture
+def work(media: Path, tmp_path: Path) -> Path:
+    """A copy of `media` that a test may change."""
+    return Path(shutil.copytree(media, tmp_path / "work"))
+
+
+def test_the_video_is_rendered_beside_the_input(work: Path, monkeypatch, capsys) -> None:
+    before = files(work)
+    assert dynast_run(monkeypatch, *job(work)) == 0
+    assert files(work) - before == {"drive.dynast.mp4"}
+    assert capsys.readouterr().out == f"{work / 'drive.dynast.mp4'} ({FRAMES} frames)\n"
+    with VideoReader(work / "drive.dynast.mp4") as out, VideoReader(work / "drive.mp4") as source:
+        assert out.size == (32, 32)
+        assert [frame.time for frame in out] == [frame.time for frame in source]
+
+
+def test_the_frames_are_what_the_engine_renders(work: Path, monkeypatch) -> None:
+    dynast_run(monkeypatch, *job(work, output=work / "out.mkv"))
+    from dynast_deploy.conditions import picture_tensor, pose_condition, tensor_picture
+
+    engine = load_engine(work / "tiny20.onnx")
+    poses = [read_poses(work / name).keypoints for name in ("drive.poses.npz", "ref.poses.npz")]
+    conditions = [pose_condition(pose, (64, 64), 32) for pose in (*poses[0], *poses[1])]
+    exemplar = engine.encode_exemplar(
+        picture_tensor(read_picture(work / "ref.png"), 32)[None], conditions[-1][None]
+    )
+    expected = [tensor_picture(image) for image in engine.render(exemplar, np.stack(conditions[:-1]))]
+    found = frames_of(work / "out.mkv")
+    assert len(found) == FRAMES
+    for frame, picture in zip(found, expected, strict=True):
+        # H.264 halves the resolution of colour, which random weights give without mercy.
+        assert np.abs(frame.mean((0, 1)) - picture.mean((0, 1))).max() < 4
+        luma = np.array([0.2126, 0.7152, 0.0722])
+        assert np.abs(frame @ luma - picture @ luma).mean() < 8
+
+
+@pytest.mark.parametrize("batch", [2, 3, 100])
+def test_batches_give_the_same_video(work: Path, monkeypatch, batch: int) -> None:
+    dynast_run(monkeypatch, *job(work, output=work / "one.mkv"))
+    dynast_run(monkeypatch, *job(work, output=work / "many.mkv", batch=batch))
+    for one, many in zip(frames_of(work / "one.mkv"), frames_of(work / "many.mkv"), strict=True):
+        assert np.abs(one.astype(int) - many).max() <= 4
+
+
+def test_a_checkpoint_runs_as_the_reference(work: Path, monkeypatch) -> None:
+    assert dynast_run(monkeypatch, *job(work, engine=write_tiny_checkpoint(work / "tiny.pth"))) == 0
+    assert len(frames_of(work / "drive.dynast.mp4")) == FRAMES
+
+
+def test_side_by_side_shows_exemplar_driver_and_result(work: Path, monkeypatch) -> None:
+    assert dynast_run(monkeypatch, *job(work), "--side-by-side") == 0
+    assert frames_of(work / "drive.dynast.mp4")[0].shape == (32, 96, 3)
+
+
+def test_saved_poses_can_be_used_again(work: Path, monkeypatch) -> None:
+    assert dynast_run(monkeypatch, *job(work, save_poses=work / "used.npz")) == 0
+    used, given = read_poses(work / "used.npz"), read_poses(work / "drive.poses.npz")
+    np.testing.assert_allclose(used.keypoints, given.keypoints)
+    assert used.picture_size == (64, 64)
+    assert dynast_run(monkeypatch, *job(work, poses=work / "used.npz")) == 0
+
+
+def test_pictures_are_rendered_beside_their_folder(work: Path, monkeypatch) -> None:
+    (work / "photos").mkdir()
+    for name in ("ref.png", "ref.poses.npz"):
+        shutil.copy(work / name, work / "photos" / name)
+    arguments = job(work, video=None, images=work / "photos")
+    assert dynast_run(monkeypatch, *arguments) == 0
+    assert files(work / "photos.dynast") == {"ref.png"}
+    assert read_picture(work / "photos.dynast" / "ref.png").shape == (32, 32, 3)
+    assert (
+        dynast_run(monkeypatch, *job(work, video=None), "--images", work / "ref.png", "-o", work / "one.png")
+        == 0
+    )
+    assert np.array_equal(read_picture(work / "one.png"), read_picture(work / "photos.dynast" / "ref.png"))
+
+
+def test_several_pictures_may_follow_images(work: Path, monkeypatch) -> None:
+    for name in ("a", "b"):
+        shutil.copy(work / "ref.png", work / f"{name}.png")
+    write_poses(work / "both.npz", Poses(np.repeat(read_poses(work / "ref.poses.npz").keypoints, 2, 0)))
+    images = ["--images", work / "a.png", work / "b.png", "--poses", work / "both.npz"]
+    assert dynast_run(monkeypatch, *job(work, video=None), *images) == 0
+    assert {"a.dynast.png", "b.dynast.png"} <= files(work)
+
+
+def test_a_tall_video_comes_back_tall(work: Path, monkeypatch) -> None:
+    with VideoWriter(work / "tall.mp4", (36, 64), 25) as writer:
+        writer.write(np.zeros((64, 36, 3), np.uint8))
+    write_poses(work / "tall.poses.npz", Poses(read_poses(work / "ref.poses.npz").keypoints / [2, 1, 1]))
+    assert dynast_run(monkeypatch, *job(work, video=work / "tall.mp4")) == 0
+    width, height = Canvas.around((36, 64), (32, 32), Fit.PAD).result_size((32, 32))
+    assert frames_of(work / "tall.dynast.mp4")[0].shape[:2] == (height, width) == (32, 18)
+
+
+def without_people(path: Path, *frames: int) -> None:
+    keypoints = read_poses(path).keypoints.copy()
+    keypoints[list(frames)] = np.nan
+    write_poses(path, Poses(keypoints))
+
+
+def test_frames_without_a_person_keep_the_pose_before(work: Path, monkeypatch, capsys) -> None:
+    without_people(work / "drive.poses.npz", 3, 4)
+    assert dynast_run(monkeypatch, *job(work)) == 0
+    assert "nobody was seen in 2 frames: 2 kept the pose before" in capsys.readouterr().err
+    found = frames_of(work / "drive.dynast.mp4")
+    assert np.abs(found[2].astype(int) - found[4]).mean() < np.abs(found[2].astype(int) - found[5]).mean()
+
+
+def test_a_cut_video_renders_what_is_there(work: Path, monkeypatch, capsys) -> None:
+    with (
+        VideoReader(work / "drive.mp4") as reader,
+        VideoWriter(work / "long.mkv", (64, 64), reader) as writer,
+    ):
+        for repeat in range(12):
+            for picture in frames_of(work / "drive.mp4"):
+                time = Fraction(writer.frames, 25)
+                writer.write(np.roll(picture, repeat * 3, 1), time, Fraction(1, 25))
+    whole = (work / "long.mkv").read_bytes()
+    (work / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    poses = Poses(np.tile(read_poses(work / "drive.poses.npz").keypoints, (12, 1, 1)))
+    write_poses(work / "cut.poses.npz", poses)
+    assert dynast_run(monkeypatch, *job(work, video=work / "cut.mkv")) == 0
+    assert "before its stated length" in capsys.readouterr().err
+    assert 0 < len(frames_of(work / "cut.dynast.mkv")) < 12 * FRAMES
+
+
+def test_keypoints_of_a_trimmed_video_are_those_of_the_frames_it_shows(work: Path, monkeypatch) -> None:
+    video = Path(shutil.copy(DATA / "videos" / "trim.mp4", work))
+    poses = np.tile(read_poses(work / "drive.poses.npz").keypoints, (37, 1, 1))[:37]
+    write_poses(work / "trim.poses.npz", Poses(poses))
+    assert dynast_run(monkeypatch, *job(work, video=video)) == 0
+    assert len(frames_of(work / "trim.dynast.mp4")) == 37
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "codec", "rotation"),
+    [
+        ("phone.mp4", "aac", "libx264", 90),
+        ("clip.webm", "libopus", "libvpx-vp9", 0),
+        ("clip.mkv", "pcm_s16le", "libx264", 0),
+        ("clip.ts", "aac", "libx264", 0),
+    ],
+)
+def test_every_container_keeps_times_sound_and_the_way_up(
+    work: Path,
+    monkeypatch,
+    name: str,
+    sound: str,
+    codec: str,
+    rotation: int,
+) -> None:
+    clip = work / name
+    seconds = 10 if rotation else 2
+    start = Fraction(7, 5) if name.endswith(".ts") else Fraction(0)
+    times = jittered_times(round(seconds * 29.97))
+    stated = write_clip(clip, times=times, sound=sound, codec=codec, rotation=rotation, start=start)
+    engine = write_tiny_engine(work, 3)
+    assert dynast_run(monkeypatch, *job(work, engine=engine, video=clip, batch=8), "--side-by-side") == 0
+
+    output = run.default_video_output(clip)
+    with VideoReader(output) as reader:
+        frames = list(reader)
+    assert len(frames) == len(stated)
+    late = [
+        frame.time - frames[0].time - (time - stated[0]) for frame, time in zip(frames, stated, strict=True)
+    ]
+    assert max(map(abs, late)) <= Fraction(1, 1000)
+    picture = frames[0].picture
+    height = picture.shape[0]
+    # The exemplar is square, so it takes as many columns as rows.
+    driver = picture[:, height : height + round(height * (48 / 64 if rotation else 64 / 48))]
+    corners = {(2, 3): 1, (-3, 3): 0, (-3, -4): 2} if rotation else {(2, 3): 0, (2, -4): 1, (-3, 3): 2}
+    for (y, x), strongest in corners.items():
+        assert driver[y, x].argmax() == strongest
+    heard, spoken = sound_samples(output)[1], sound_samples(clip)[1]
+    assert abs(heard.shape[-1] - spoken.shape[-1]) <= AUDIO_RATE // 20
+    if name == "phone.mp4":
+        assert sound_packets(output) == sound_packets(clip)
+
+
+def test_an_interrupt_leaves_a_playable_file_of_what_was_done(work: Path, monkeypatch, capsys) -> None:
+    rendered = OnnxRuntimeEngine.render_bytes
+
+    def interrupted(self: OnnxRuntimeEngine, *arguments: object) -> np.ndarray:
+        calls.append(1)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return rendered(self, *arguments)  # type: ignore[arg-type]
+
+    calls: list[int] = []
+    monkeypatch.setattr(OnnxRuntimeEngine, "render_bytes", interrupted)
+    assert dynast_run(monkeypatch, *job(work)) == 130
+    # What was still waiting to be encoded may be dropped.
+    assert 0 < len(frames_of(work / "drive.dynast.mp4")) <= 3
+    assert "stopped early" in capsys.readouterr().err
+
+
+def test_an_error_in_the_engine_leaves_no_output_and_does_not_hang(work: Path, monkeypatch) -> None:
+    def broken(self: OnnxRuntimeEngine, *arguments: object) -> np.ndarray:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(OnnxRuntimeEngine, "render_bytes", broken)
+    (work / "drive.dynast.mp4").write_bytes(b"an earlier result")
+    before = files(work)
+    monkeypatch.setattr(sys, "argv", ["dynast-run", *map(str, job(work))])
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run.main()
+    assert files(work) == before
+    assert (work / "drive.dynast.mp4").read_bytes() == b"an earlier result"
+
+
+def _write(path: Path, contents: bytes) -> Path:
+    path.write_bytes(contents)
+    return path
+
+
+def _one_pixel(folder: Path) -> Path:
+    write_picture(folder / "tiny.png", np.zeros((1, 1, 3), np.uint8))
+    return folder / "tiny.png"
+
+
+def _without_index(mp4: bytes) -> bytes:
+    """What a recording that was cut off leaves: its pictures, and a box that should have held their index."""
+    return mp4.replace(b"moov", b"free")
+
+
+class _RunsCode:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("was-run"),))
+
+
+def _checkpoint_with_code(folder: Path) -> Path:
+    torch.save({"generator": _RunsCode()}, folder / "code.pth")
+    return folder / "code.pth"
+
+
+def _engine_of_channels(folder: Path, channels: int) -> Path:
+    return write_tiny_engine(folder, channels)
+
+
+MISTAKES = {
+    "missing video": (lambda f: {"video": f / "no.mp4"}, "no.mp4: no such video file"),
+    "folder as video": (lambda f: {"video": f}, "is a folder, not a video"),
+    "device as video": (lambda f: {"video": Path(os.devnull)}, "is not a regular file; videos are read"),
+    "missing exemplar": (lambda f: {"exemplar": f / "no.png"}, "no.png"),
+    "missing engine": (lambda f: {"engine": f / "no.onnx"}, "no.onnx: no such file"),
+    "neither video nor pictures": (lambda f: {"video": None}, "either --video FILE or --images"),
+    "video and pictures": (lambda f: {"images": f}, "either --video FILE or --images"),
+    "text named .mp4": (
+        lambda f: {"video": _write(f / "text.mp4", b"hello")},
+        "text.mp4 is not a video file",
+    ),
+    "empty video": (lambda f: {"video": _write(f / "empty.mp4", b"")}, "empty.mp4"),
+    "video whose index is missing": (
+        lambda f: {"video": _write(f / "half.mp4", _without_index((f / "drive.mp4").read_bytes()))},
+        "half.mp4",
+    ),
+    "checkpoint with code in it": (lambda f: {"engine": _checkpoint_with_code(f)}, "could run code"),
+    "exemplar of one pixel": (lambda f: {"exemplar": _one_pixel(f)}, "the exemplar is 1x1 pixels"),
+    "poses of another video": (
+        lambda f: {"poses": f / "ref.poses.npz"},
+        "ref.poses.npz holds 1 poses for 7 frames",
+    ),
+    "nobody in the exemplar": (
+        lambda f: without_people(f / "ref.poses.npz", 0) or {},
+        "ref.png: nobody is seen in the exemplar",
+    ),
+    "nobody in the video": (
+        lambda f: without_people(f / "drive.poses.npz", *range(FRAMES)) or {},
+        "nobody is seen in any of its 7 frames",
+    ),
+    "no poses for the video": (lambda f: (f / "drive.poses.npz").unlink() or {}, "Give them with --poses"),
+    "no poses for the exemplar": (
+        lambda f: (f / "ref.poses.npz").unlink() or {},
+        "Give them with --exemplar-poses",
+    ),
+    "conditions nobody can draw": (lambda f: {"engine": _engine_of_channels(f, 7)}, "have 7 channels"),
+    "poses for a style engine": (
+        lambda f: {"engine": _engine_of_channels(f, 3), "poses": f / "drive.poses.npz"},
+        "leave pose options out",
+    ),
+    "corrupt engine": (lambda f: {"engine": _write(f / "bad.onnx", b"\x08\x07garbage")}, "bad.onnx: damaged"),
+    "engine cut short": (
+        lambda f: {"engine": _write(f / "cut.onnx", (f / "tiny20.onnx").read_bytes()[:20000])},
+        "cut.onnx: damaged",
+    ),
+    "engine of an unknown kind": (lambda f: {"engine": f / "drive.mp4"}, "no file of a kind known here"),
+    "output of an unknown kind": (lambda f: {"output": f / "out.gif"}, "out.gif: videos are written as"),
+    "output in no folder": (lambda f: {"output": f / "no" / "out.mp4"}, "the folder"),
+    "output over the input": (lambda f: {"output": f / "drive.mp4"}, "is the video being read"),
+    "poses saved as text": (lambda f: {"save_poses": f / "poses.txt"}, "written as .npz"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_line_status_2_and_no_output(
+    work: Path, monkeypatch, capsys, mistake: str
+) -> None:
+    # Where MediaPipe's networks are they would find poses of their own.
+    monkeypatch.setattr("dynast_deploy.keypoints.sources.find_models", lambda _: None)
+    change, message = MISTAKES[mistake]
+    changes = change(work)
+    before = files(work)
+    assert dynast_run(monkeypatch, *job(work, **changes)) == 2
+    assert message in only_error(capsys.readouterr().err)
+    assert files(work) == before
+
+
+def test_a_file_that_shows_nobody_is_refused_before_a_frame_is_rendered(
+    work: Path, monkeypatch, capsys
+) -> None:
+    without_people(work / "drive.poses.npz", *range(FRAMES))
+    assert dynast_run(monkeypatch, *job(work)) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert "nobody is seen in any of its 7 frames" in line
+
+
+def test_a_full_disk_gets_one_line_and_leaves_nothing(work: Path) -> None:
+    pytest.importorskip("resource", reason="limits on file size are a matter of POSIX")
+    before = files(work)
+    script = (
+        "import resource, sys; from dynast_deploy.runtime import run\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)); run.main()"
+    )
+    command = [sys.executable, "-c", script, *map(str, job(work))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "drive.dynast.mp4" in errors[0]
+    assert files(work) == before
+
+
+def test_a_style_engine_needs_no_keypoints(work: Path, monkeypatch) -> None:
+    for name in ("drive.poses.npz", "ref.poses.npz"):
+        (work / name).unlink()
+    assert dynast_run(monkeypatch, *job(work, engine=write_tiny_engine(work, 3))) == 0
+    assert len(frames_of(work / "drive.dynast.mp4")) == FRAMES
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; sys.argv = ['dynast-run', '--help']\n"
+        "from dynast_deploy.runtime import run\n"
+        "try: run.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'cv2', 'av', 'onnx', 'onnxruntime', 'PIL'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--exemplar" in done.stdout
