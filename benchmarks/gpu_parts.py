@@ -11,9 +11,9 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import TensorSpec
 from dynast_deploy.plugins import gpu_kernels
 from dynast_deploy.plugins.bindings import native
-from dynast_deploy.runtime.cuda.device import Gpu, Holdings, Stream
+from dynast_deploy.runtime.cuda.device import DeviceResources, Gpu, Stream
 from dynast_deploy.runtime.cuda.graph import CaptureRefused
-from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar, Lane
+from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar, RenderPipeline
 
 Timer = Callable[[Callable[[], object], int], dict[str, float]]
 
@@ -53,7 +53,7 @@ INVERT = b"""
 class Layer:
     """One inner-scale attention layer in float32 on the GPU, random inputs."""
 
-    def __init__(self, gpu: Gpu, holdings: Holdings) -> None:
+    def __init__(self, gpu: Gpu, resources: DeviceResources) -> None:
         random = np.random.default_rng(0)
         length = SIDE * SIDE
         widths = (CHANNELS, PRUNE, CHANNELS, PRUNE, VALUES)
@@ -61,20 +61,20 @@ class Layer:
         self.inputs.append(random.integers(0, length, (1, length, TOP_K), np.int32))
         shapes = ((1, length, VALUES), (1, length, 1), (1, length, TOP_K))
         self.outputs = [
-            holdings.pinned(shape, dtype)
+            resources.pinned(shape, dtype)
             for shape, dtype in zip(shapes, ("float32", "float32", "int32"), strict=True)
         ]
-        self.stream = holdings.stream()
-        self._input_buffers = [holdings.buffer(array.nbytes) for array in self.inputs]
-        self._output_buffers = [holdings.buffer(array.nbytes) for array in self.outputs]
+        self.stream = resources.stream()
+        self._input_buffers = [resources.buffer(array.nbytes) for array in self.inputs]
+        self._output_buffers = [resources.buffer(array.nbytes) for array in self.outputs]
         for array, buffer in zip(self.inputs, self._input_buffers, strict=True):
-            pinned = holdings.pinned(array.shape, str(array.dtype))
+            pinned = resources.pinned(array.shape, str(array.dtype))
             pinned[:] = array
             self.stream.upload(buffer, pinned)
         self.stream.synchronize()
         self._team = gpu_kernels.smallest_team(5 * TOP_K)
         name = gpu_kernels.kernel_name("inner", "float", self._team)
-        self._kernel = holdings.kernel(gpu_kernels.compile_ptx(name), name)
+        self._kernel = resources.kernel(gpu_kernels.compile_ptx(name), name)
 
     def launch(self, stream: Stream) -> None:
         sizes = (1, 1, SIDE, SIDE, SIDE, SIDE, CHANNELS, PRUNE, VALUES, TOP_K, TOP_K)
@@ -111,9 +111,9 @@ class Layer:
 
 def attention_layer(gpu: Gpu, timer: Timer, times: int) -> dict[str, Any]:
     """Milliseconds of LAUNCHES launches, one by one and as one graph; the largest difference from the CPU's result."""
-    holdings = Holdings(gpu)
-    with holdings.filling():
-        layer = Layer(gpu, holdings)
+    resources = DeviceResources(gpu)
+    with resources.close_on_error():
+        layer = Layer(gpu, resources)
 
         def launches() -> None:
             for _ in range(LAUNCHES):
@@ -127,7 +127,7 @@ def attention_layer(gpu: Gpu, timer: Timer, times: int) -> dict[str, Any]:
         ours = layer.result()
         try:
             graph = layer.stream.capture(launches)
-            holdings.keep(graph.free)
+            resources.keep(graph.free)
 
             def launched() -> None:
                 layer.stream.launch(graph)
@@ -144,18 +144,18 @@ def attention_layer(gpu: Gpu, timer: Timer, times: int) -> dict[str, Any]:
         else:
             found["difference"] = float(np.abs(ours[0] - theirs[0]).max())
             found["matches that differ"] = int((ours[2] != theirs[2]).sum())
-        holdings.close()
+        resources.close()
     return found
 
 
 class KernelPlan:
     """What a lane takes for a renderer's plan: bytes in are turned over, after as many attention layers as LAUNCHES."""
 
-    def __init__(self, holdings: Holdings, layer: Layer, shape: tuple[int, ...]) -> None:
+    def __init__(self, resources: DeviceResources, layer: Layer, shape: tuple[int, ...]) -> None:
         self.inputs = {"condition": TensorSpec("condition", "uint8", (-1, *shape))}
         self.outputs = {"image": TensorSpec("image", "uint8", (-1, *shape))}
         self.layer, self.size = layer, int(np.prod(shape))
-        self.kernel = holdings.kernel(INVERT, "invert")
+        self.kernel = resources.kernel(INVERT, "invert")
 
     def context(self, frames: int) -> KernelContext:
         return KernelContext(self, frames)
@@ -183,23 +183,26 @@ def frames_through_a_lane(
     random = np.random.default_rng(0)
     frames = [random.integers(0, 256, (1, *shape), np.uint8) for _ in range(8)]
     for graphs in (False, True):
-        holdings = Holdings(gpu)
+        resources = DeviceResources(gpu)
         refusals: list[str] = []
-        with holdings.filling():
-            plan: Any = KernelPlan(holdings, Layer(gpu, holdings), shape)
-            lane = Lane(gpu, plan, 1, graphs, refusals.append)
+        with resources.close_on_error():
+            plan: Any = KernelPlan(resources, Layer(gpu, resources), shape)
+            lane = RenderPipeline(gpu, plan, 1, graphs, refusals.append)
             exemplar = DeviceExemplar(gpu, ())
             waiting = [lane.submit(exemplar, frames[0])]
 
             images: list[np.ndarray] = []
 
-            def one(lane: Lane = lane, exemplar: Any = exemplar, images: Any = images) -> None:
+            def one(lane: RenderPipeline = lane, exemplar: Any = exemplar, images: Any = images) -> None:
                 images[:] = [lane.submit(exemplar, frames[1]).result()]
 
             turn = iter(range(1 << 30))
 
             def ahead(
-                lane: Lane = lane, exemplar: Any = exemplar, waiting: Any = waiting, turn: Any = turn
+                lane: RenderPipeline = lane,
+                exemplar: Any = exemplar,
+                waiting: Any = waiting,
+                turn: Any = turn,
             ) -> None:
                 waiting.append(lane.submit(exemplar, frames[next(turn) % len(frames)]))
                 waiting.pop(0).result()
@@ -214,6 +217,6 @@ def frames_through_a_lane(
                 row["skipped"] = refusals[0]
             found["graphs" if graphs else "plain"] = row
             lane.close()
-            exemplar.holdings.close()
-            holdings.close()
+            exemplar.resources.close()
+            resources.close()
     return found

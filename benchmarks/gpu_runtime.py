@@ -33,7 +33,7 @@ from dynast_deploy.commands.probes import nvidia_driver
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.cuda.device import Gpu, Holdings, close_gpus, open_gpu
+from dynast_deploy.runtime.cuda.device import DeviceResources, Gpu, close_gpus, open_gpu
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = (
@@ -109,12 +109,12 @@ def copies(gpu: Gpu, sizes: Iterable[int] = (1 << 18, 1310720, 1 << 26)) -> dict
     """GB/s each way, by size: a picture, a frame's condition at the published size, and 64 MiB."""
     found: dict[str, Any] = {"gpu": gpu.name, "compute_capability": gpu.compute_capability}
     for size in sizes:
-        holdings = Holdings(gpu)
-        with holdings.filling():
+        resources = DeviceResources(gpu)
+        with resources.close_on_error():
             stream, pinned, buffer = (
-                holdings.stream(),
-                holdings.pinned((size,), "uint8"),
-                holdings.buffer(size),
+                resources.stream(),
+                resources.pinned((size,), "uint8"),
+                resources.buffer(size),
             )
             pinned[:] = np.arange(size, dtype=np.uint32).astype(np.uint8)
             before = pinned.copy()
@@ -132,7 +132,7 @@ def copies(gpu: Gpu, sizes: Iterable[int] = (1 << 18, 1310720, 1 << 26)) -> dict
             found[f"{size} bytes"] = {
                 way: round(size / measured["p50"] / 1e6, 2) for way, measured in times.items()
             }
-            holdings.close()
+            resources.close()
     return found
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dynast_deploy.calib.network import Network
+from dynast_deploy.calib.network import WatchedModel
 from dynast_deploy.calib.quality import decibels
 from dynast_deploy.calib.quantize_model import write_eight_bits
 from dynast_deploy.calib.to_float16 import write_half
@@ -33,15 +33,15 @@ from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.config import Task
 from dynast_deploy.data import SHIPPED, training_data
 from dynast_deploy.errors import DynastError
-from dynast_deploy.evaluation.evaluate import APART
+from dynast_deploy.evaluation.evaluate import SAMPLE_STRIDE
 from dynast_deploy.evaluation.matching import BlockMatches, MatchingErrors
 from dynast_deploy.evaluation.onnx_matches import matches_tensors
 from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.quantizable import convolution_share, find_layers
-from dynast_deploy.formats.onnx_model import ModelInfo, load_model
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_model
 from dynast_deploy.formats.precision import Format, Method
-from dynast_deploy.frames.read_frames import Request
+from dynast_deploy.frames.read_frames import FrameRequest
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 
@@ -51,7 +51,7 @@ class Row:
     """One precision: its file, where it has one, and what was measured."""
 
     name: str
-    network: Network
+    network: WatchedModel
     matches: str
     path: Path | None
     share: float = 0.0
@@ -64,8 +64,8 @@ class Row:
 
 def rows_of(engine: Path, folder: Path, frames: int) -> list[Row]:
     """The engine in every precision; files are written into `folder`."""
-    info = ModelInfo.read(load_model(engine), str(engine))
-    request = Request(SHIPPED[Task(info.task)], frames)
+    info = ModelMetadata.read(load_model(engine), str(engine))
+    request = FrameRequest(SHIPPED[Task(info.task)], frames)
     paths = {name: folder / f"{engine.stem}.{name}.onnx" for name in ("fp16", "int8", "fp8")}
     write_half(engine, request, paths["fp16"])
     for number_format in Format:
@@ -82,7 +82,7 @@ def rows_of(engine: Path, folder: Path, frames: int) -> list[Row]:
         if half:
             to_float16(model)
         finest = matches_tensors(model)[-1][2]
-        network = Network(model, info, [finest], as_stored="FP16" in name)
+        network = WatchedModel(model, info, [finest], as_stored="FP16" in name)
         row = Row(name, network, finest, None if half else path)
         if path in (paths["int8"], paths["fp8"]):
             left = json.loads(path.with_suffix(".calibration.json").read_text())["left"]
@@ -92,12 +92,12 @@ def rows_of(engine: Path, folder: Path, frames: int) -> list[Row]:
     return rows
 
 
-def paint(rows: list[Row], info: ModelInfo, samples: int) -> None:
+def paint(rows: list[Row], info: ModelMetadata, samples: int) -> None:
     """Held-out samples, by every row."""
     stream = training_data(Task(info.task), None, info.height, seed=0, held_out=True)
     with Progress("samples", samples) as progress:
         for number in range(samples):
-            sample = stream[number * APART]
+            sample = stream[number * SAMPLE_STRIDE]
             condition, exemplar, exemplar_condition = (
                 sample[name][None].numpy() for name in ("condition", "exemplar", "exemplar_condition")
             )
@@ -116,7 +116,7 @@ def paint(rows: list[Row], info: ModelInfo, samples: int) -> None:
             progress.advance(1)
 
 
-def time_frames(rows: list[Row], info: ModelInfo, repeats: int = 7) -> None:
+def time_frames(rows: list[Row], info: ModelMetadata, repeats: int = 7) -> None:
     """A frame of every file in turn, after one that warms up."""
     rng = np.random.default_rng(0)
     shape = (1, info.channels, info.height, info.width)
@@ -157,7 +157,7 @@ def build(rows: list[Row], engine: Path, folder: Path) -> None:
             row.builds = str(error)
 
 
-def print_table(rows: list[Row], info: ModelInfo, engine: Path, samples: int) -> None:
+def print_table(rows: list[Row], info: ModelMetadata, engine: Path, samples: int) -> None:
     print(f"\n{engine}, {info.height}x{info.width}, {samples} held-out samples\n")
     print("| | vs FP32, dB | truth, dB | SSIM | match, px | in 8 bits | file, MB | CPU, ms | RTX |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -190,7 +190,7 @@ def main() -> None:
         folder = options.out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for engine in options.engines:
-            info = ModelInfo.read(load_model(engine), str(engine))
+            info = ModelMetadata.read(load_model(engine), str(engine))
             rows = rows_of(engine, folder, options.frames)
             paint(rows, info, options.samples)
             if options.rtx:

@@ -19,7 +19,7 @@ SMALLEST_NORMAL = 2.0**-14
 
 
 @dataclass(frozen=True)
-class Stays:
+class Float32Node:
     """A node that computes in float32 and why. largest: magnitude of its tensors; measured: whether that is why."""
 
     node: str
@@ -28,7 +28,7 @@ class Stays:
     measured: bool
 
 
-def nodes_in_float32(graph: onnx.GraphProto, ranges: Iterable[Range]) -> list[Stays]:
+def nodes_in_float32(graph: onnx.GraphProto, ranges: Iterable[Range]) -> list[Float32Node]:
     """The nodes that stay in float32, in the graph's order.
 
     A tensor that overflows or underflows needs float32 in the node that makes it and in all that read it. A tensor
@@ -49,14 +49,14 @@ def nodes_in_float32(graph: onnx.GraphProto, ranges: Iterable[Range]) -> list[St
             continue
         seen = [measured[name].largest for name in (*node.output, *node.input) if name in measured]
         reason = needed.get(node.name) or _kind(node, makers)
-        stays.append(Stays(node.name, reason, max(seen, default=0.0), node.name in needed))
+        stays.append(Float32Node(node.name, reason, max(seen, default=0.0), node.name in needed))
     return stays
 
 
-def report(stays: Sequence[Stays], graph: onnx.GraphProto) -> list[str]:
+def report(stays: Sequence[Float32Node], graph: onnx.GraphProto) -> list[str]:
     """A line for each reason that lies in what nodes do, and one for each node that stays for what was measured."""
     lines = [f"float32: {len(stays)} of {len(graph.node)} nodes, the rest is float16"]
-    groups: dict[str, list[Stays]] = {}
+    groups: dict[str, list[Float32Node]] = {}
     for stay in stays:
         if not stay.measured:
             groups.setdefault(stay.reason, []).append(stay)
@@ -67,7 +67,7 @@ def report(stays: Sequence[Stays], graph: onnx.GraphProto) -> list[str]:
     return [*lines, *(measured or [f"  no other tensor reaches 1/{ROOM:g} of {LARGEST:.0f} or vanishes"])]
 
 
-def constants_that_vanish(graph: onnx.GraphProto, stays: Sequence[Stays]) -> list[str]:
+def constants_that_vanish(graph: onnx.GraphProto, stays: Sequence[Float32Node]) -> list[str]:
     """A line for each constant that float16 turns to zero and that a float16 node reads."""
     in_float32 = {stay.node for stay in stays}
     readers = readers_of(graph)

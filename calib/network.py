@@ -10,7 +10,7 @@ import onnx
 
 from dynast_deploy.export.quantizable import ancestors
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu
-from dynast_deploy.formats.onnx_model import ENCODER_INPUTS, ModelInfo, extract
+from dynast_deploy.formats.onnx_model import ENCODER_INPUTS, ModelMetadata, extract
 from dynast_deploy.runtime.onnxrt.cpu_graph import for_cpu
 from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 from dynast_deploy.runtime.onnxrt.errors import refusing
@@ -23,7 +23,7 @@ THE_MODEL = "the model"
 """In messages: a graph that is measured is in memory, with changes that its file does not have."""
 
 
-class Network:
+class WatchedModel:
     """The two halves of `model`, each with a session of its own that is made when it is first needed.
 
     `watched` names tensors that `encode` and `render` return beside their results; a tensor is returned by the half
@@ -32,7 +32,11 @@ class Network:
     """
 
     def __init__(
-        self, model: onnx.ModelProto, info: ModelInfo, watched: Sequence[str] = (), as_stored: bool = False
+        self,
+        model: onnx.ModelProto,
+        info: ModelMetadata,
+        watched: Sequence[str] = (),
+        as_stored: bool = False,
     ) -> None:
         self._model, self._info, self._as_stored = model, info, as_stored
         made = {name: node for node in model.graph.node for name in node.output}
@@ -78,7 +82,7 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Quantised values stay what the file says, and constant weights are dequantised once.
+        # Quantized values stay what the file says, and constant weights are dequantized once.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         options.enable_mem_pattern = False
         library = operators_or_warning(onnxruntime)

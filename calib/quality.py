@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from dynast_deploy.calib.network import Encoded, Network
+from dynast_deploy.calib.network import Encoded, WatchedModel
 from dynast_deploy.frames.frame_set import CalibrationData
 
 HIGHEST = 150.0
 """dB that stand for equal pictures."""
 
 
-class Judge:
+class PictureQuality:
     """Compares changed models with the one they were made from, on the same frames, whose exemplars stay encoded."""
 
     def __init__(self, model: onnx.ModelProto, data: CalibrationData) -> None:
-        self._network, self._data = Network(model, data.info), data
+        self._network, self._data = WatchedModel(model, data.info), data
         self._frames = list(data.frames())
         self._encoded = self._encode(self._network)
         self._pictures = self._render(self._network, self._encoded)
@@ -25,8 +25,8 @@ class Judge:
         self, changed: onnx.ModelProto, encoder: bool = True, renderer: bool = True, as_stored: bool = False
     ) -> float:
         """dB over -1..1, of all pictures together. `encoder` and `renderer` say which half differs; for `as_stored`
-        see `Network`."""
-        other = Network(changed, self._data.info, as_stored=as_stored)
+        see `WatchedModel`."""
+        other = WatchedModel(changed, self._data.info, as_stored=as_stored)
         encoded = self._encode(other) if encoder else self._encoded
         pictures = self._render(other if renderer else self._network, encoded)
         errors = [
@@ -35,11 +35,11 @@ class Judge:
         ]
         return decibels(float(np.mean(errors)))
 
-    def _encode(self, network: Network) -> dict[int, Encoded]:
+    def _encode(self, network: WatchedModel) -> dict[int, Encoded]:
         numbers = {number for number, _ in self._frames}
         return {number: network.encode(*self._data.exemplar(number))[0] for number in numbers}
 
-    def _render(self, network: Network, encoded: dict[int, Encoded]) -> list[np.ndarray]:
+    def _render(self, network: WatchedModel, encoded: dict[int, Encoded]) -> list[np.ndarray]:
         return [network.render(encoded[number], condition)[0] for number, condition in self._frames]
 
 

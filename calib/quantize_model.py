@@ -9,29 +9,29 @@ from typing import NamedTuple
 
 import onnx
 
-from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.quality import PictureQuality
 from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.calibrated import quantised_by, set_precision, without
+from dynast_deploy.export.calibrated import quantized_by, set_precision, without
 from dynast_deploy.export.float16 import is_half, to_float16
 from dynast_deploy.export.quantizable import (
-    Layer,
     Part,
+    QuantizableLayer,
     convolution_share,
     find_layers,
     matching,
     tensor_bytes,
 )
-from dynast_deploy.export.quantize import check_can_write, is_quantised, quantise
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.export.quantize import check_can_write, is_quantized, quantize
+from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.files.names import named_beside
 from dynast_deploy.files.written_files import check_written
 from dynast_deploy.formats.calibration import Calibration
-from dynast_deploy.formats.onnx_model import ModelInfo, load_engine_model, sha256
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model, sha256
 from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import Request, files_read, read_data
+from dynast_deploy.frames.read_frames import FrameRequest, files_read, read_data
 
 CHECKED_FRAMES = 8
 """Frames that the result is judged by; no range is measured on them."""
@@ -48,8 +48,8 @@ class Source(NamedTuple):
 
     path: Path
     model: onnx.ModelProto
-    info: ModelInfo
-    layers: list[Layer]
+    info: ModelMetadata
+    layers: list[QuantizableLayer]
     sha256: str
 
 
@@ -57,12 +57,12 @@ def read_source(path: Path) -> Source:
     """Raises DynastError where the file is no float32 engine of this project."""
     model, info = load_engine_model(path)
     precision = "fp16" if is_half(model) else info.precision
-    if precision != "fp32" or is_quantised(model):
+    if precision != "fp32" or is_quantized(model):
         raise DynastError(f"{path}: it is {precision} already; calibrate the float32 file it came from")
     return Source(path, model, info, find_layers(model, info.cut_tensors), sha256(path))
 
 
-def left_in_float(layers: Sequence[Layer], keep_float: Sequence[str]) -> dict[str, str]:
+def left_in_float(layers: Sequence[QuantizableLayer], keep_float: Sequence[str]) -> dict[str, str]:
     """Layers that stay in float by what they do or by --keep-float, each with the reason."""
     left = {layer.name: LEFT_PARTS[layer.part] for layer in layers if layer.part in LEFT_PARTS}
     for pattern in keep_float:
@@ -82,7 +82,7 @@ def measured_ranges(
 
 def write_eight_bits(
     path: Path,
-    request: Request,
+    request: FrameRequest,
     output: Path,
     method: Method,
     number_format: Format,
@@ -98,8 +98,8 @@ def write_eight_bits(
     data = read_data(request, source.info, str(path))
     measured, checks = data.split(CHECKED_FRAMES)
     ranges = measured_ranges(source, measured, method, number_format)
-    judge = Judge(source.model, checks)
-    psnr = judge.psnr(quantise(source.model, without(source.layers, left), ranges, number_format))
+    judge = PictureQuality(source.model, checks)
+    psnr = judge.psnr(quantize(source.model, without(source.layers, left), ranges, number_format))
     if target_psnr is not None and psnr < target_psnr:
         more, psnr = _reach(source, left, ranges, number_format, judge, checks, target_psnr)
         left |= dict.fromkeys(more, f"--target-psnr {target_psnr:g}")
@@ -116,7 +116,7 @@ def write_eight_bits(
         left,
     )
     calibration.psnr.update(_beside_half(source, calibration, judge))
-    save(set_precision(quantised_by(source.model, source.layers, calibration), number_format.value), output)
+    save(set_precision(quantized_by(source.model, source.layers, calibration), number_format.value), output)
     calibration.write(calibration_path)
     for line in summary(source, calibration, checks):
         print(line)
@@ -128,14 +128,14 @@ def write_eight_bits(
 
 
 def summary(source: Source, calibration: Calibration, checks: CalibrationData) -> list[str]:
-    """What was quantised, what was not and why, and what became of the picture."""
-    quantised = {layer.name for layer in source.layers} - calibration.left.keys()
+    """What was quantized, what was not and why, and what became of the picture."""
+    quantized = {layer.name for layer in source.layers} - calibration.left.keys()
     reasons: dict[str, list[str]] = {}
     for name, reason in calibration.left.items():
         reasons.setdefault(reason, []).append(name)
     lines = [
-        f"{calibration.number_format}: {len(quantised)} of {len(source.layers)} layers, "
-        f"{convolution_share(source.layers, quantised):.1%} of the convolutions' FLOPs",
+        f"{calibration.number_format}: {len(quantized)} of {len(source.layers)} layers, "
+        f"{convolution_share(source.layers, quantized):.1%} of the convolutions' FLOPs",
         *(f"float, {reason}: {_shown(names)}" for reason, names in reasons.items()),
         f"PSNR against float32 on {len(checks)} frames kept from calibration: "
         + ", ".join(f"{name} {psnr:.1f} dB" for name, psnr in calibration.psnr.items()),
@@ -143,11 +143,11 @@ def summary(source: Source, calibration: Calibration, checks: CalibrationData) -
     return lines
 
 
-def _beside_half(source: Source, calibration: Calibration, judge: Judge) -> dict[str, float]:
+def _beside_half(source: Source, calibration: Calibration, judge: PictureQuality) -> dict[str, float]:
     """PSNR of what an engine builder makes: float16, and eight bits with the rest in float16."""
     plain = onnx.ModelProto()
     plain.CopyFrom(source.model)
-    mixed = quantised_by(source.model, source.layers, calibration)
+    mixed = quantized_by(source.model, source.layers, calibration)
     return {
         name: round(judge.psnr(to_float16(model), as_stored=True), 2)
         for name, model in (("fp16", plain), (f"{calibration.number_format}+fp16", mixed))
@@ -156,7 +156,7 @@ def _beside_half(source: Source, calibration: Calibration, judge: Judge) -> dict
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Raises DynastError where it cannot be written; an earlier file stays until the new one is whole."""
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         onnx.save(model, partial)
 
 
@@ -165,22 +165,22 @@ def _reach(
     left: dict[str, str],
     ranges: dict[str, float],
     number_format: Format,
-    judge: Judge,
+    judge: PictureQuality,
     checks: CalibrationData,
     target: float,
 ) -> tuple[list[str], float]:
     candidates = without(source.layers, left)
-    ranking = Judge(source.model, checks.split(RANKED_FRAMES)[1])
+    ranking = PictureQuality(source.model, checks.split(RANKED_FRAMES)[1])
     losses = sensitivity(source.model, candidates, ranges, number_format, ranking)
 
     def psnr_without(names: set[str]) -> float:
         kept = [layer for layer in candidates if layer.name not in names]
-        return judge.psnr(quantise(source.model, kept, ranges, number_format))
+        return judge.psnr(quantize(source.model, kept, ranges, number_format))
 
     return fewest_left(losses, psnr_without, target)
 
 
-def check_output(output: Path, model: Path, request: Request, calibration: Path | None = None) -> None:
+def check_output(output: Path, model: Path, request: FrameRequest, calibration: Path | None = None) -> None:
     """Raise DynastError where what is written cannot be, or is something that is read."""
     if output.suffix != ".onnx":
         raise DynastError(f"{output}: the engine is written as .onnx")

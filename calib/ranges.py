@@ -22,10 +22,10 @@ import numpy as np
 import onnx
 
 from dynast_deploy.calib.histogram import Histogram
-from dynast_deploy.calib.network import Encoded, Network
+from dynast_deploy.calib.network import Encoded, WatchedModel
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantize import nearest
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.formats.npz import NpzFile
 from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
@@ -98,7 +98,7 @@ def _values(
     model: onnx.ModelProto, names: Sequence[str], data: CalibrationData, skipped: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """For every frame after the first `skipped`, the tensors it gave; an exemplar's come with its first frame."""
-    network = Network(model, data.info, names)
+    network = WatchedModel(model, data.info, names)
     encoded: Encoded = {}
     encoded_number = last_number = -1
     for count, (number, condition) in enumerate(data.frames()):
@@ -233,7 +233,7 @@ def _save(file: Path, state: _State) -> None:
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with WholeFile(file) as partial:
+        with AtomicFile(file) as partial:
             np.savez(partial, **arrays)
     except (OSError, DynastError):
         pass

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.quality import PictureQuality
 from dynast_deploy.calib.quantize_model import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.calib.sensitivity import Loss, sensitivity
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantizable import Part, matching
-from dynast_deploy.files.atomic_file import WholeFile, write_text
+from dynast_deploy.files.atomic_file import AtomicFile, write_text
 from dynast_deploy.files.written_files import check_written
 from dynast_deploy.formats.precision import Format, Method
-from dynast_deploy.frames.read_frames import Request, files_read, read_data
+from dynast_deploy.frames.read_frames import FrameRequest, files_read, read_data
 
 NAMED = 20
 """Layers that the plot names."""
@@ -24,7 +24,7 @@ NAMED = 20
 
 def run_sensitivity(
     path: Path,
-    request: Request,
+    request: FrameRequest,
     method: Method,
     number_format: Format,
     logits: bool,
@@ -48,7 +48,7 @@ def run_sensitivity(
     if only is not None:
         names = matching(layers, only, "--only")
         layers = [layer for layer in layers if layer.name in names]
-    losses = sensitivity(source.model, layers, ranges, number_format, Judge(source.model, checks))
+    losses = sensitivity(source.model, layers, ranges, number_format, PictureQuality(source.model, checks))
     print_ranking(losses[:top], len(losses), number_format)
     if json_path is not None:
         write_text(json_path, json.dumps([asdict(loss) for loss in losses], indent=1) + "\n")
@@ -109,5 +109,5 @@ def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> N
     worst.tick_params(labelsize=7)
     worst.set(xlabel=label, xlim=(max(0, named[0].psnr - 10), named[-1].psnr + 2))
     worst.grid(alpha=0.3, axis="x")
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         figure.savefig(partial, dpi=110)

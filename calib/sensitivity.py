@@ -1,4 +1,4 @@
-"""What each layer costs: the picture's PSNR when it alone is quantised, and which layers to leave for a target."""
+"""What each layer costs: the picture's PSNR when it alone is quantized, and which layers to leave for a target."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from dynast_deploy.calib.quality import Judge
-from dynast_deploy.export.quantizable import Layer
-from dynast_deploy.export.quantize import quantise
+from dynast_deploy.calib.quality import PictureQuality
+from dynast_deploy.export.quantizable import QuantizableLayer
+from dynast_deploy.export.quantize import quantize
 from dynast_deploy.formats.precision import Format
 from dynast_deploy.progress import Progress
 
@@ -26,17 +26,17 @@ class Loss:
 
 def sensitivity(
     model: onnx.ModelProto,
-    layers: Sequence[Layer],
+    layers: Sequence[QuantizableLayer],
     ranges: Mapping[str, float],
     number_format: Format,
-    judge: Judge,
+    judge: PictureQuality,
 ) -> list[Loss]:
     """Every layer's loss, the worst first."""
     total = sum(layer.flops for layer in layers)
     losses = []
     with Progress("sensitivity, layers", len(layers)) as progress:
         for layer in layers:
-            changed = quantise(model, [layer], ranges, number_format, share_sums=False)
+            changed = quantize(model, [layer], ranges, number_format, share_sums=False)
             psnr = judge.psnr(changed, encoder=layer.encoder, renderer=not layer.encoder)
             losses.append(Loss(layer.name, layer.part.value, psnr, layer.flops / total))
             progress.advance(1)

@@ -10,13 +10,13 @@ import onnx
 
 from dynast_deploy.calib.float16_report import constants_that_vanish, nodes_in_float32, report
 from dynast_deploy.calib.network import as_float
-from dynast_deploy.calib.quality import Judge
+from dynast_deploy.calib.quality import PictureQuality
 from dynast_deploy.calib.quantize_model import CHECKED_FRAMES, check_output, read_source, save
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.tensor_extremes import value_ranges
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import Request, read_data
+from dynast_deploy.frames.read_frames import FrameRequest, read_data
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 from dynast_deploy.runtime.onnxrt.errors import refusing
@@ -26,7 +26,7 @@ MEASURED_FRAMES = 8
 """Every tensor of the graph is measured, one node at a time, which takes long."""
 
 
-def write_half(path: Path, request: Request, output: Path) -> float:
+def write_half(path: Path, request: FrameRequest, output: Path) -> float:
     """Measure, convert, write, print; returns the PSNR against float32 in dB. See `dynast calibrate --help`.
 
     Raises DynastError that names the layer for weights that float16 cannot hold.
@@ -46,7 +46,7 @@ def write_half(path: Path, request: Request, output: Path) -> float:
             )
     stays = nodes_in_float32(source.model.graph, ranges)
     lines = report(stays, source.model.graph) + constants_that_vanish(source.model.graph, stays)
-    judge = Judge(source.model, checks)
+    judge = PictureQuality(source.model, checks)
     half = onnx.ModelProto()
     half.CopyFrom(source.model)
     to_float16(half, keep={stay.node for stay in stays})

@@ -13,17 +13,17 @@ MENDS = {
     "onnx": "pip install --upgrade onnx protobuf",
     "google": "pip install --upgrade onnx protobuf",
 }
-"""What usually mends a module, where it is not installing it again."""
+"""What usually fixes a module, where it is not installing it again."""
 EXTRAS = {"torch": "export", "onnxruntime": "cpu", "matplotlib": "plot", "tensorboard": "train"}
 """The extra that brings a module, for those that the package alone does not bring."""
 
 
 @dataclass(frozen=True)
 class BrokenPackage:
-    """detail: which package cannot be imported and why; mend: the command that usually mends it."""
+    """detail: which package cannot be imported and why; fix: the command that usually fixes it."""
 
     detail: str
-    mend: str
+    fix: str
 
 
 def broken_package(error: BaseException) -> BrokenPackage | None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.formats.checkpoint_file import read_checkpoint
 from dynast_deploy.generator import Generator
 from dynast_deploy.generator_state import find_generator, with_spectral_norm
@@ -90,7 +90,7 @@ def save_published(generator: Generator, path: str | os.PathLike[str]) -> None:
 
 
 def _save(contents: Mapping[str, Any], path: Path) -> None:
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         try:
             torch.save(contents, partial)
         except RuntimeError as error:  # what its writer makes of a full disk

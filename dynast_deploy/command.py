@@ -74,7 +74,7 @@ def _status(command: Callable[[], Any]) -> int | str | None:
             if isinstance(error, OSError) and error.filename and error.errno in _OF_THE_SYSTEM:
                 return _refused(f"{error.filename}: {_OF_THE_SYSTEM[error.errno]}")
             if (broken := broken_package(error)) is not None:
-                return _refused(f"{broken.detail}; {broken.mend}")
+                return _refused(f"{broken.detail}; {broken.fix}")
             raise
     return 0
 

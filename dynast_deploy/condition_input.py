@@ -9,11 +9,11 @@ from typing import ClassVar, TypeVar
 
 from dynast_deploy.errors import DynastError
 
-Source = TypeVar("Source", bound="FrameSource")
+Source = TypeVar("Source", bound="ConditionInput")
 
 
 @dataclass(frozen=True)
-class Words:
+class SourceMessages:
     """How messages speak of a kind of source.
 
     option: that names it, without dashes; counted: what a file holds one of for each frame; wanted: what people are
@@ -28,7 +28,7 @@ class Words:
     stage: str
 
 
-class FrameSource:
+class ConditionInput:
     """What the conditions of one picture or video are drawn from, asked for in the order of frames; a context manager.
 
     Attributes:
@@ -37,7 +37,7 @@ class FrameSource:
         frames: For how many frames it holds something, where it lies in a file; None where it is estimated.
     """
 
-    words: ClassVar[Words]
+    words: ClassVar[SourceMessages]
     origin: str
     frames: int | None = None
 

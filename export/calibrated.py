@@ -8,10 +8,10 @@ from pathlib import Path
 import onnx
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.quantizable import Layer, find_layers
-from dynast_deploy.export.quantize import quantise
+from dynast_deploy.export.quantizable import QuantizableLayer, find_layers
+from dynast_deploy.export.quantize import quantize
 from dynast_deploy.formats.calibration import Calibration, read_calibration
-from dynast_deploy.formats.onnx_model import ModelInfo, sha256
+from dynast_deploy.formats.onnx_model import ModelMetadata, sha256
 from dynast_deploy.formats.precision import Format
 
 
@@ -26,18 +26,18 @@ def calibrated_model(
     if calibration.number_format != number_format:
         kind = calibration.number_format
         raise DynastError(f"{calibration_path}: this calibration is for {kind}; build with --{kind}")
-    info = ModelInfo.read(model, str(path))
+    info = ModelMetadata.read(model, str(path))
     layers = find_layers(model, info.cut_tensors)
-    return set_precision(quantised_by(model, layers, calibration), number_format.value)
+    return set_precision(quantized_by(model, layers, calibration), number_format.value)
 
 
-def quantised_by(
-    model: onnx.ModelProto, layers: Sequence[Layer], calibration: Calibration
+def quantized_by(
+    model: onnx.ModelProto, layers: Sequence[QuantizableLayer], calibration: Calibration
 ) -> onnx.ModelProto:
-    return quantise(model, without(layers, calibration.left), calibration.ranges, calibration.number_format)
+    return quantize(model, without(layers, calibration.left), calibration.ranges, calibration.number_format)
 
 
-def without(layers: Sequence[Layer], left: dict[str, str]) -> list[Layer]:
+def without(layers: Sequence[QuantizableLayer], left: dict[str, str]) -> list[QuantizableLayer]:
     return [layer for layer in layers if layer.name not in left]
 
 

@@ -10,7 +10,7 @@ from onnx import helper
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import is_half, to_float16
-from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_engine_model, sha256
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model, sha256, split_encoder_renderer
 from dynast_deploy.formats.plan import BatchSizes, TensorSpec
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.formats.uint8_io import with_uint8_io
@@ -24,7 +24,7 @@ class EngineGraphs:
 
     encoder: onnx.ModelProto
     renderer: onnx.ModelProto
-    info: ModelInfo
+    info: ModelMetadata
     source_sha256: str
 
 
@@ -38,7 +38,7 @@ def read_engine_graphs(
     """
     model, info = load_engine_model(path)
     model = in_precision(model, info, path, precision, calibration)
-    encoder, renderer = (with_uint8_io(half) for half in halves(model, info))
+    encoder, renderer = (with_uint8_io(half) for half in split_encoder_renderer(model, info))
     for half in (encoder, renderer):
         set_batch(half, EXEMPLARS, 1)
         if batch.min == batch.max:
@@ -47,7 +47,7 @@ def read_engine_graphs(
 
 
 def in_precision(
-    model: onnx.ModelProto, info: ModelInfo, path: Path, precision: Precision, calibration: Path | None
+    model: onnx.ModelProto, info: ModelMetadata, path: Path, precision: Precision, calibration: Path | None
 ) -> onnx.ModelProto:
     """The model as the wanted precision has it; DynastError where it cannot be had from this file."""
     if calibration is not None:

@@ -4,7 +4,7 @@ float32 stay the statistics and divisions of norms, the unit length of features 
 dense attention's logits and softmax, the last tanh, what depends on constants alone (runtimes fold it when they load
 the file), and whatever else the caller names. The sparse attention nodes take float16 tensors; operators, plugins and
 function bodies compute in float32 whatever the storage type. Inputs and the image stay float32 outside, so that the
-file is used like any other; the cut tensors become float16. Quantised layers keep their eight bits.
+file is used like any other; the cut tensors become float16. Quantized layers keep their eight bits.
 
 TensorRT from 11 on knows no precision but what the graph says, so this is also what `build_engine.py --fp16` builds.
 """
@@ -35,9 +35,9 @@ _NOT_FLOAT = {"Shape": {0}, "TopK": {1}, "Greater": {0}, "QuantizeLinear": {0}}
 """Outputs that are no floating-point tensors, by operator."""
 
 _ATTENTION_DOMAIN, _MATCHES_INPUT, _MATCHES_OUTPUT = "dynast", 5, 2
-_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _HALF_SCALES_FROM = 19
-"""The opset from which on quantisation takes float16 scales."""
+"""The opset from which on quantization takes float16 scales."""
 
 
 def is_half(model: onnx.ModelProto) -> bool:
@@ -49,7 +49,7 @@ def to_float16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.Model
     """`model`, changed in place: float32 tensors become float16 but for what the module says.
 
     Nodes whose names are in `keep` compute in float32 too. Weights have to be inside the model. The precision "fp32" in
-    its metadata becomes "fp16"; another one, of a quantised model, stays. Raises DynastError that names the layer for
+    its metadata becomes "fp16"; another one, of a quantized model, stays. Raises DynastError that names the layer for
     weights that float16 cannot hold, and for a model that was converted before.
     """
     if is_half(model):
@@ -57,7 +57,7 @@ def to_float16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.Model
     kept = float32_nodes(model.graph) | set(keep)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     if opset < _HALF_SCALES_FROM:
-        kept |= {node.name for node in model.graph.node if node.op_type in _QUANTISERS}
+        kept |= {node.name for node in model.graph.node if node.op_type in _QUANTIZERS}
     _Conversion(model.graph, kept).run()
     for entry in model.metadata_props:
         if entry.key == "dynast.precision" and entry.value == '"fp32"':
@@ -71,7 +71,7 @@ def float32_nodes(graph: onnx.GraphProto) -> set[str]:
     constant = {tensor.name for tensor in graph.initializer}
     kept, folded = set[str](), set[str]()
     for node in graph.node:
-        if node.op_type not in _QUANTISERS and constant.issuperset(filter(None, node.input)):
+        if node.op_type not in _QUANTIZERS and constant.issuperset(filter(None, node.input)):
             constant.update(node.output)
             folded.add(node.name)
             continue

@@ -18,13 +18,13 @@ def build_model(
     from onnx import TensorProto, helper
 
     from dynast_deploy.export.attention_functions import DOMAIN, OPSET, attention_functions
-    from dynast_deploy.export.network import Network, cut_tensors
-    from dynast_deploy.formats.onnx_model import ModelInfo
+    from dynast_deploy.export.network import NetworkWriter, cut_tensors
+    from dynast_deploy.formats.onnx_model import ModelMetadata
     from dynast_deploy.version import __version__
 
     config = generator.config
     blocks = range(4 * config.n_layers)
-    graph = Network(generator, height, width).write()
+    graph = NetworkWriter(generator, height, width).write()
 
     def tensor(name: str, *shape: int | str) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -63,7 +63,7 @@ def build_model(
         producer_name="dynast-deploy",
         producer_version=__version__,
     )
-    ModelInfo(
+    ModelMetadata(
         config=config.to_dict(),
         task=task,
         height=height,

@@ -88,7 +88,7 @@ def positional_norm(graph: Graph, x: str, channels: int) -> str:
         return graph.op("Div", centred, deviation, name="normed")
 
 
-class Network:
+class NetworkWriter:
     """Writes the generator's two halves into one graph. Names follow the checkpoint's modules."""
 
     def __init__(self, generator: Generator, height: int, width: int) -> None:

@@ -28,7 +28,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True)
-class Layer:
+class QuantizableLayer:
     """A node with constant weights.
 
     name: of the node; input: the tensor it reads; source: the tensor whose values those are, before a border or a
@@ -46,7 +46,7 @@ class Layer:
     encoder: bool
 
 
-def find_layers(model: onnx.ModelProto, cut_tensors: Iterable[str]) -> list[Layer]:
+def find_layers(model: onnx.ModelProto, cut_tensors: Iterable[str]) -> list[QuantizableLayer]:
     """The layers of a whole model (both halves), in the order of the graph; nodes of our own domain are left alone."""
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
@@ -69,7 +69,7 @@ def find_layers(model: onnx.ModelProto, cut_tensors: Iterable[str]) -> list[Laye
         is_convolution = node.op_type == "Conv"
         sums = prod(weight.dims[1:]) if is_convolution else weight.dims[0]
         found.append(
-            Layer(
+            QuantizableLayer(
                 node.name,
                 _part(node, graph, readers),
                 node.input[0],
@@ -99,7 +99,7 @@ def source_of(name: str, makers: dict[str, onnx.NodeProto]) -> str:
     return name
 
 
-def matching(layers: Iterable[Layer], pattern: str, option: str = "--keep-float") -> set[str]:
+def matching(layers: Iterable[QuantizableLayer], pattern: str, option: str = "--keep-float") -> set[str]:
     """Names of the layers in which the regular expression is found. Raises DynastError if it is none, or finds none."""
     try:
         expression = re.compile(pattern)
@@ -111,11 +111,11 @@ def matching(layers: Iterable[Layer], pattern: str, option: str = "--keep-float"
     return names
 
 
-def convolution_share(layers: Iterable[Layer], quantised: set[str]) -> float:
-    """The share of the convolutions' FLOPs that is in layers named in `quantised`."""
+def convolution_share(layers: Iterable[QuantizableLayer], quantized: set[str]) -> float:
+    """The share of the convolutions' FLOPs that is in layers named in `quantized`."""
     convolutions = [layer for layer in layers if layer.part in (Part.CONVOLUTION, Part.LAST)]
     total = sum(layer.flops for layer in convolutions)
-    return sum(layer.flops for layer in convolutions if layer.name in quantised) / max(total, 1)
+    return sum(layer.flops for layer in convolutions if layer.name in quantized) / max(total, 1)
 
 
 def _part(node: onnx.NodeProto, graph: onnx.GraphProto, readers: dict[str, list[onnx.NodeProto]]) -> Part:

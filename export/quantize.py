@@ -1,6 +1,6 @@
 """Q/DQ nodes, placed where TensorRT fuses them.
 
-A quantised layer reads a dequantised activation (one scale for the tensor, zero point 0) and a dequantised constant
+A quantized layer reads a dequantized activation (one scale for the tensor, zero point 0) and a dequantized constant
 weight (one scale for each output channel). TensorRT moves Q nodes up and DQ nodes down through what only moves values,
 fuses the layer with the DQ nodes before it, and what stands before a Q node with that:
 https://docs.nvidia.com/deeplearning/tensorrt/latest/inference-library/quantized-types-explicit-quantization.html
@@ -20,7 +20,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.export.quantizable import Layer, readers_of
+from dynast_deploy.export.quantizable import QuantizableLayer, readers_of
 from dynast_deploy.formats.precision import Format
 
 OPSET = 19
@@ -29,16 +29,16 @@ SMALLEST_SCALE = 2.0**-20
 """Of a tensor that is zero; a scale that float16 still tells from zero."""
 
 
-def quantise(
+def quantize(
     model: onnx.ModelProto,
-    layers: Sequence[Layer],
+    layers: Sequence[QuantizableLayer],
     ranges: Mapping[str, float],
     number_format: Format = Format.INT8,
     share_sums: bool = True,
 ) -> onnx.ModelProto:
     """A copy of a float32 `model` in which `layers` compute in eight bits.
 
-    `ranges` gives the largest magnitude of each layer's `source`. With `share_sums`, sums read what quantised layers
+    `ranges` gives the largest magnitude of each layer's `source`. With `share_sums`, sums read what quantized layers
     read, see `shared_sums`. Scales are rounded to float16, so that a conversion of the rest to float16 changes none.
     """
     writer = _Writer(model, ranges, number_format)
@@ -56,10 +56,10 @@ def quantise(
     return writer.model()
 
 
-def shared_sums(graph: onnx.GraphProto, layers: Sequence[Layer]) -> dict[str, list[int]]:
+def shared_sums(graph: onnx.GraphProto, layers: Sequence[QuantizableLayer]) -> dict[str, list[int]]:
     """Sums that can read eight bits for nothing: names of `Add` nodes, and which of their inputs.
 
-    Where everything else that reads a tensor is a quantised layer, a sum that reads it too (the skip connection of a
+    Where everything else that reads a tensor is a quantized layer, a sum that reads it too (the skip connection of a
     residual block) is all that keeps its float form in memory. The cut tensors and the picture stay as they are.
     """
     readers, layer_names = readers_of(graph), {layer.name for layer in layers}
@@ -73,13 +73,13 @@ def shared_sums(graph: onnx.GraphProto, layers: Sequence[Layer]) -> dict[str, li
             if name not in known or name in outputs:
                 continue
             others = [reader for reader in readers[name] if reader.name != node.name]
-            if others and all(_all_quantised(other, readers, layer_names) for other in others):
+            if others and all(_all_quantized(other, readers, layer_names) for other in others):
                 found.setdefault(node.name, []).append(index)
     return found
 
 
-def _all_quantised(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]], layers: set[str]) -> bool:
-    """Whether `node` is a quantised layer, a sum, or a border that only such layers read."""
+def _all_quantized(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]], layers: set[str]) -> bool:
+    """Whether `node` is a quantized layer, a sum, or a border that only such layers read."""
     if node.op_type == "Pad":
         after = readers.get(node.output[0], [])
         return bool(after) and all(reader.name in layers for reader in after)
@@ -104,20 +104,20 @@ class _Writer:
             scale = self._constant(f"{source}.scale", as_scales(self._ranges[source] / self._format.largest))
             zero = self._zero("zero_point", ())
             for kind, entry, out in (
-                ("QuantizeLinear", name, "quantised"),
-                ("DequantizeLinear", f"{name}.quantised", "dequantised"),
+                ("QuantizeLinear", name, "quantized"),
+                ("DequantizeLinear", f"{name}.quantized", "dequantized"),
             ):
                 self.nodes.append(
                     helper.make_node(kind, [entry, scale, zero], [f"{name}.{out}"], name=f"{name}.{out}")
                 )
-            self._written[name] = f"{name}.dequantised"
+            self._written[name] = f"{name}.dequantized"
         return self._written[name]
 
-    def weight(self, layer: Layer) -> str:
+    def weight(self, layer: QuantizableLayer) -> str:
         """The layer's weight in eight bits, after DQ."""
         name = layer.weight
         if name not in self._written:
-            values, scales = quantised_weight(
+            values, scales = quantized_weight(
                 numpy_helper.to_array(self._weights[name]), layer.axis, self._format
             )
             inputs = [
@@ -125,7 +125,7 @@ class _Writer:
                 self._constant(f"{name}.scale", scales),
                 self._zero(f"zero_points_{scales.size}", scales.shape),
             ]
-            out = f"{name}.dequantised"
+            out = f"{name}.dequantized"
             self.nodes.append(helper.make_node("DequantizeLinear", inputs, [out], name=out, axis=layer.axis))
             self._written[name] = out
         return self._written[name]
@@ -159,7 +159,7 @@ class _Writer:
         return name
 
 
-def quantised_weight(weight: np.ndarray, axis: int, number_format: Format) -> tuple[np.ndarray, np.ndarray]:
+def quantized_weight(weight: np.ndarray, axis: int, number_format: Format) -> tuple[np.ndarray, np.ndarray]:
     """Values of eight bits in the weight's shape, and float32 scales, one for each index along `axis`."""
     others = tuple(index for index in range(weight.ndim) if index != axis)
     scales = as_scales(np.abs(weight).max(others) / number_format.largest)
@@ -192,6 +192,6 @@ def check_can_write(number_format: Format) -> None:
         raise DynastError("writing FP8 needs ml_dtypes: pip install ml_dtypes")
 
 
-def is_quantised(model: onnx.ModelProto) -> bool:
+def is_quantized(model: onnx.ModelProto) -> bool:
     """Whether the model carries Q/DQ nodes."""
     return any(node.op_type == "QuantizeLinear" for node in model.graph.node)

@@ -29,14 +29,14 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     """
     from dynast_deploy.data import training_data
     from dynast_deploy.export.float16 import is_half
-    from dynast_deploy.export.unfolding import Engine, copy_weights, spread_batch_norms
+    from dynast_deploy.export.unfolding import EngineWeights, copy_weights, spread_batch_norms
     from dynast_deploy.formats.onnx_check import check_weights
-    from dynast_deploy.formats.onnx_model import ModelInfo
+    from dynast_deploy.formats.onnx_model import ModelMetadata
     from dynast_deploy.generator import Generator
     from dynast_deploy.plugins.pyt import attention as torch_ops
     from dynast_deploy.progress import Progress
 
-    info = ModelInfo.read(model, source)
+    info = ModelMetadata.read(model, source)
     precision = "fp16" if is_half(model) else info.precision
     if precision != "fp32":
         raise DynastError(
@@ -56,7 +56,7 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
         print(f"weights: part {count} of {total}", file=sys.stderr, flush=True)
 
     try:
-        copy_weights(Engine(model), generator, show)
+        copy_weights(EngineWeights(model), generator, show)
     except (KeyError, IndexError, ValueError, RuntimeError, StopIteration) as error:
         raise DynastError(
             f"{source}: its graph is not the one that export/to_onnx.py writes for its settings ({error}), so the "

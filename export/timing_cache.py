@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.plugins.bindings.library import cache_folder
 
 
@@ -39,7 +39,7 @@ def keep(config: Any, path: Path) -> None:
     """Write what the builder has timed. A cache is worth a note, and no failed build, where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with WholeFile(path) as partial:
+        with AtomicFile(path) as partial:
             partial.write_bytes(memoryview(config.get_timing_cache().serialize()))
     except (OSError, DynastError) as error:
         print(f"note: the timing cache is not kept: {error}", file=sys.stderr)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dynast_deploy.layers import SPADE, ResidualBlock, SPADEResnetBlock
 
 
-class Engine:
+class EngineWeights:
     """The constants of an exported graph, found through the nodes that read them."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -63,7 +63,9 @@ class Engine:
 
 
 def copy_weights(
-    engine: Engine, generator: Generator, done: Callable[[int, int], object] = lambda count, total: None
+    engine: EngineWeights,
+    generator: Generator,
+    done: Callable[[int, int], object] = lambda count, total: None,
 ) -> None:
     """Give `generator`, of the same configuration, the engine's weights; batch norms become the identity.
 
@@ -75,7 +77,7 @@ def copy_weights(
         done(count, len(steps))
 
 
-def _steps(engine: Engine, generator: Generator) -> list[Callable[[], None]]:
+def _steps(engine: EngineWeights, generator: Generator) -> list[Callable[[], None]]:
     steps: list[Callable[[], None]] = []
     for side in ("q", "kv"):
         steps += [
@@ -93,13 +95,13 @@ def _steps(engine: Engine, generator: Generator) -> list[Callable[[], None]]:
     return steps
 
 
-def _set_encoder(engine: Engine, generator: Generator, scope: str) -> None:
+def _set_encoder(engine: EngineWeights, generator: Generator, scope: str) -> None:
     conv, _, residual = submodule(generator, scope)
     _set_spectral(conv, *engine.conv(f"{scope}/conv"))
     _set_residual(engine, residual, scope)
 
 
-def _set_decoders(engine: Engine, generator: Generator) -> None:
+def _set_decoders(engine: EngineWeights, generator: Generator) -> None:
     for scale in SCALES[:-1]:
         for kind in ("decoder_", "decoder_q", "decoder_kv"):
             name = f"{kind}{scale}{scale - 1}"
@@ -125,7 +127,7 @@ def _set_spectral(conv: Any, weight: Tensor, bias: Tensor) -> None:
     conv.bias.data.copy_(bias)
 
 
-def _set_residual(engine: Engine, block: ResidualBlock, scope: str) -> None:
+def _set_residual(engine: EngineWeights, block: ResidualBlock, scope: str) -> None:
     model: Any = block.model
     for number, (conv, norm) in enumerate(((model[0], model[1]), (model[3], model[4]))):
         _set(conv, *engine.conv(f"{scope}/residual/conv_{number}"))
@@ -134,21 +136,21 @@ def _set_residual(engine: Engine, block: ResidualBlock, scope: str) -> None:
     block.relu.weight.data.fill_(engine.slope(f"{scope}/residual/LeakyRelu"))
 
 
-def _set_spade(engine: Engine, spade: SPADE, scope: str) -> None:
+def _set_spade(engine: EngineWeights, spade: SPADE, scope: str) -> None:
     _set(spade.mlp_shared[0], *engine.conv(f"{scope}/mlp_shared"))
     weight, bias = engine.conv(f"{scope}/gamma")
     _set(spade.mlp_gamma, weight, bias - 1)
     _set(spade.mlp_beta, *engine.conv(f"{scope}/beta"))
 
 
-def _set_spade_block(engine: Engine, block: SPADEResnetBlock, name: str) -> None:
+def _set_spade_block(engine: EngineWeights, block: SPADEResnetBlock, name: str) -> None:
     for number, (spade, conv) in enumerate(((block.norm_0, block.conv_0), (block.norm_1, block.conv_1))):
         _set_spade(engine, spade, f"{name}.norm_{number}")
         _set_spectral(conv, *engine.conv(f"{name}.conv_{number}"))
     block.relu.weight.data.fill_(engine.slope(f"{name}.relu"))
 
 
-def _set_attention_block(engine: Engine, block: AttentionBlock, scope: str) -> None:
+def _set_attention_block(engine: EngineWeights, block: AttentionBlock, scope: str) -> None:
     (keys, keys_bias), values, (queries, queries_bias) = engine.projections(scope)
     width = block.f.out_channels
     for conv, weight, bias in (
@@ -163,7 +165,7 @@ def _set_attention_block(engine: Engine, block: AttentionBlock, scope: str) -> N
     _set_residual(engine, block.res_block, scope)
 
 
-def _set_position_codes(engine: Engine, generator: Generator) -> None:
+def _set_position_codes(engine: EngineWeights, generator: Generator) -> None:
     codes = {
         scale: engine.position_code(scale, generator.config.crop_size >> (scale - 1)) for scale in SCALES
     }

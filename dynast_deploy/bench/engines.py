@@ -22,7 +22,7 @@ def run_engines(
 
     The medians go to `output` as JSON. Raises DynastError for files that are no engines.
     """
-    from dynast_deploy.formats.onnx_model import ModelInfo
+    from dynast_deploy.formats.onnx_model import ModelMetadata
     from dynast_deploy.formats.onnx_reader import read_graph
     from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
     from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
@@ -31,7 +31,7 @@ def run_engines(
         raise DynastError("--engine: name each file once; they are compared with each other")
     onnxruntime = import_onnxruntime()
     for engine in engines:
-        ModelInfo.read(read_graph(engine), str(engine))
+        ModelMetadata.read(read_graph(engine), str(engine))
     operators_or_warning(onnxruntime)
     threads = threads or os.cpu_count() or 1
     with temporary_folder("dynast-bench") as folder, ExitStack() as stack:

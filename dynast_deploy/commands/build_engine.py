@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dynast_deploy.export.engine_graphs import EngineGraphs
     from dynast_deploy.export.tensorrt_build import BuildSettings
     from dynast_deploy.formats.plan import BatchSizes, Manifest
-    from dynast_deploy.runtime.cuda.driver import Device
+    from dynast_deploy.runtime.cuda.driver import GpuDevice
 
 RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
 """What TensorRT-RTX builds for unless told otherwise; its plans run on later ones too."""
@@ -31,7 +31,7 @@ class Target:
     """What the plans are for: the library, and the GPU, where one is needed."""
 
     library: Any
-    device: Device | None
+    device: GpuDevice | None
 
 
 def build_engine(
@@ -243,7 +243,7 @@ def rtx_capabilities(precision: Precision) -> tuple[str, ...]:
     return tuple(one for one in RTX_CAPABILITIES if _numbers(one) >= FP8_FROM)
 
 
-def check_fp8(chosen: tuple[str, ...], device: Device | None, hardware_compatible: bool) -> None:
+def check_fp8(chosen: tuple[str, ...], device: GpuDevice | None, hardware_compatible: bool) -> None:
     """DynastError for a GPU without eight-bit floats among those that are built for."""
     if hardware_compatible:
         raise DynastError(

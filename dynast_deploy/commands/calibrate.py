@@ -65,9 +65,9 @@ def calibrate(
         raise DynastError("--fp16 has no layers to choose; leave --target-psnr and --keep-float out")
 
     from dynast_deploy.formats.precision import Format
-    from dynast_deploy.frames.read_frames import Request
+    from dynast_deploy.frames.read_frames import FrameRequest
 
-    request = Request(
+    request = FrameRequest(
         data,
         frames,
         exemplar or (),

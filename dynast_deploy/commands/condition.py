@@ -16,7 +16,7 @@ from dynast_deploy.printable import printable_name
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 
 if TYPE_CHECKING:
-    from dynast_deploy.runtime.pipeline.condition_drawer import Painter
+    from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
     from dynast_deploy.runtime.pipeline.report import Report
 
 DEFAULT_SIZE = "256x256"
@@ -59,7 +59,7 @@ def condition(
     from dynast_deploy.files.names import named_beside
     from dynast_deploy.files.written_files import check_written
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES
-    from dynast_deploy.runtime.pipeline.condition_sources import Painters, check_crop, check_options
+    from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_crop, check_options
     from dynast_deploy.runtime.pipeline.job_files import sources_read
     from dynast_deploy.runtime.pipeline.report import conclude
 
@@ -79,7 +79,7 @@ def condition(
     drawn_by = str(engine or f"--task {task}")
     check_options(task, drawn_by, (poses, pose_model, pose_score is not None), (parts,))
     check_crop(task, drawn_by, crop)
-    with Painters(task, network_size, fit, pose_model, pose_channels, pose_score, crop) as painters:
+    with ConditionDrawers(task, network_size, fit, pose_model, pose_channels, pose_score, crop) as painters:
         if is_picture:
             draw_picture(painters.of_picture(media, poses or parts), media, output)
             print(printable_name(output))
@@ -113,7 +113,7 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
     return of_engine, (info.height, info.width)
 
 
-def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
+def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
     """Write the condition of one picture. Raises DynastError where nobody, or no face, is seen in it."""
     from dynast_deploy.conditions import draw_condition
     from dynast_deploy.media.picture_files import read_picture, write_picture
@@ -127,7 +127,7 @@ def draw_picture(painter: Painter, picture: Path, output: Path) -> None:
     write_picture(output, draw_condition(painted.condition))
 
 
-def draw_video(painter: Painter, video: Path, output: Path) -> Report:
+def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
     """Write the condition of every frame, with the video's times and sound; what is kept when, as `render_video`."""
     from dynast_deploy.conditions import draw_condition
     from dynast_deploy.media.video_reader import VideoReader

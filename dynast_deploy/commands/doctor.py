@@ -69,7 +69,7 @@ def packages() -> list[dict[str, Any]]:
 def probe(name: str) -> dict[str, Any]:
     """What a probe finds, asked in a process of its own, since a broken library can take its process down.
 
-    Returns name, works (bool), detail, and what mends it (None where nothing has to be).
+    Returns name, works (bool), detail, and what fixes it (None where nothing has to be).
     """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     command = [sys.executable, "-P", "-m", "dynast_deploy.commands.probes", name]
@@ -93,7 +93,7 @@ def probe(name: str) -> dict[str, Any]:
 
 
 def _broken(name: str, detail: str) -> dict[str, Any]:
-    return {"backend": name, "works": False, "detail": detail, "mend": reinstall(name)}
+    return {"backend": name, "works": False, "detail": detail, "fix": reinstall(name)}
 
 
 def _version(package: str) -> str | None:

@@ -42,8 +42,8 @@ def evaluate(
         import torch  # noqa: F401
     except ImportError:
         raise DynastError("evaluation data need PyTorch: pip install 'dynast-deploy[train]'") from None
-    from dynast_deploy.evaluation.evaluate import Request
+    from dynast_deploy.evaluation.evaluate import EvaluationRequest
     from dynast_deploy.evaluation.evaluate import evaluate as run_evaluation
 
-    request = Request(model, task, data, out, samples, seed, device.value, ablations)
+    request = EvaluationRequest(model, task, data, out, samples, seed, device.value, ablations)
     show(run_evaluation(request), as_json)

@@ -46,7 +46,7 @@ def export(
     from dynast_deploy.export.float16 import to_float16
     from dynast_deploy.export.model import build_model
     from dynast_deploy.export.self_check import difference
-    from dynast_deploy.files.atomic_file import WholeFile
+    from dynast_deploy.files.atomic_file import AtomicFile
     from dynast_deploy.files.written_files import check_written
     from dynast_deploy.formats.onnx_model import sha256
     from dynast_deploy.size import parse_size
@@ -65,7 +65,7 @@ def export(
     model = build_model(generator, height, width, task or config.task, sha256(checkpoint))
     if fp16:
         to_float16(model)
-    with WholeFile(output) as partial:
+    with AtomicFile(output) as partial:
         onnx.save(model, partial)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {height}x{width}, {len(model.graph.node)} nodes")
     print(difference(generator, output, height, width))

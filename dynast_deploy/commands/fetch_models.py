@@ -80,19 +80,19 @@ def write_models(wheel: Path, output: Path) -> None:
 
     Raises DynastError where the wheel is damaged or holds other networks than those of `RELEASE`.
     """
-    from dynast_deploy.files.atomic_file import WholeFile, write_failure
-    from dynast_deploy.keypoints.mediapipe_models import SHA256, Network, read_network
+    from dynast_deploy.files.atomic_file import AtomicFile, write_failure
+    from dynast_deploy.keypoints.mediapipe_models import SHA256, MediaPipeNetwork, read_network
 
-    networks = {network: read_network(wheel, network) for network in Network}
+    networks = {network: read_network(wheel, network) for network in MediaPipeNetwork}
     for network, contents in networks.items():
         if hashlib.sha256(contents).hexdigest() != SHA256[network]:
             raise DynastError(f"{wheel}: {network.value[0]} in it is not the one of {RELEASE}")
-    whole = WholeFile(output)
+    whole = AtomicFile(output)
     try:
         with zipfile.ZipFile(whole.partial, "w") as archive:
             for network, contents in networks.items():
                 archive.writestr(network.value[0], contents)
-        whole.keep()
+        whole.commit()
     except OSError as error:
         raise write_failure(output, error) from error
     finally:

@@ -12,7 +12,7 @@ import onnx
 
 from dynast_deploy.commands.show import megabytes
 from dynast_deploy.formats.onnx_check import check_weights
-from dynast_deploy.formats.onnx_model import PREFIX, ModelInfo, load_model
+from dynast_deploy.formats.onnx_model import PREFIX, ModelMetadata, load_model
 
 ATTENTION_DOMAIN = "dynast"
 
@@ -66,11 +66,11 @@ def describe_onnx(file: Path) -> dict[str, Any]:
     return found
 
 
-def _engine_info(model: onnx.ModelProto, file: Path) -> ModelInfo | None:
+def _engine_info(model: onnx.ModelProto, file: Path) -> ModelMetadata | None:
     """The engine's metadata; None for somebody else's model. Raises DynastError for an engine that cannot be right."""
     if not any(entry.key.startswith(PREFIX) for entry in model.metadata_props):
         return None
-    info = ModelInfo.read(model, str(file))
+    info = ModelMetadata.read(model, str(file))
     check_weights(model, str(file))
     return info
 
@@ -84,7 +84,7 @@ def _attention_here() -> str:
     return f"by the functions in the file, slower; build the native operators with: {library.BUILD_COMMAND}"
 
 
-def _cut_tensors(model: onnx.ModelProto, info: ModelInfo) -> list[dict[str, Any]]:
+def _cut_tensors(model: onnx.ModelProto, info: ModelMetadata) -> list[dict[str, Any]]:
     """The tensors between exemplar encoder and frame renderer, sizes for one exemplar."""
     values = {value.name: value for value in model.graph.value_info}
     rows = []

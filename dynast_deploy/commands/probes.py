@@ -18,11 +18,11 @@ from dynast_deploy.errors import DynastError
 
 @dataclass(frozen=True)
 class Finding:
-    """works: whether it can be used here; detail: with what, or why not; mend: what to do about it, or None."""
+    """works: whether it can be used here; detail: with what, or why not; fix: what to do about it, or None."""
 
     works: bool
     detail: str
-    mend: str | None = None
+    fix: str | None = None
 
 
 def onnxruntime_cpu() -> Finding:
@@ -38,16 +38,16 @@ def onnxruntime_cpu() -> Finding:
 def onnxruntime_cuda() -> Finding:
     from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 
-    mend = "pip uninstall -y onnxruntime; pip install 'dynast-deploy[gpu]'"
+    fix = "pip uninstall -y onnxruntime; pip install 'dynast-deploy[gpu]'"
     try:
         onnxruntime = import_onnxruntime()
     except DynastError as error:
         return Finding(False, str(error))
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return Finding(False, f"the installed {onnxruntime.__version__} has no CUDA", mend)
+        return Finding(False, f"the installed {onnxruntime.__version__} has no CUDA", fix)
     driver = nvidia_driver()
     if not driver.works:
-        return Finding(False, f"the NVIDIA driver: {driver.detail}", driver.mend)
+        return Finding(False, f"the NVIDIA driver: {driver.detail}", driver.fix)
     # The provider is listed wherever it is installed; whether its CUDA and cuDNN load shows only in a session.
     session = onnxruntime.InferenceSession(_identity_model(), providers=["CUDAExecutionProvider"])
     if "CUDAExecutionProvider" not in session.get_providers():
@@ -78,7 +78,7 @@ def onnxruntime_attention() -> Finding:
         found = find_operators(import_onnxruntime())
     except DynastError:
         return Finding(False, f"{path} is there, ONNX Runtime is not", "pip install 'dynast-deploy[cpu]'")
-    return Finding(found.path is not None, found.problem or str(path), found.mend or None)
+    return Finding(found.path is not None, found.problem or str(path), found.fix or None)
 
 
 def pytorch_attention() -> Finding:
@@ -103,9 +103,9 @@ def gpu_attention() -> Finding:
     if len(found) == len(names):
         return Finding(True, ", ".join(found))
     nvcc = build_gpu.find_nvcc()
-    mend = native_gpu.BUILD_COMMAND if nvcc else f"install CUDA's nvcc, then: {native_gpu.BUILD_COMMAND}"
+    fix = native_gpu.BUILD_COMMAND if nvcc else f"install CUDA's nvcc, then: {native_gpu.BUILD_COMMAND}"
     there = f"only for {found[0]}" if found else "not built, of use with an NVIDIA GPU only"
-    return Finding(False, there, mend)
+    return Finding(False, there, fix)
 
 
 def _not_built(name: str) -> Finding:
@@ -149,7 +149,7 @@ def _plan_library(name: str, extra: str, oldest: str) -> Finding:
     if not driver.works:
         builds = "; builds plans all the same" if name == "tensorrt_rtx" else ""
         return Finding(
-            bool(builds), f"{version} is installed, the driver: {driver.detail}{builds}", driver.mend
+            bool(builds), f"{version} is installed, the driver: {driver.detail}{builds}", driver.fix
         )
     try:
         module.Runtime(module.Logger())
@@ -166,7 +166,7 @@ def pycuda() -> Finding:
         return driver
     nvidia = nvidia_driver()
     if not nvidia.works:
-        return Finding(False, f"installed, the driver: {nvidia.detail}", nvidia.mend)
+        return Finding(False, f"installed, the driver: {nvidia.detail}", nvidia.fix)
     from dynast_deploy.runtime.cuda.device import close_gpus, open_gpu
 
     gpu = open_gpu()
@@ -184,33 +184,33 @@ def cuda_graphs() -> Finding:
     """`cuda.bindings`, without which plans run, somewhat slower."""
     bindings = _imported("cuda.bindings.driver", "trt")
     if isinstance(bindings, Finding):
-        return Finding(False, f"{bindings.detail}; plans run without CUDA graphs", bindings.mend)
+        return Finding(False, f"{bindings.detail}; plans run without CUDA graphs", bindings.fix)
     driver = nvidia_driver()
     if not driver.works:
-        return Finding(False, f"installed, the driver: {driver.detail}", driver.mend)
-    from dynast_deploy.runtime.cuda.device import Holdings, close_gpus, open_gpu
+        return Finding(False, f"installed, the driver: {driver.detail}", driver.fix)
+    from dynast_deploy.runtime.cuda.device import DeviceResources, close_gpus, open_gpu
 
-    holdings = Holdings(open_gpu())
-    with holdings.filling():
-        holdings.keep(holdings.stream().capture(lambda: None).free)
+    resources = DeviceResources(open_gpu())
+    with resources.close_on_error():
+        resources.keep(resources.stream().capture(lambda: None).free)
     close_gpus()
     return Finding(True, "a graph was captured on a stream of pycuda")
 
 
 def nvidia_driver() -> Finding:
     """The driver and its first GPU, asked through the driver's own library."""
-    mend = "on a machine with an NVIDIA GPU, install its driver"
+    fix = "on a machine with an NVIDIA GPU, install its driver"
     try:
         cuda = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError as error:
-        return Finding(False, f"not installed ({error})", mend)
+        return Finding(False, f"not installed ({error})", fix)
     if status := cuda.cuInit(0):
-        return Finding(False, f"installed, but does not start (error {status} of cuInit)", mend)
+        return Finding(False, f"installed, but does not start (error {status} of cuInit)", fix)
     number, count, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
     cuda.cuDriverGetVersion(ctypes.byref(number))
     cuda.cuDeviceGetCount(ctypes.byref(count))
     if not count.value:
-        return Finding(False, "installed, but finds no GPU", mend)
+        return Finding(False, "installed, but finds no GPU", fix)
     cuda.cuDeviceGetName(name, len(name), 0)
     return Finding(
         True,
@@ -327,7 +327,7 @@ def main() -> None:
     except Exception as error:
         broken = broken_package(error)
         finding = (
-            Finding(False, broken.detail, broken.mend)
+            Finding(False, broken.detail, broken.fix)
             if broken
             else Finding(False, f"does not work: {type(error).__name__}: {error}", reinstall(sys.argv[1]))
         )

@@ -77,7 +77,7 @@ def dynast_run(
     from dynast_deploy.media.video_reader import VideoReader
     from dynast_deploy.runtime import load_engine
     from dynast_deploy.runtime.pipeline.condition_drawer import check_exemplar_size, task_of
-    from dynast_deploy.runtime.pipeline.condition_sources import Painters, check_crop, check_options
+    from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_crop, check_options
     from dynast_deploy.runtime.pipeline.render import Composer, render_pictures, render_video
     from dynast_deploy.runtime.pipeline.report import conclude
 
@@ -119,7 +119,7 @@ def dynast_run(
         check_options(task, str(engine), of_poses, of_parts)
         network_size = loaded.info.height, loaded.info.width
         painters = stack.enter_context(
-            Painters(task, network_size, fit, pose_model, pose_channels, pose_score, crop)
+            ConditionDrawers(task, network_size, fit, pose_model, pose_channels, pose_score, crop)
         )
         painter = painters.of_exemplar(exemplar, exemplar_poses or exemplar_parts)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))

@@ -35,7 +35,7 @@ def sensitivity(
     json: Annotated[Path | None, typer.Option(help="Write the whole ranking to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it into this picture (needs matplotlib).")] = None,
 ) -> None:
-    """Quantise every layer alone and rank the layers by what that does to the picture."""
+    """Quantize every layer alone and rank the layers by what that does to the picture."""
     if data is None:
         raise DynastError(
             "name what to measure on: --data VIDEO, a folder, arrays (.npz) or a shipped source"
@@ -43,9 +43,9 @@ def sensitivity(
 
     from dynast_deploy.calib.report import run_sensitivity
     from dynast_deploy.formats.precision import Format
-    from dynast_deploy.frames.read_frames import Request
+    from dynast_deploy.frames.read_frames import FrameRequest
 
-    request = Request(
+    request = FrameRequest(
         data,
         frames,
         exemplar or (),

@@ -45,8 +45,8 @@ def verify(
 
     Ends with status 1 where the engine fails.
     """
-    from dynast_deploy.frames.read_frames import Request as DataRequest
-    from dynast_deploy.verification.verify import Request
+    from dynast_deploy.frames.read_frames import FrameRequest as DataRequest
+    from dynast_deploy.verification.verify import VerificationRequest
     from dynast_deploy.verification.verify import verify as run_verification
 
     wanted = DataRequest(
@@ -62,7 +62,7 @@ def verify(
         pose_score=pose_score,
         fit=fit,
     )
-    document = run_verification(Request(engine, onnx, wanted, checkpoint, target_psnr, stages))
+    document = run_verification(VerificationRequest(engine, onnx, wanted, checkpoint, target_psnr, stages))
     show(document, as_json)
     if not document["verdict"].startswith("passed"):
         raise typer.Exit(1)

@@ -13,7 +13,7 @@ from dynast_deploy.data.sample import Sample, SampleStream
 from dynast_deploy.errors import DynastError
 from dynast_deploy.media.picture_files import read_picture
 
-MOST_DAMAGED = 50
+MAX_CONSECUTIVE_DAMAGED = 50
 """Damaged samples in a row after which there is something wrong with all of them."""
 
 
@@ -35,7 +35,7 @@ class ListedSamples(SampleStream):
         assert self.entries is not None
         skipped: list[str] = []
         rng = np.random.default_rng([self.seed, index, 2])
-        for attempt in range(min(self.entries, MOST_DAMAGED)):
+        for attempt in range(min(self.entries, MAX_CONSECUTIVE_DAMAGED)):
             try:
                 sample = self.load(self._entry(index + attempt), rng)
             except Damaged as damaged:

@@ -31,19 +31,19 @@ REPORT, PAGE = "evaluation.json", "page.png"
 
 PAGE_ROWS = 8
 
-OVER = {
+GAIN_BASELINES = {
     "over_baselines": ("exemplar", "part_colours"),
     "over_coarse_matches": ("coarse_matches",),
     "over_no_fine_attention": ("no_fine_attention",),
 }
 """What the model's PSNR is set against: the best of each group."""
 
-APART = 12
+SAMPLE_STRIDE = 12
 """Drawn identities give this many pairs in a row: every 12th sample most often shows another one."""
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What to evaluate on what. task: None for the model's; data: a source's name or folder, None for what ships."""
 
     model: Path
@@ -56,7 +56,7 @@ class Request:
     ablate: bool = True
 
 
-def evaluate(request: Request) -> dict[str, Any]:
+def evaluate(request: EvaluationRequest) -> dict[str, Any]:
     """Write `out/evaluation.json`, `out/page.png`, `out/real/` and `out/fake/`; returns what the JSON holds.
 
     Raises DynastError for a model or data that cannot be used, and for a folder that cannot be written to.
@@ -81,7 +81,7 @@ def evaluate(request: Request) -> dict[str, Any]:
 class _Evaluation:
     """One run over the samples."""
 
-    def __init__(self, request: Request, model: Model, stream: SampleStream) -> None:
+    def __init__(self, request: EvaluationRequest, model: Model, stream: SampleStream) -> None:
         self.request, self.model, self.stream = request, model, stream
         self.scores, self.restyled, self.errors = Scores(), Scores(), MatchingErrors()
         self.rows: list[dict[str, np.ndarray]] = []
@@ -90,7 +90,7 @@ class _Evaluation:
         from dynast_deploy.progress import Progress
 
         count = self.request.samples
-        step = APART if self.stream.entries is None else 1
+        step = SAMPLE_STRIDE if self.stream.entries is None else 1
         supervised = 0
         with Progress("evaluate", count) as progress:
             for number in range(count):
@@ -165,7 +165,7 @@ class _Evaluation:
         }
         report |= {name: table for name, table in tables.items() if table}
         if supervised:
-            report["psnr_gain_db"] = self.scores.gains("model", "psnr_db", OVER)
+            report["psnr_gain_db"] = self.scores.gains("model", "psnr_db", GAIN_BASELINES)
         return report
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.files.atomic_file import AtomicFile
 
 MARGIN, HEADER = 6, 18
 """Pixels between pictures, and above them for the columns' names."""
@@ -33,5 +33,5 @@ def write_page(path: Path, rows: list[dict[str, np.ndarray]]) -> None:
             if name in row:
                 top = HEADER + MARGIN + number * (height + MARGIN)
                 page.paste(Image.fromarray(row[name]), (left, top))
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         page.save(partial, format="PNG")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dynast_deploy.condition_input import FrameSource, Words
+from dynast_deploy.condition_input import ConditionInput, SourceMessages
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts.mask_pictures import (
     check_covers,
@@ -28,10 +28,10 @@ SIDECAR_ENDING = ".parts.npz"
 LABEL_MAP_ENDINGS = (".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jpg", ".jpeg")
 
 
-class PartSource(FrameSource):
+class PartSource(ConditionInput):
     """The parts of a face in one picture or video."""
 
-    words = Words("parts", "masks of each part", "parts", "no face", "the face", "no face")
+    words = SourceMessages("parts", "masks of each part", "parts", "no face", "the face", "no face")
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
         """Bool [h, w] of every part that is seen in frame `frame_index`, from 0; empty where no face is.

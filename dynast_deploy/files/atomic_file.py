@@ -33,13 +33,14 @@ _REASONS = {
 }
 
 
-class WholeFile:
+class AtomicFile:
     """A place to write `path` under a temporary name in the same folder, `partial`, and the final rename.
 
-    Until `keep` a file that exists at `path` stays as it is; a link there stays a link, and the file that it points to
-    is replaced. As a context manager it gives `partial`, keeps it on leaving normally and discards it on an exception:
+    Until `commit` a file that exists at `path` stays as it is; a link there stays a link, and the file that it points
+    to is replaced. As a context manager it gives `partial`, commits it on leaving normally and discards it
+    on an exception:
 
-        with WholeFile(path) as partial:
+        with AtomicFile(path) as partial:
             partial.write_text(text)
 
     An OSError in the block is raised as a DynastError that names `path`. Raises DynastError at once when the folder is
@@ -49,7 +50,7 @@ class WholeFile:
     def __init__(self, path: Path) -> None:
         check_writable_name(path)
         self.path = Path(os.path.realpath(path)) if os.path.islink(path) else path
-        """Where the file is to be; after `keep` and `keep_beside`, where it is."""
+        """Where the file is to be; after `commit` and `keep_beside`, where it is."""
         self._folder = -1
         try:
             self.partial, self._file = partial_files.create_file(self.path.parent, self.path.name)
@@ -64,7 +65,7 @@ class WholeFile:
         held = f"/proc/self/fd/{self._file}"
         return held if os.path.exists(held) else str(self.partial.absolute())
 
-    def keep(self) -> None:
+    def commit(self) -> None:
         """Give the file its name, in one step, also where its folder was renamed or removed meanwhile.
 
         Raises DynastError and removes it where that fails.
@@ -97,10 +98,10 @@ class WholeFile:
                 raise write_failure(path, error) from error
             self.path = path
             break
-        self.keep()
+        self.commit()
 
     def discard(self) -> None:
-        """Remove what was written, and nothing after `keep`; safe to call again."""
+        """Remove what was written, and nothing after `commit`; safe to call again."""
         self._close_file()
         with suppress(OSError):
             if self._folder >= 0:
@@ -118,7 +119,7 @@ class WholeFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self.keep()
+            self.commit()
             return
         self.discard()
         if isinstance(error, OSError):
@@ -162,7 +163,7 @@ class WholeFile:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all; raises DynastError where it cannot be written."""
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -170,7 +171,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays as a compressed `.npz`, whole or not at all; raises DynastError where it cannot be written."""
     import numpy as np
 
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.atomic_file import WholeFile, check_writable_name, write_failure
+from dynast_deploy.files.atomic_file import AtomicFile, check_writable_name, write_failure
 
 Given: TypeAlias = str | os.PathLike[str]
 Read: TypeAlias = Mapping[str, Given | Iterable[Given] | None]
@@ -38,7 +38,7 @@ def check_written(written: Mapping[str, Path | Iterable[Path] | None], read: Rea
 
 def _begin(path: Path) -> None:
     """Write a block of what is to be `path` and remove it again; a full disk still takes empty files."""
-    file = WholeFile(path)
+    file = AtomicFile(path)
     try:
         with open(file.stream, "wb", buffering=0) as stream:
             stream.write(bytes(_BLOCK))

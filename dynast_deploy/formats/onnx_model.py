@@ -31,7 +31,7 @@ RENDERER_OUTPUTS = ("image",)
 
 
 @dataclass(frozen=True)
-class ModelInfo:
+class ModelMetadata:
     """What the metadata of `model.onnx` says (keys under `dynast.`, values in JSON).
 
     config: the generator's configuration; task: "pose", "face", "style" or None; height, width: picture size in
@@ -59,7 +59,7 @@ class ModelInfo:
             entry.key, entry.value = PREFIX + name, json.dumps(value)
 
     @classmethod
-    def read(cls, model: onnx.ModelProto, source: str) -> ModelInfo:
+    def read(cls, model: onnx.ModelProto, source: str) -> ModelMetadata:
         """The metadata of a whole model, every value checked, and compared with the graph's inputs and outputs.
 
         Raises DynastError if the file was not written by this project's exporter, or was changed since so that graph
@@ -111,15 +111,17 @@ def _kind(path: Path) -> FileKind | None:
         return None
 
 
-def load_engine_model(path: str | os.PathLike[str]) -> tuple[onnx.ModelProto, ModelInfo]:
+def load_engine_model(path: str | os.PathLike[str]) -> tuple[onnx.ModelProto, ModelMetadata]:
     """An engine of this project with its weights, which are all finite; DynastError for any other file."""
     model = load_model(path)
-    info = ModelInfo.read(model, str(path))
+    info = ModelMetadata.read(model, str(path))
     check_weights(model, str(path))
     return model, info
 
 
-def halves(model: onnx.ModelProto, info: ModelInfo) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+def split_encoder_renderer(
+    model: onnx.ModelProto, info: ModelMetadata
+) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """The exemplar encoder (-> cut tensors) and the frame renderer (condition, cut tensors -> image).
 
     Pictures and conditions are float32, whatever they are in `model`.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.printable import printable, shell_word
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def write_plan_file(path: Path, manifest: Manifest, encoder: Buffer, renderer: B
 
     Raises DynastError where it cannot be written; an earlier file stays as it was then, and no partial one is left.
     """
-    with WholeFile(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+    with AtomicFile(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, MANIFEST, manifest.to_json().encode())
         _add(archive, ENCODER, encoder)
         _add(archive, RENDERER, renderer)

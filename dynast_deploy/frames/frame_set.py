@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.onnx_model import ModelInfo
+from dynast_deploy.formats.onnx_model import ModelMetadata
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CalibrationData:
     so that each is encoded once.
     """
 
-    def __init__(self, info: ModelInfo, source: str) -> None:
+    def __init__(self, info: ModelMetadata, source: str) -> None:
         self.info, self.source = info, source
         self._exemplars: list[tuple[Packed, Packed]] = []
         self._frames: list[Pair] = []

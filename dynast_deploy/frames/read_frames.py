@@ -15,14 +15,14 @@ import numpy as np
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.npz import NpzFile
-from dynast_deploy.formats.onnx_model import ModelInfo
+from dynast_deploy.formats.onnx_model import ModelMetadata
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 from dynast_deploy.runtime.pipeline.job_files import sources_read
 
 if TYPE_CHECKING:
-    from dynast_deploy.runtime.pipeline.condition_drawer import Painter
+    from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 
 ARRAYS = ("condition", "exemplar", "exemplar_condition")
 FRAMES_AN_EXEMPLAR = 4
@@ -30,7 +30,7 @@ FRAMES_AN_EXEMPLAR = 4
 
 
 @dataclass(frozen=True)
-class Request:
+class FrameRequest:
     """What the command line says about the data; see `dynast calibrate --help`."""
 
     data: str
@@ -46,7 +46,7 @@ class Request:
     fit: Fit = Fit.PAD
 
 
-def files_read(request: Request, model: Path) -> dict[str, Path | str | Sequence[Path] | None]:
+def files_read(request: FrameRequest, model: Path) -> dict[str, Path | str | Sequence[Path] | None]:
     """What a measurement reads, for `written_files.check_written`."""
     media = Path(request.data)
     return {
@@ -61,7 +61,7 @@ def files_read(request: Request, model: Path) -> dict[str, Path | str | Sequence
     }
 
 
-def read_data(request: Request, info: ModelInfo, source: str) -> CalibrationData:
+def read_data(request: FrameRequest, info: ModelMetadata, source: str) -> CalibrationData:
     """At most `request.frames` frames that fit the model `info` describes; `source` is the model's name.
 
     Raises DynastError where the data are missing, of another task or size, empty, constant, or not finite.
@@ -76,7 +76,7 @@ def read_data(request: Request, info: ModelInfo, source: str) -> CalibrationData
     return _from_shipped(request, info, source)
 
 
-def _from_arrays(path: Path, info: ModelInfo, most: int) -> CalibrationData:
+def _from_arrays(path: Path, info: ModelMetadata, most: int) -> CalibrationData:
     """`condition` `[N, S, H, W]`, `exemplar` `[E, 3, H, W]`, `exemplar_condition` `[E, S, H, W]`; frames take turns."""
     with NpzFile(path, ARRAYS) as file:
         arrays = file.arrays
@@ -101,11 +101,11 @@ def _from_arrays(path: Path, info: ModelInfo, most: int) -> CalibrationData:
     return data.finish()
 
 
-def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> CalibrationData:
+def _from_media(request: FrameRequest, path: Path, info: ModelMetadata, source: str) -> CalibrationData:
     """A video, a picture or a folder of pictures, with the exemplars in turn."""
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES, list_pictures, read_picture
     from dynast_deploy.runtime.pipeline.condition_drawer import task_of
-    from dynast_deploy.runtime.pipeline.condition_sources import Painters, check_options
+    from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_options
 
     if not request.exemplars:
         raise DynastError(f"{path}: name the exemplars too: --exemplar REF.jpg (may be given several times)")
@@ -119,7 +119,7 @@ def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> C
     given, given_exemplars = request.poses or request.parts, request.exemplar_poses or request.exemplar_parts
     data = CalibrationData(info, str(path))
     size = info.height, info.width
-    with Painters(
+    with ConditionDrawers(
         task, size, request.fit, request.pose_model, request.pose_channels, request.pose_score
     ) as painters:
         for number, exemplar in enumerate(list_pictures(request.exemplars)):
@@ -141,7 +141,7 @@ def _from_media(request: Request, path: Path, info: ModelInfo, source: str) -> C
     return data.finish()
 
 
-def _add_video(data: CalibrationData, painter: Painter, path: Path, most: int) -> None:
+def _add_video(data: CalibrationData, painter: ConditionDrawer, path: Path, most: int) -> None:
     from dynast_deploy.media.video_reader import VideoReader
 
     with VideoReader(path) as reader:
@@ -159,7 +159,7 @@ def _add_video(data: CalibrationData, painter: Painter, path: Path, most: int) -
                 break
 
 
-def _from_shipped(request: Request, info: ModelInfo, source: str) -> CalibrationData:
+def _from_shipped(request: FrameRequest, info: ModelMetadata, source: str) -> CalibrationData:
     """Samples of training data by the name of their source; exemplars of their own."""
     task = Task(info.task) if info.task else Task.of_channels(info.channels)
     if task is None or info.height != info.width:

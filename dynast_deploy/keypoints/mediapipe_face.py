@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from dynast_deploy.keypoints.detector import Detection, Detector
-from dynast_deploy.keypoints.mediapipe_models import Network, open_network
+from dynast_deploy.keypoints.mediapipe_models import MediaPipeNetwork, open_network
 from dynast_deploy.keypoints.regions import Region
 
-FACE_NETWORKS = (Network.FACE_DETECTOR, Network.FACE_LANDMARKS)
+FACE_NETWORKS = (MediaPipeNetwork.FACE_DETECTOR, MediaPipeNetwork.FACE_LANDMARKS)
 STRIDES = (8, 16, 16, 16)
 REGION_SCALE = 1.5
 MIN_PRESENCE = 0.5
@@ -56,8 +56,8 @@ class FaceMesh:
 
         Raises DynastError where they cannot be read or ONNX Runtime is missing.
         """
-        self._detect = Detector(open_network(models, Network.FACE_DETECTOR), STRIDES)
-        self._landmarks = open_network(models, Network.FACE_LANDMARKS)
+        self._detect = Detector(open_network(models, MediaPipeNetwork.FACE_DETECTOR), STRIDES)
+        self._landmarks = open_network(models, MediaPipeNetwork.FACE_LANDMARKS)
 
     def __call__(self, photo: np.ndarray) -> np.ndarray | None:
         """Float64 [468, 2] in pixels of a photo, uint8 [H, W, 3] RGB, or None where no face is found."""

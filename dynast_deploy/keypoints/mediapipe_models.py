@@ -27,7 +27,7 @@ LARGEST_NETWORK = 64 << 20
 """Bytes; the largest of MediaPipe's has 28 million."""
 
 
-class Network(Enum):
+class MediaPipeNetwork(Enum):
     """The networks that are used, and under which names they lie in bundles and in wheels."""
 
     POSE_DETECTOR = ("pose_detector.tflite", "modules/pose_detection/pose_detection.tflite")
@@ -37,10 +37,10 @@ class Network(Enum):
 
 
 SHA256 = {
-    Network.POSE_DETECTOR: "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
-    Network.POSE_LANDMARKS: "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
-    Network.FACE_DETECTOR: "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
-    Network.FACE_LANDMARKS: "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+    MediaPipeNetwork.POSE_DETECTOR: "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+    MediaPipeNetwork.POSE_LANDMARKS: "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+    MediaPipeNetwork.FACE_DETECTOR: "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    MediaPipeNetwork.FACE_LANDMARKS: "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
 }
 """Of the networks in the wheel of MediaPipe 0.10.14, all that is fetched."""
 
@@ -51,7 +51,7 @@ def models_file() -> Path:
     return Path(base or Path.home() / ".local" / "share") / "dynast_deploy" / "mediapipe.task"
 
 
-def find_models(networks: tuple[Network, ...]) -> Path | None:
+def find_models(networks: tuple[MediaPipeNetwork, ...]) -> Path | None:
     """What holds all of `networks` on this machine: the fetched file, an installed MediaPipe that has them, or None.
 
     MediaPipe is not imported for it.
@@ -68,7 +68,7 @@ def find_models(networks: tuple[Network, ...]) -> Path | None:
     return None
 
 
-def read_network(path: Path, network: Network) -> bytes:
+def read_network(path: Path, network: MediaPipeNetwork) -> bytes:
     """The contents of a network's TensorFlow Lite file in a bundle, a wheel or a folder.
 
     Raises DynastError where `path` is damaged or does not hold it.
@@ -129,7 +129,7 @@ class OpenNetwork:
         return DynastError(f"{self._source}: a network of another kind than is used here (it {what})")
 
 
-def open_network(path: Path, network: Network) -> OpenNetwork:
+def open_network(path: Path, network: MediaPipeNetwork) -> OpenNetwork:
     """A network, run by ONNX Runtime. Raises DynastError as `read_network`, `onnx_of_tflite` and `OpenNetwork` do."""
     from dynast_deploy.formats.tflite import onnx_of_tflite
 
@@ -138,7 +138,7 @@ def open_network(path: Path, network: Network) -> OpenNetwork:
     return OpenNetwork(session, source)
 
 
-def _missing(path: Path, network: Network) -> DynastError:
+def _missing(path: Path, network: MediaPipeNetwork) -> DynastError:
     return DynastError(
         f"{path}: no {network.value[0]} in it, as MediaPipe's bundles pose_landmarker_*.task and face_landmarker.task, "
         f"the wheel of its release 0.10.14 and the file that `{FETCH_COMMAND}` writes have"

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.keypoints.detector import Detection, Detector
-from dynast_deploy.keypoints.mediapipe_models import Network, open_network
+from dynast_deploy.keypoints.mediapipe_models import MediaPipeNetwork, open_network
 from dynast_deploy.keypoints.poses import canonical, no_person
 from dynast_deploy.keypoints.regions import Region
 from dynast_deploy.keypoints.smoothing import OneEuro
 
-POSE_NETWORKS = (Network.POSE_DETECTOR, Network.POSE_LANDMARKS)
+POSE_NETWORKS = (MediaPipeNetwork.POSE_DETECTOR, MediaPipeNetwork.POSE_LANDMARKS)
 MIN_VISIBILITY = 0.5
 MIN_PRESENCE = 0.5
 """Below this the landmark network says that nobody is in its square."""
@@ -42,8 +42,8 @@ class MediaPipePose:
         Raises DynastError where they cannot be read or ONNX Runtime is missing.
         """
         self._min_score = MIN_VISIBILITY if min_score is None else min_score
-        self._detect = Detector(open_network(models, Network.POSE_DETECTOR), STRIDES)
-        self._landmarks = open_network(models, Network.POSE_LANDMARKS)
+        self._detect = Detector(open_network(models, MediaPipeNetwork.POSE_DETECTOR), STRIDES)
+        self._landmarks = open_network(models, MediaPipeNetwork.POSE_LANDMARKS)
         self.restart()
 
     def restart(self) -> None:

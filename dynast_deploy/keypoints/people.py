@@ -72,10 +72,10 @@ def follow_person(frames: Iterable[np.ndarray]) -> np.ndarray:
     poses: list[np.ndarray] = []
     for people in frames:
         pose = follower.follow(people)
-        _mend(poses, follower.mended)
+        _correct(poses, follower.corrected)
         poses.append(pose)
     follower.finish()
-    _mend(poses, follower.mended)
+    _correct(poses, follower.corrected)
     return np.stack(poses)
 
 
@@ -110,18 +110,18 @@ class Follower:
 
     A person who is missing is waited for: whoever else stands there, a passer-by or a ghost of a few points, is not
     taken in the next `hold` frames unless the person is back. When nobody came back, the other one was the person (a
-    cut, a jump), and `mended` says where it was in the frames that were held. Should the first one turn up again where
-    it was last seen, it is followed again.
+    cut, a jump), and `corrected` says where it was in the frames that were held. Should the first one turn up again
+    where it was last seen, it is followed again.
 
     Attributes:
-        mended: After `follow` and `finish`: poses for the frames just before this one that were given as missing, the
-            newest last. Files put them there; a live stream has shown those frames.
+        corrected: After `follow` and `finish`: poses for the frames just before this one that were given as missing,
+            the newest last. Files put them there; a live stream has shown those frames.
     """
 
     def __init__(self, hold: int = HOLD) -> None:
         """`hold`: frames in which the person is waited for while somebody else is there."""
         self._hold = hold
-        self.mended: list[np.ndarray] = []
+        self.corrected: list[np.ndarray] = []
         self._known: np.ndarray | None = None  # every point where it was last seen
         self._age = np.zeros(18, int)
         self._size, self._motion, self._gap = 0.0, REACH / FASTER, 0
@@ -136,7 +136,7 @@ class Follower:
 
         `people` is canonical [P, 18, 3], everybody of whom anything is seen.
         """
-        self.mended = []
+        self.corrected = []
         present = people
         if not len(present):
             self._gap += 1
@@ -172,7 +172,7 @@ class Follower:
 
     def finish(self) -> None:
         """Nothing follows: whoever was doubted was the person."""
-        self.mended, self._doubtful = self._doubtful, []
+        self.corrected, self._doubtful = self._doubtful, []
 
     def _begin(self, present: np.ndarray) -> np.ndarray:
         if self._known is not None:
@@ -230,7 +230,7 @@ class Follower:
         if home is not None and (home != next_one or not goes_on or shifts[home] <= REACH):
             known = any(np.array_equal(tail, other.pose, equal_nan=True) for other in self._others)
             if home == next_one and goes_on and not known:
-                self.mended = self._doubtful
+                self.corrected = self._doubtful
             self._doubtful = []
             return self._accept(present, home, self._motion)
         self._doubtful.append(present[next_one])
@@ -238,7 +238,7 @@ class Follower:
         self._follow_others(present)
         if len(self._doubtful) <= self._hold:
             return no_person()
-        self.mended, self._doubtful = self._doubtful[:-1], []
+        self.corrected, self._doubtful = self._doubtful[:-1], []
         if self._known is not None and self._given_up is None:
             self._given_up = self._known, self._size, 0
         self._known = None
@@ -346,6 +346,6 @@ def _clipped_scores(people: np.ndarray) -> np.ndarray:
     return np.minimum(people[..., 2], 1)
 
 
-def _mend(poses: list[np.ndarray], mended: list[np.ndarray]) -> None:
-    if mended:
-        poses[-len(mended) :] = mended
+def _correct(poses: list[np.ndarray], corrected: list[np.ndarray]) -> None:
+    if corrected:
+        poses[-len(corrected) :] = corrected

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from dynast_deploy.condition_input import FrameSource, Words
+from dynast_deploy.condition_input import ConditionInput, SourceMessages
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.files import find_sidecar, read_recording
 from dynast_deploy.keypoints.mediapipe_models import ENDINGS, FETCH_COMMAND, find_models
@@ -20,10 +20,10 @@ from dynast_deploy.keypoints.pose_model import PoseModel
 from dynast_deploy.keypoints.poses import is_seen
 
 
-class PoseSource(FrameSource):
+class PoseSource(ConditionInput):
     """The poses of one picture or video."""
 
-    words = Words("poses", "poses", "keypoints", "nobody", "the pose", "an empty stage")
+    words = SourceMessages("poses", "poses", "keypoints", "nobody", "the pose", "an empty stage")
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""

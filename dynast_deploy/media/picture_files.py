@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.media.picture_colours import srgb_pixels
 from dynast_deploy.media.picture_depth import low_rgb
 from dynast_deploy.media.picture_names import (
@@ -135,7 +135,7 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
         raise ValueError(f"picture is {picture.dtype} {picture.shape}, expected uint8 [H, W, 3]")
     check_picture_name(path)
     options = _SAVE_OPTIONS[path.suffix.lower()]
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         Image.fromarray(np.ascontiguousarray(picture)).save(partial, **options)
 
 

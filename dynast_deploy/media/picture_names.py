@@ -49,7 +49,7 @@ _SHOWN = 3
 
 
 def remedy(suffix: str) -> str:
-    """What mends a picture of this ending that Pillow does not read."""
+    """What fixes a picture of this ending that Pillow does not read."""
     suffix = suffix.lower()
     if suffix not in CAMERA_RAW and _reads(suffix):
         return "copy it again, or convert it to PNG or JPEG"  # the kind is read, so what is in this file is wrong

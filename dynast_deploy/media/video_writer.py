@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.atomic_file import WholeFile, is_write_failure, write_failure
+from dynast_deploy.files.atomic_file import AtomicFile, is_write_failure, write_failure
 from dynast_deploy.media.kept_metadata import kept_of_container, kept_of_stream
 from dynast_deploy.media.sound_tracks import SoundTracks
 from dynast_deploy.media.video_reader import VideoReader
@@ -121,7 +121,7 @@ class VideoWriter:
         self._sound: SoundTracks | None = None
         self._left_out = reader.left_out if reader is not None else []
         self._open = True
-        self._file = WholeFile(self.path)
+        self._file = AtomicFile(self.path)
         self._output = av.open(self._file.stream, "w", format=kind.muxer, options=kind.options)
         try:
             self._add_video(kind, rate, crf, preset)
@@ -210,7 +210,7 @@ class VideoWriter:
         if cut_sound and self.path.exists():
             self._file.keep_beside()
         else:
-            self._file.keep()
+            self._file.commit()
         self.path = self._file.path
 
     def abort(self) -> None:

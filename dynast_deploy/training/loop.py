@@ -166,7 +166,7 @@ class _Run:
 
     def _divergence(self, names: list[str]) -> DynastError:
         cause = f"the cause is in {'; '.join(names)}" if names else "no sample alone is the cause"
-        advice = "mend or remove that data" if names else "lower optimiser.learning_rate"
+        advice = "fix or remove that data" if names else "lower optimiser.learning_rate"
         path = self.out / TRAINING
         kept = f"; {path} stays as it was" if path.exists() else ""
         return DynastError(

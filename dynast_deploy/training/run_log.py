@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from dynast_deploy.files.atomic_file import WholeFile, write_text
+from dynast_deploy.files.atomic_file import AtomicFile, write_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -75,7 +75,7 @@ class RunLog:
 
         folder = self.out / "pictures"
         folder.mkdir(exist_ok=True)
-        with WholeFile(folder / f"{step:08d}.png") as partial:
+        with AtomicFile(folder / f"{step:08d}.png") as partial:
             Image.fromarray(picture).save(partial)
         if self._curves is not None:
             self._curves.add_image("samples", picture, step, dataformats="HWC")

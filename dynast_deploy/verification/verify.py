@@ -12,10 +12,10 @@ import numpy as np
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.file_kind import FileKind, kind_of
-from dynast_deploy.formats.onnx_model import ModelInfo, sha256
+from dynast_deploy.formats.onnx_model import ModelMetadata, sha256
 from dynast_deploy.formats.onnx_reader import read_graph
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import Request as DataRequest
+from dynast_deploy.frames.read_frames import FrameRequest as DataRequest
 from dynast_deploy.frames.read_frames import read_data
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
@@ -33,7 +33,7 @@ TARGET = 45.0
 
 
 @dataclass(frozen=True)
-class Request:
+class VerificationRequest:
     """engine: the file to be verified; onnx: what it was made from; checkpoint: what that was exported from.
 
     target: dB instead of those of the engine's precision. stages: compare what lies between the halves, and matches.
@@ -47,12 +47,12 @@ class Request:
     stages: bool = False
 
 
-def verify(request: Request) -> dict[str, Any]:
+def verify(request: VerificationRequest) -> dict[str, Any]:
     """A document for `show`; its `verdict` begins with "passed" or "failed".
 
     Data without a name are those that ship for the task. Raises DynastError where files or data do not fit together.
     """
-    info = ModelInfo.read(read_graph(request.onnx), str(request.onnx))
+    info = ModelMetadata.read(read_graph(request.onnx), str(request.onnx))
     precision = _check_origin(request, info)
     wanted = request.data if request.data.data else replace(request.data, data=_shipped(info, request.onnx))
     data = read_data(wanted, info, str(request.onnx))
@@ -83,7 +83,7 @@ def verify(request: Request) -> dict[str, Any]:
     return document
 
 
-def _shipped(info: ModelInfo, onnx: Path) -> str:
+def _shipped(info: ModelMetadata, onnx: Path) -> str:
     """The name of the data that ship for the model's task."""
     if info.task is None:
         raise DynastError(f"{onnx}: no data ship for it; name your own: --data VIDEO --exemplar PICTURE")
@@ -96,7 +96,7 @@ def _shipped(info: ModelInfo, onnx: Path) -> str:
     return SHIPPED[Task(info.task)]
 
 
-def _check_origin(request: Request, info: ModelInfo) -> str:
+def _check_origin(request: VerificationRequest, info: ModelMetadata) -> str:
     """The engine's precision; DynastError if it was made from another ONNX file."""
     kind = kind_of(request.engine)
     if kind is FileKind.PLAN:
@@ -110,7 +110,7 @@ def _check_origin(request: Request, info: ModelInfo) -> str:
             )
         return manifest.precision
     if kind is FileKind.ONNX:
-        other = ModelInfo.read(read_graph(request.engine), str(request.engine))
+        other = ModelMetadata.read(read_graph(request.engine), str(request.engine))
         if other.source_sha256 != info.source_sha256:
             raise DynastError(
                 f"{request.engine} and {request.onnx} were exported from different checkpoints; name files of one"
@@ -167,7 +167,7 @@ def _compare(
     return pictures, stages
 
 
-def _matches(request: Request, data: CalibrationData) -> list[dict[str, Any]] | str:
+def _matches(request: VerificationRequest, data: CalibrationData) -> list[dict[str, Any]] | str:
     """A row for each two files that show their matches: shares of queries whose best match differs."""
     files = {ENGINE: request.engine, ONNX: request.onnx, CHECKPOINT: request.checkpoint}
     sources = {name: match_source(path) for name, path in files.items() if path is not None}

@@ -141,7 +141,7 @@ class TritonPythonModel:
 
 
 class _Refused(Exception):
-    """What the sender of a request can mend; `code` is a name of the Python backend's `TritonError`."""
+    """What the sender of a request can fix; `code` is a name of the Python backend's `TritonError`."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)

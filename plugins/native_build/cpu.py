@@ -26,7 +26,7 @@ from dynast_deploy.plugins.bindings import library
 from dynast_deploy.plugins.bindings.whole_library import seal_file
 from dynast_deploy.plugins.native_build import onnxruntime_headers
 
-# -ffp-contract: fused multiply-add also where the standard's strict mode would not; -w: users cannot mend warnings,
+# -ffp-contract: fused multiply-add also where the standard's strict mode would not; -w: users cannot fix warnings,
 # tests compile with them on.
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fast", "-pthread")
 _AVX2 = ("-mavx2", "-mfma", "-mf16c")

@@ -3,8 +3,8 @@
 pycuda releases what was made under a context only in a thread where that very context object is current; elsewhere it
 keeps it for ever. And it ends the process when a thread ends that has a context pushed. So a process has one context
 object for a GPU (its primary context, which TensorRT and other libraries use too), and `Gpu.current` pushes it on
-entering and pops it on leaving, in whichever thread that is. What belongs together is held by one `Holdings`, whose
-`close` releases it at once; nothing waits for the garbage collector, which may run in any thread and at any time.
+entering and pops it on leaving, in whichever thread that is. What belongs together is held by one `DeviceResources`,
+whose `close` releases it at once; nothing waits for the garbage collector, which may run in any thread and at any time.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Gpu:
         self._context = device.retain_primary_context()
         self._thread = threading.local()
         self._retired: deque[Closeable] = deque()
-        self._held: dict[int, Holdings] = {}
+        self._held: dict[int, DeviceResources] = {}
         self._closed = False
 
     @contextmanager
@@ -138,18 +138,18 @@ class Gpu:
         """Wait for what runs, then release everything that is still held here, and the context."""
         with self.current():
             self._context.synchronize()
-            for holdings in reversed(list(self._held.values())):
-                holdings.close()
+            for resources in reversed(list(self._held.values())):
+                resources.close()
         self._closed = True
         # Detached while it is current, or pycuda would leave it to the thread that retained it, which may have ended.
         self._context.push()
         self._context.detach()
 
-    def hold(self, holdings: Holdings) -> None:
-        self._held[id(holdings)] = holdings
+    def hold(self, resources: DeviceResources) -> None:
+        self._held[id(resources)] = resources
 
-    def let_go(self, holdings: Holdings) -> None:
-        self._held.pop(id(holdings), None)
+    def forget(self, resources: DeviceResources) -> None:
+        self._held.pop(id(resources), None)
 
 
 class Buffer:
@@ -196,7 +196,7 @@ class Stream:
         self._stream.wait_for_event(event.event)
 
     def call(self, kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
-        """Launch a kernel of `Holdings.kernel`; arguments are NumPy numbers of the types that it takes."""
+        """Launch a kernel of `DeviceResources.kernel`; arguments are NumPy numbers of the types that it takes."""
         kernel(*arguments, grid=(blocks, 1, 1), block=(threads, 1, 1), stream=self._stream)
 
     def synchronize(self) -> None:
@@ -228,7 +228,7 @@ class Event:
         self.event = None
 
 
-class Holdings:
+class DeviceResources:
     """What belongs together on a GPU, released together, the youngest first."""
 
     def __init__(self, gpu: Gpu) -> None:
@@ -244,7 +244,7 @@ class Holdings:
         return buffer
 
     def pinned(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        """Page-locked memory, which the GPU reads and writes by itself. No view of it may outlive the holdings."""
+        """Page-locked memory, which the GPU reads and writes by itself. No view of it may outlive the resources."""
         array: np.ndarray = self.gpu.driver.pagelocked_empty(shape, dtype)
         self._release.append(array.base.free)  # type: ignore[union-attr]
         return array
@@ -271,8 +271,8 @@ class Holdings:
         self._release.append(release)
 
     @contextmanager
-    def filling(self) -> Iterator[None]:
-        """Closes the holdings if what is to fill them fails."""
+    def close_on_error(self) -> Iterator[None]:
+        """Closes the resources if what is to fill them fails."""
         with self.gpu.current():
             try:
                 yield
@@ -283,7 +283,7 @@ class Holdings:
     def close(self) -> None:
         """Release everything; nothing of it may be in use on the GPU any more."""
         self.closed = True
-        self.gpu.let_go(self)
+        self.gpu.forget(self)
         with self.gpu.current():
             while self._release:
                 self._release.pop()()

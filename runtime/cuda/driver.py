@@ -11,7 +11,7 @@ _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 
 
 @dataclass(frozen=True)
-class Device:
+class GpuDevice:
     """A GPU: its name, and its compute capability, such as "8.9"."""
 
     name: str
@@ -23,7 +23,7 @@ def driver_answers() -> bool:
     return _started() is not None
 
 
-def first_device() -> Device | None:
+def first_device() -> GpuDevice | None:
     """The GPU that CUDA takes unless told otherwise (CUDA_VISIBLE_DEVICES is heeded), or None."""
     driver = _started()
     number = ctypes.c_int()
@@ -36,7 +36,7 @@ def first_device() -> Device | None:
         value = ctypes.c_int()
         driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, number)
         capability.append(str(value.value))
-    return Device(name.value.decode(errors="replace"), ".".join(capability))
+    return GpuDevice(name.value.decode(errors="replace"), ".".join(capability))
 
 
 def _started() -> ctypes.CDLL | None:

@@ -48,7 +48,7 @@ TOKENS = op("Transpose", op("Reshape", "input", "flat_shape"), perm=[0, 2, 1])
 
 
 @dataclass(frozen=True)
-class Layer:
+class CpuLayer:
     """Where `pattern` is found, `operator` takes the tensors found as `inputs`, with the attributes that `describe`
     reads there, or None where the operator does not apply."""
 
@@ -99,18 +99,18 @@ def upsampling(reader: Reader, found: dict[str, str]) -> dict[str, Any] | None:
 CONVOLUTION, MODULATION = ("input", "kernel", "bias"), ("input", "gamma", "beta")
 # A modulation stands before the sum of a map and a convolution, which it is too.
 LAYERS = (
-    Layer("Modulation", activated(MODULATED), MODULATION, modulation),
-    Layer("Fusion", normed(MIXED), (*MODULATION, "attended", "confidence"), fusion),
-    Layer("Convolution", activated(SUMMED), (*CONVOLUTION, "residual"), convolution),
-    Layer("Convolution", activated(written_once(CONVOLVED)), CONVOLUTION, convolution),
-    Layer("Convolution", CONVOLVED, CONVOLUTION, convolution),
-    Layer(
+    CpuLayer("Modulation", activated(MODULATED), MODULATION, modulation),
+    CpuLayer("Fusion", normed(MIXED), (*MODULATION, "attended", "confidence"), fusion),
+    CpuLayer("Convolution", activated(SUMMED), (*CONVOLUTION, "residual"), convolution),
+    CpuLayer("Convolution", activated(written_once(CONVOLVED)), CONVOLUTION, convolution),
+    CpuLayer("Convolution", CONVOLVED, CONVOLUTION, convolution),
+    CpuLayer(
         "InstanceNorm",
         op("InstanceNormalization", "input", "scale", "bias", called="normed"),
         ("input", "scale", "bias"),
         instance_norm,
     ),
-    Layer("Upsampling", UPSAMPLED, ("input",), upsampling),
+    CpuLayer("Upsampling", UPSAMPLED, ("input",), upsampling),
 )
 MAPS = {"input", "residual", "gamma", "beta"}
 """Of a layer's inputs, those that are maps."""

@@ -21,7 +21,7 @@ import onnx
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.onnx_check import check_weights
-from dynast_deploy.formats.onnx_model import ModelInfo, halves
+from dynast_deploy.formats.onnx_model import ModelMetadata, split_encoder_renderer
 from dynast_deploy.formats.onnx_reader import read_graph
 from dynast_deploy.formats.onnx_weights import Weights
 from dynast_deploy.formats.uint8_io import with_uint8_io
@@ -73,7 +73,7 @@ class OnnxRuntimeEngine:
         self._onnxruntime = onnxruntime = import_onnxruntime()
         weights = Weights(Path(path))
         model = read_graph(path)
-        info = ModelInfo.read(model, str(path))
+        info = ModelMetadata.read(model, str(path))
         check_weights(model, str(path))  # the small ones; `Weights` checks those that are left in the file
         self._device = choose_device(onnxruntime, device)
         # Under CUDA only operators for CUDA serve: those for the CPU would fetch everything from there and back.
@@ -81,7 +81,7 @@ class OnnxRuntimeEngine:
         self._maker = SessionMaker(
             onnxruntime, str(path), weights, self._device, threads, operators, native_layers
         )
-        self._encoder, self._renderer = halves(model, info)
+        self._encoder, self._renderer = split_encoder_renderer(model, info)
         self.info = EngineInfo(
             source=str(path),
             task=Task(info.task) if info.task else None,

@@ -27,9 +27,9 @@ def refusing(source: str) -> Iterator[None]:
 
 def refusal(source: str, error: Exception) -> DynastError:
     said = reason(error)
-    mend = "; if it is of a newer ONNX than this ONNX Runtime: pip install --upgrade onnxruntime"
+    fix = "; if it is of a newer ONNX than this ONNX Runtime: pip install --upgrade onnxruntime"
     return DynastError(
-        f"{source}: ONNX Runtime cannot run this file ({said}){mend if _VERSIONS.search(said) else ''}"
+        f"{source}: ONNX Runtime cannot run this file ({said}){fix if _VERSIONS.search(said) else ''}"
     )
 
 

@@ -61,7 +61,7 @@ class _Placed(Mapping[str, np.ndarray]):
         return len(self._masks)
 
 
-class Painter:
+class ConditionDrawer:
     """Draws conditions for one task and network size; a painter belongs to one video or one row of pictures.
 
     Poses and parts of faces come from `source`. A frame in which nobody is seen keeps the pose or face of the frame

@@ -14,10 +14,10 @@ from dynast_deploy.face_parts import PartSource, parts_beside, resolve_parts
 from dynast_deploy.keypoints import PoseSource, poses_beside, resolve_poses
 from dynast_deploy.media.picture_names import has_picture_beside
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
-from dynast_deploy.runtime.pipeline.condition_drawer import SOURCES, Painter
+from dynast_deploy.runtime.pipeline.condition_drawer import SOURCES, ConditionDrawer
 
 
-class Painters:
+class ConditionDrawers:
     """Makes the painters of one task and closes their sources on leaving; a context manager.
 
     Poses come as `keypoints.resolve_poses` says, parts of faces as `face_parts.resolve_parts`. Where `given` is asked
@@ -39,7 +39,7 @@ class Painters:
         self.pose_model, self.channel_order, self.crop = pose_model, channel_order, crop
         self._sources = ExitStack()
 
-    def __enter__(self) -> Painters:
+    def __enter__(self) -> ConditionDrawers:
         return self
 
     def __exit__(
@@ -47,21 +47,21 @@ class Painters:
     ) -> None:
         self._sources.close()
 
-    def of_video(self, video: Path, given: Path | None) -> Painter:
+    def of_video(self, video: Path, given: Path | None) -> ConditionDrawer:
         """The painter of a video."""
         return self._painter(self._source(video, given))
 
-    def of_picture(self, picture: Path, given: Path | None) -> Painter:
+    def of_picture(self, picture: Path, given: Path | None) -> ConditionDrawer:
         """The painter of one picture."""
         return self._painter(self._source(picture, given, [picture]))
 
-    def of_exemplar(self, picture: Path, given: Path | None) -> Painter:
+    def of_exemplar(self, picture: Path, given: Path | None) -> ConditionDrawer:
         """The painter of an exemplar, which has options of its own."""
         return self._painter(self._source(picture, given, [picture], "--exemplar-"))
 
     def of_pictures(
         self, pictures: Sequence[Path], given: Path | None
-    ) -> Callable[[Path], tuple[Painter, int]]:
+    ) -> Callable[[Path], tuple[ConditionDrawer, int]]:
         """For each of several pictures its own painter, and the number under which that knows it.
 
         `given` is a folder with masks of each picture by its name, or holds poses by the names of `pictures`, or one
@@ -78,7 +78,7 @@ class Painters:
             return lambda picture: (self._painter(shared), numbers[picture])
         estimators: list[PoseSource | PartSource | None] = []
 
-        def of_picture(picture: Path) -> tuple[Painter, int]:
+        def of_picture(picture: Path) -> tuple[ConditionDrawer, int]:
             if self._has_own_file(picture):
                 return self.of_picture(picture, None), 0
             if not estimators:
@@ -113,8 +113,8 @@ class Painters:
             resolve_poses(media, given, self.pose_model, order, option, pictures, shares_name, score)
         )
 
-    def _painter(self, source: PoseSource | PartSource | None) -> Painter:
-        return Painter(self.task, self.network_size, self.fit, source, self.crop)
+    def _painter(self, source: PoseSource | PartSource | None) -> ConditionDrawer:
+        return ConditionDrawer(self.task, self.network_size, self.fit, source, self.crop)
 
 
 def check_options(task: Task, engine: str, of_poses: Iterable[object], of_parts: Iterable[object]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
-from dynast_deploy.condition_input import FrameSource
+from dynast_deploy.condition_input import ConditionInput
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses
@@ -22,9 +22,9 @@ from dynast_deploy.keypoints.poses import no_person
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine
-from dynast_deploy.runtime.pipeline.condition_drawer import Painter
+from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 from dynast_deploy.runtime.pipeline.report import Report, say_stopping
-from dynast_deploy.runtime.pipeline.submit_ahead import rendered
+from dynast_deploy.runtime.pipeline.submit_ahead import render_batches
 from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
 from dynast_deploy.stop_request import StopRequest
 
@@ -54,7 +54,7 @@ class Composer:
     With `exemplar` it is set between the exemplar and the driving picture: exemplar, driving picture, result.
     """
 
-    def __init__(self, painter: Painter, exemplar: np.ndarray | None) -> None:
+    def __init__(self, painter: ConditionDrawer, exemplar: np.ndarray | None) -> None:
         self.painter, self.exemplar = painter, exemplar
 
     def size(self, picture_size: tuple[int, int]) -> tuple[int, int]:
@@ -87,7 +87,7 @@ class Composer:
 def render_video(
     engine: Engine,
     exemplar: EncodedExemplar,
-    painter: Painter,
+    painter: ConditionDrawer,
     composer: Composer,
     reader: VideoReader,
     output: Path,
@@ -131,7 +131,7 @@ def render_video(
         try:
             with ReadAhead(works(), READ_AHEAD) as ahead, WriteBehind(write, READ_AHEAD) as behind:
                 groups = ((group, [work.condition for work in group]) for group in _batches(ahead, batch))
-                for group, images in rendered(engine, exemplar, groups):
+                for group, images in render_batches(engine, exemplar, groups):
                     for work, image in zip(group, images, strict=True):
                         behind.put((work, image))
                         if work.keypoints is not None:
@@ -179,7 +179,7 @@ def render_video(
 def render_pictures(
     engine: Engine,
     exemplar: EncodedExemplar,
-    painter_for: Callable[[Path], tuple[Painter, int]],
+    painter_for: Callable[[Path], tuple[ConditionDrawer, int]],
     exemplar_picture: np.ndarray | None,
     pictures: dict[Path, Path],
     batch: int = 1,
@@ -218,7 +218,7 @@ def render_pictures(
         try:
             with ReadAhead(works(), READ_AHEAD) as ahead, WriteBehind(write, READ_AHEAD) as behind:
                 groups = ((group, [work.condition for work, _ in group]) for group in _batches(ahead, batch))
-                for group, images in rendered(engine, exemplar, groups):
+                for group, images in render_batches(engine, exemplar, groups):
                     for (work, composer), image in zip(group, images, strict=True):
                         assert work.path is not None
                         behind.put((work.path, composer.compose(image, work.picture)))
@@ -252,7 +252,7 @@ def render_pictures(
 
 
 def _picture_work(
-    painter: Painter, path: Path, number: int, exemplar: np.ndarray | None
+    painter: ConditionDrawer, path: Path, number: int, exemplar: np.ndarray | None
 ) -> tuple[Work, Composer]:
     picture = read_picture(path)
     painted = painter.paint(picture, number)
@@ -270,18 +270,18 @@ def _nothing_rendered(failures: list[str]) -> str:
     return f"{failures[0]}{more}"
 
 
-def check_count_early(painter: Painter, reader: VideoReader) -> None:
+def check_count_early(painter: ConditionDrawer, reader: VideoReader) -> None:
     """Refuse poses or parts for another number of frames before work is spent, where their number is certain."""
     if reader.counts_frames:
         painter.check_frames(reader.frame_count)
 
 
-def _check_anybody(painter: Painter, frames: int, video: Path) -> None:
+def _check_anybody(painter: ConditionDrawer, frames: int, video: Path) -> None:
     if painter.source is not None and painter.empty == frames:
         raise _nobody(painter.source, frames, video)
 
 
-def _nobody(source: FrameSource, frames: int, video: Path) -> DynastError:
+def _nobody(source: ConditionInput, frames: int, video: Path) -> DynastError:
     words = source.words
     return DynastError(
         f"{video}: {words.nobody} is seen in any of its {frames} frames ({words.option}: {source.origin}); "
@@ -289,7 +289,7 @@ def _nobody(source: FrameSource, frames: int, video: Path) -> DynastError:
     )
 
 
-def _absence(painter: Painter) -> str | None:
+def _absence(painter: ConditionDrawer) -> str | None:
     """One line on frames in which nobody was seen."""
     if painter.source is None or not (painter.held or painter.empty):
         return None

@@ -12,7 +12,7 @@ from dynast_deploy.runtime.engine import Asynchronous, EncodedExemplar, Engine, 
 T = TypeVar("T")
 
 
-def rendered(
+def render_batches(
     engine: Engine, exemplar: EncodedExemplar, groups: Iterable[tuple[T, Sequence[np.ndarray]]]
 ) -> Iterator[tuple[T, np.ndarray]]:
     """For each of `groups`, something and conditions `[S, H, W]`: the same thing and its images `[N, 3, H, W]`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dynast_deploy.runtime.cuda.device import Holdings
+from dynast_deploy.runtime.cuda.device import DeviceResources
 from dynast_deploy.runtime.trt.plan import Plan, shape_of, size_of
 from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar
 
@@ -12,14 +12,14 @@ from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar
 class Encoder:
     """The encoder's context and its inputs, kept so that an exemplar can be changed while frames are rendered."""
 
-    def __init__(self, holdings: Holdings, plan: Plan) -> None:
-        """What it needs is added to `holdings`."""
+    def __init__(self, resources: DeviceResources, plan: Plan) -> None:
+        """What it needs is added to `resources`."""
         specs = plan.inputs.values()
-        self._stream = holdings.stream()
-        self._host = {spec.name: holdings.pinned(shape_of(spec, 1), spec.dtype) for spec in specs}
-        self._device = {spec.name: holdings.buffer(size_of(spec, 1)) for spec in specs}
+        self._stream = resources.stream()
+        self._host = {spec.name: resources.pinned(shape_of(spec, 1), spec.dtype) for spec in specs}
+        self._device = {spec.name: resources.buffer(size_of(spec, 1)) for spec in specs}
         self._context = plan.context(1)
-        holdings.keep(self._context.close)
+        resources.keep(self._context.close)
 
     def encode(self, inputs: dict[str, np.ndarray], exemplar: DeviceExemplar) -> None:
         """Fill the exemplar's tensors; they are there when this returns. One thread at a time."""

@@ -14,7 +14,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import Manifest, TensorSpec, read_manifest, read_plans
 from dynast_deploy.plugins import tensorrt_plugin
-from dynast_deploy.runtime.cuda.device import Gpu, Holdings, open_gpu
+from dynast_deploy.runtime.cuda.device import DeviceResources, Gpu, open_gpu
 from dynast_deploy.runtime.engine import (
     EncodedExemplar,
     EngineInfo,
@@ -25,7 +25,7 @@ from dynast_deploy.runtime.engine import (
 from dynast_deploy.runtime.trt.compatibility import Host, check_compatible
 from dynast_deploy.runtime.trt.encoder import Encoder
 from dynast_deploy.runtime.trt.plan import Plan, shape_of
-from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar, Frames, Lane
+from dynast_deploy.runtime.trt.render_pipeline import DeviceExemplar, Frames, RenderPipeline
 from dynast_deploy.tensorrt_library import import_library
 
 _logger = logging.getLogger(__name__)
@@ -147,31 +147,31 @@ class _Parts:
         self._gpu, self._manifest, self._source = gpu, manifest, source
         self._graphs_wanted = cuda_graphs
         self._lock = threading.Lock()
-        self._lanes: dict[threading.Thread, dict[int, Lane]] = {}
+        self._lanes: dict[threading.Thread, dict[int, RenderPipeline]] = {}
         self._exemplars: weakref.WeakSet[DeviceExemplar] = weakref.WeakSet()
-        self._holdings = Holdings(gpu)
-        with self._holdings.filling():
+        self._resources = DeviceResources(gpu)
+        with self._resources.close_on_error():
             plans = read_plans(source)
             host_code = manifest.version_compatible
             self._renderer = Plan(trt, manifest.kind, f"{source}: renderer", plans.renderer, host_code)
-            self._holdings.keep(self._renderer.close)
+            self._resources.keep(self._renderer.close)
             encoder = Plan(trt, manifest.kind, f"{source}: encoder", plans.encoder, host_code)
-            self._holdings.keep(encoder.close)
+            self._resources.keep(encoder.close)
             for plan, inputs, outputs in (
                 (encoder, manifest.encoder_inputs, manifest.encoder_outputs),
                 (self._renderer, manifest.renderer_inputs, manifest.renderer_outputs),
             ):
                 _check_tensors(source, plan.inputs, inputs)
                 _check_tensors(source, plan.outputs, outputs)
-            self._encoder = Encoder(self._holdings, encoder)
+            self._encoder = Encoder(self._resources, encoder)
 
     def encode(self, inputs: dict[str, np.ndarray]) -> DeviceExemplar:
         with self._lock, self._gpu.current():
             self._check_open()
             exemplar = DeviceExemplar(self._gpu, self._manifest.encoder_outputs)
-            with exemplar.holdings.filling():
+            with exemplar.resources.close_on_error():
                 self._encoder.encode(inputs, exemplar)
-            weakref.finalize(exemplar, self._gpu.retire, exemplar.holdings).atexit = False
+            weakref.finalize(exemplar, self._gpu.retire, exemplar.resources).atexit = False
             self._exemplars.add(exemplar)
             return exemplar
 
@@ -179,23 +179,23 @@ class _Parts:
         """What the exemplar's buffers hold."""
         with self._lock, self._gpu.current():
             self._check_open()
-            holdings = Holdings(self._gpu)
+            resources = DeviceResources(self._gpu)
             try:
-                stream = holdings.stream()
+                stream = resources.stream()
                 found = {}
                 for spec in self._manifest.encoder_outputs:
-                    host = holdings.pinned(shape_of(spec, 1), spec.dtype)
+                    host = resources.pinned(shape_of(spec, 1), spec.dtype)
                     stream.download(host, exemplar.buffers[spec.name])
                     stream.synchronize()
                     found[spec.name] = host.copy()
                 return found
             finally:
-                holdings.close()
+                resources.close()
 
     def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
         return self.lane(len(condition)).submit(exemplar, condition)
 
-    def lane(self, frames: int) -> Lane:
+    def lane(self, frames: int) -> RenderPipeline:
         """This thread's lane; a thread that has ended leaves its lanes to the next that needs one of that size."""
         frames = max(frames, self._manifest.batch.min)
         with self._lock, self._gpu.current():
@@ -208,7 +208,9 @@ class _Parts:
                     if not left:
                         del self._lanes[thread]
             if frames not in lanes:
-                lanes[frames] = Lane(self._gpu, self._renderer, frames, self._graphs_wanted, self._refused)
+                lanes[frames] = RenderPipeline(
+                    self._gpu, self._renderer, frames, self._graphs_wanted, self._refused
+                )
             return lanes[frames]
 
     def _refused(self, reason: str) -> None:
@@ -218,20 +220,20 @@ class _Parts:
             _logger.warning("%s runs without CUDA graphs, somewhat slower: %s", self._source, reason)
 
     def _check_open(self) -> None:
-        if self._holdings.closed:
+        if self._resources.closed:
             raise DynastError(f"{self._source}: this engine was closed; load it again")
 
     def close(self) -> None:
         with self._lock, self._gpu.current():
-            if self._holdings.closed:
+            if self._resources.closed:
                 return
             for lanes in self._lanes.values():
                 for lane in lanes.values():
                     lane.close()
             self._lanes.clear()
             for exemplar in list(self._exemplars):
-                exemplar.holdings.close()
-            self._holdings.close()
+                exemplar.resources.close()
+            self._resources.close()
 
 
 def _check_tensors(source: str, found: dict[str, TensorSpec], stated: tuple[TensorSpec, ...]) -> None:

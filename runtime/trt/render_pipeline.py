@@ -14,7 +14,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import TensorSpec
-from dynast_deploy.runtime.cuda.device import Buffer, Gpu, Holdings
+from dynast_deploy.runtime.cuda.device import Buffer, DeviceResources, Gpu
 from dynast_deploy.runtime.cuda.graph import CaptureRefused, Graph
 from dynast_deploy.runtime.trt.plan import Plan, shape_of, size_of
 
@@ -25,11 +25,11 @@ class DeviceExemplar:
     """One encoded exemplar on the GPU: the cut tensors, and the graphs that were captured with their addresses."""
 
     def __init__(self, gpu: Gpu, tensors: tuple[TensorSpec, ...]) -> None:
-        self.holdings = Holdings(gpu)
+        self.resources = DeviceResources(gpu)
         self.graphs: dict[Slot, Graph] = {}
-        with self.holdings.filling():
+        with self.resources.close_on_error():
             self.buffers: dict[str, Buffer] = {
-                spec.name: self.holdings.buffer(size_of(spec, 1)) for spec in tensors
+                spec.name: self.resources.buffer(size_of(spec, 1)) for spec in tensors
             }
 
     @property
@@ -38,13 +38,13 @@ class DeviceExemplar:
 
     def add_graph(self, slot: Slot, graph: Graph) -> None:
         self.graphs[slot] = graph
-        self.holdings.keep(graph.free)
+        self.resources.keep(graph.free)
 
 
 class Frames:
-    """Frames on their way; `Lane.submit` gives one out."""
+    """Frames on their way; `RenderPipeline.submit` gives one out."""
 
-    def __init__(self, lane: Lane, slot: Slot, exemplar: DeviceExemplar, count: int) -> None:
+    def __init__(self, lane: RenderPipeline, slot: Slot, exemplar: DeviceExemplar, count: int) -> None:
         self.exemplar: DeviceExemplar | None = exemplar  # kept until nothing reads it any more
         self.slot, self.count = slot, count
         self.images: np.ndarray | None = None
@@ -63,17 +63,19 @@ class Frames:
 class Slot:
     """Room for the frames of one `submit`, on the GPU and page-locked on the host."""
 
-    def __init__(self, holdings: Holdings, condition: TensorSpec, image: TensorSpec, frames: int) -> None:
-        self.host_condition = holdings.pinned(shape_of(condition, frames), condition.dtype)
-        self.host_image = holdings.pinned(shape_of(image, frames), image.dtype)
-        self.condition = holdings.buffer(size_of(condition, frames))
-        self.image = holdings.buffer(size_of(image, frames))
+    def __init__(
+        self, resources: DeviceResources, condition: TensorSpec, image: TensorSpec, frames: int
+    ) -> None:
+        self.host_condition = resources.pinned(shape_of(condition, frames), condition.dtype)
+        self.host_image = resources.pinned(shape_of(image, frames), image.dtype)
+        self.condition = resources.buffer(size_of(condition, frames))
+        self.image = resources.buffer(size_of(image, frames))
         self.addresses = {condition.name: self.condition.address, image.name: self.image.address}
-        self.uploaded, self.computed, self.downloaded = (holdings.event() for _ in range(3))
+        self.uploaded, self.computed, self.downloaded = (resources.event() for _ in range(3))
         self.frames: Frames | None = None
 
 
-class Lane:
+class RenderPipeline:
     """One context of the renderer, for one number of frames. Thread-safe: calls wait for each other."""
 
     def __init__(
@@ -87,17 +89,17 @@ class Lane:
         self._enqueued = False
         self._turn = 0
         self._gpu = gpu
-        self.holdings = Holdings(gpu)
-        with self.holdings.filling():
-            self._upload, self._compute, self._download = (self.holdings.stream() for _ in range(3))
-            self._slots = [Slot(self.holdings, condition, image, frames) for _ in range(SLOTS)]
+        self.resources = DeviceResources(gpu)
+        with self.resources.close_on_error():
+            self._upload, self._compute, self._download = (self.resources.stream() for _ in range(3))
+            self._slots = [Slot(self.resources, condition, image, frames) for _ in range(SLOTS)]
             self._context = plan.context(frames)
-            self.holdings.keep(self._context.close)
+            self.resources.keep(self._context.close)
 
     def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
         """Start rendering `[n, S, H, W]`, n at most `frames`, of the plan's type; waits for the frames two before."""
         with self._lock, self._gpu.current():
-            if self.holdings.closed:
+            if self.resources.closed:
                 raise DynastError("this engine was closed")
             slot = self._slots[self._turn]
             if slot.frames is not None:
@@ -170,10 +172,10 @@ class Lane:
     def close(self) -> None:
         """Finish the frames on their way, whose results can still be asked for, and release everything."""
         with self._lock, self._gpu.current():
-            if self.holdings.closed:
+            if self.resources.closed:
                 return
             for slot in self._slots:
                 if slot.frames is not None:
                     self.collect(slot.frames)
             self._compute.synchronize()
-            self.holdings.close()
+            self.resources.close()

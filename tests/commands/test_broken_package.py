@@ -51,7 +51,7 @@ def test_the_doctor_names_the_package_and_what_mends_it(
     found = doctor.probe("ONNX")
     assert not found["works"]
     assert "VersionError: Detected incompatible Protobuf" in found["detail"]
-    assert found["mend"] == "pip install --upgrade onnx protobuf"
+    assert found["fix"] == "pip install --upgrade onnx protobuf"
 
 
 def test_a_package_that_is_not_there_is_named_with_the_extra_that_brings_it() -> None:

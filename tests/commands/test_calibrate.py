@@ -20,7 +20,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.calibrated import calibrated_model
 from dynast_deploy.export.quantizable import Part, find_layers
 from dynast_deploy.face_parts import write_parts
-from dynast_deploy.formats.onnx_model import ModelInfo, load_model
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_model
 from dynast_deploy.formats.precision import Format
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.media.video_writer import VideoWriter
@@ -66,7 +66,7 @@ def test_an_engine_in_eight_bits_runs_and_says_what_it_is(tiny: tuple[Path, Path
     assert "of the convolutions' FLOPs" in result.output
     assert "float, gives the picture's colours: decoder_10" in result.output
     assert output.stat().st_size < 0.75 * tiny[0].stat().st_size
-    assert ModelInfo.read(load_model(output), "int8").precision == "int8"
+    assert ModelMetadata.read(load_model(output), "int8").precision == "int8"
     arrays = tiny_arrays()
     pictures = []
     for path in (tiny[0], output):
@@ -120,7 +120,7 @@ def test_float16_reports_what_stays_float32(tiny: tuple[Path, Path], tmp_path: P
     assert "unit lengths, whose 1e-10" in result.output
     # Random weights: one norm's sum of squares comes near float16's end.
     assert "ReduceSumSquare: overflows: it reaches" in result.output
-    assert ModelInfo.read(load_model(output), "fp16").precision == "fp16"
+    assert ModelMetadata.read(load_model(output), "fp16").precision == "fp16"
 
 
 def test_what_fp8_needs_is_asked_for_before_anything_is_measured(
@@ -137,7 +137,7 @@ def test_fp8_is_written_and_passes_the_full_check(tiny: tuple[Path, Path], tmp_p
     calibrated(tiny, tmp_path / "a.onnx", "--fp8")
     model = load_model(tmp_path / "a.onnx")
     onnx.checker.check_model(model, full_check=True)
-    assert ModelInfo.read(model, "fp8").precision == "fp8"
+    assert ModelMetadata.read(model, "fp8").precision == "fp8"
     kinds = {tensor.data_type for tensor in model.graph.initializer}
     assert onnx.TensorProto.FLOAT8E4M3FN in kinds
     assert onnx.TensorProto.INT8 not in kinds

@@ -38,7 +38,7 @@ def test_doctor_answers_for_every_backend_and_exits_0() -> None:
     for row in found["backends"]:
         assert row["detail"]
         if not row["works"]:
-            assert row["mend"] or "pip " in row["detail"], row
+            assert row["fix"] or "pip " in row["detail"], row
     here = {row["package"]: row["installed"] for row in found["packages"]}
     assert here["numpy"] == np.__version__
 
@@ -66,13 +66,13 @@ def test_doctor_survives_a_broken_package(
     found = doctor.probe("TensorRT")
     assert found["works"] is False
     assert detail in found["detail"]
-    assert found["mend"]
+    assert found["fix"]
 
 
 def test_doctor_takes_a_chatty_package_at_its_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken_package(tmp_path, "cv2", "print('hello from the library'); __version__ = '9.9'")
     monkeypatch.syspath_prepend(tmp_path)
-    assert doctor.probe("OpenCV") == {"backend": "OpenCV", "works": True, "detail": "9.9", "mend": None}
+    assert doctor.probe("OpenCV") == {"backend": "OpenCV", "works": True, "detail": "9.9", "fix": None}
 
 
 NO_DRIVER = probes.Finding(False, "not installed", "install its driver")
@@ -110,7 +110,7 @@ def test_doctor_says_why_plans_do_not_run(
         monkeypatch.setattr(sys.modules["tensorrt"], "__version__", version)
         found = probes.tensorrt()
         assert (found.works, found.detail) == (works, words)
-        assert found.mend
+        assert found.fix
         assert not probes.pycuda().works
         assert "the driver: not installed" in probes.cuda_graphs().detail
 
@@ -122,7 +122,7 @@ def test_doctor_tells_a_library_that_does_not_start(tmp_path: Path, monkeypatch:
         found = probes.tensorrt()
     assert not found.works
     assert "does not start with this driver, CUDA 12.2" in found.detail
-    assert "update the driver" in (found.mend or "")
+    assert "update the driver" in (found.fix or "")
 
 
 def test_plans_for_rtx_cards_are_built_without_a_driver(
@@ -151,6 +151,6 @@ def test_doctor_names_the_build_command_for_stale_and_missing_libraries(
     monkeypatch.setattr(library, "FOLDER", tmp_path)
     missing = probes.onnxruntime_attention()
     assert "not built" in missing.detail
-    assert "python -m dynast_deploy.plugins.build" in (missing.mend or "")
+    assert "python -m dynast_deploy.plugins.build" in (missing.fix or "")
     (tmp_path / library.file_name(library.CPU)).write_bytes(b"old")
     assert "built from other sources" in probes.pytorch_attention().detail

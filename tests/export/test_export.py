@@ -17,7 +17,7 @@ from tiny_engine import write_tiny_checkpoint
 
 from dynast_deploy.checkpoint import load_generator
 from dynast_deploy.export import model as to_onnx
-from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model, sha256
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_model, sha256, split_encoder_renderer
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="exported files are run by ONNX Runtime")
@@ -67,9 +67,9 @@ def test_plain_onnx_runtime_gives_the_published_picture(exported) -> None:
 def test_its_halves_give_the_published_picture(exported, cut: str) -> None:
     path, inputs, expected = exported
     model = load_model(path)
-    info = ModelInfo.read(model, str(path))
+    info = ModelMetadata.read(model, str(path))
     if cut == "halves":
-        encoder, renderer = halves(model, info)
+        encoder, renderer = split_encoder_renderer(model, info)
     else:
         extractor = onnx.utils.Extractor(model)
         encoder = extractor.extract_model(["exemplar", "exemplar_condition"], info.cut_tensors)
@@ -122,7 +122,7 @@ def test_its_metadata_tell_what_it_is(tmp_path: Path, monkeypatch) -> None:
     checkpoint = write_tiny_checkpoint(tmp_path / "tiny.pth")
     monkeypatch.chdir(tmp_path)
     assert to_onnx_main(monkeypatch, checkpoint, "--size", "48x32", "--top-k", 3, "--task", "pose") == 0
-    info = ModelInfo.read(load_model("model.onnx"), "model.onnx")
+    info = ModelMetadata.read(load_model("model.onnx"), "model.onnx")
     assert (info.height, info.width, info.task, info.precision) == (48, 32, "pose", "fp32")
     assert info.config["top_k"] == 3
     assert info.source_sha256 == sha256(checkpoint)

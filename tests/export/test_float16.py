@@ -18,7 +18,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import SENSITIVE, float32_nodes, to_float16
 from dynast_deploy.export.model import build_model
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu, value_ranges
-from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_model, split_encoder_renderer
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
@@ -56,7 +56,7 @@ def test_held_out_pictures_stay_within_45_db_and_nothing_overflows(half_example:
         ).run
         for model in (load_model(EXAMPLE), rounded_like_a_gpu(load_model(half_example)))
     ]
-    info = ModelInfo.read(load_model(EXAMPLE), str(EXAMPLE))
+    info = ModelMetadata.read(load_model(EXAMPLE), str(EXAMPLE))
     for feed in held_out_pairs(2, info.height, info.width):
         expected, image = (each(["image"], feed)[0] for each in run)
         assert psnr(image, expected) >= 45
@@ -84,9 +84,9 @@ def test_it_is_half_as_large_and_passes_the_full_check_in_both_halves(half_examp
     # Position codes depend on constants alone and stay float32.
     assert half_example.stat().st_size < 0.6 * EXAMPLE.stat().st_size
     model = load_model(half_example)
-    info = ModelInfo.read(model, str(half_example))
+    info = ModelMetadata.read(model, str(half_example))
     assert info.precision == "fp16"
-    encoder, renderer = halves(model, info)
+    encoder, renderer = split_encoder_renderer(model, info)
     for half in (model, encoder, renderer):
         onnx.checker.check_model(half, full_check=True)
     assert {value.type.tensor_type.elem_type for value in encoder.graph.output} == {HALF}
@@ -117,15 +117,15 @@ def test_what_is_sensitive_computes_in_float32_and_the_rest_in_float16() -> None
     assert {numpy_helper.to_array(small[node.input[1]]).item() for node in epsilons} == {np.float32(1e-10)}
 
 
-def test_quantised_weights_and_activations_become_float16_around_eight_bits() -> None:
+def test_quantized_weights_and_activations_become_float16_around_eight_bits() -> None:
     scale = numpy_helper.from_array(np.float32(0.5), "scale")
     zero = numpy_helper.from_array(np.int8(0), "zero")
     weight = numpy_helper.from_array(np.ones((1, 1, 1, 1), np.int8), "weight")
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"], name="q"),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["activation"], name="dq"),
-        helper.make_node("DequantizeLinear", ["weight", "scale", "zero"], ["dequantised"], name="weight_dq"),
-        helper.make_node("Conv", ["activation", "dequantised"], ["y"], name="conv"),
+        helper.make_node("DequantizeLinear", ["weight", "scale", "zero"], ["dequantized"], name="weight_dq"),
+        helper.make_node("Conv", ["activation", "dequantized"], ["y"], name="conv"),
     ]
     x, y = (helper.make_tensor_value_info(name, FLOAT, [1, 1, 2, 2]) for name in "xy")
     graph = helper.make_graph(nodes, "g", [x], [y], [scale, zero, weight])
@@ -133,7 +133,7 @@ def test_quantised_weights_and_activations_become_float16_around_eight_bits() ->
     model = to_float16(helper.make_model(graph, opset_imports=opset, ir_version=10))
     onnx.checker.check_model(model, full_check=True)
     types = types_of(model)
-    assert types["activation"] == types["dequantised"] == HALF
+    assert types["activation"] == types["dequantized"] == HALF
     assert types["y"] == FLOAT
     assert types["q"] == TensorProto.INT8
 
@@ -197,4 +197,4 @@ def test_the_exporter_writes_it(tmp_path: Path) -> None:
     command = [sys.executable, script, engine.with_suffix(".pth"), "-o", tmp_path / "half.onnx", "--fp16"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert ModelInfo.read(load_model(tmp_path / "half.onnx"), "half.onnx").precision == "fp16"
+    assert ModelMetadata.read(load_model(tmp_path / "half.onnx"), "half.onnx").precision == "fp16"

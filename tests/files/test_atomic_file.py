@@ -13,7 +13,7 @@ from run_command import files
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files import partial_files
-from dynast_deploy.files.atomic_file import WholeFile, save_arrays, write_text
+from dynast_deploy.files.atomic_file import AtomicFile, save_arrays, write_text
 from dynast_deploy.files.names import fitting, longest_name, named_beside, unused
 from dynast_deploy.files.scratch_folder import scratch_folder
 
@@ -23,7 +23,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows neither renames n
 def test_the_name_appears_with_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         partial.write_text("after")
         assert path.read_text() == "before"
         assert (partial.parent, partial.suffix, partial.name[0]) == (tmp_path, ".txt", ".")
@@ -34,10 +34,10 @@ def test_the_name_appears_with_the_whole_file(tmp_path: Path) -> None:
 def test_an_exception_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with pytest.raises(KeyError), WholeFile(path) as partial:  # noqa: PT012
+    with pytest.raises(KeyError), AtomicFile(path) as partial:  # noqa: PT012
         partial.write_text("half")
         raise KeyError
-    with pytest.raises(DynastError, match=r"a\.txt cannot be written: the disk is full"), WholeFile(path):
+    with pytest.raises(DynastError, match=r"a\.txt cannot be written: the disk is full"), AtomicFile(path):
         raise OSError(28, "No space left on device")
     assert path.read_text() == "before"
     assert files(tmp_path) == {"a.txt"}
@@ -70,7 +70,7 @@ def test_what_cannot_become_a_file_is_refused_at_once(tmp_path: Path) -> None:
         (tmp_path / ("é" * 126 + ".txt"), "longer than 255 bytes"),
     ):
         with pytest.raises(DynastError, match=words):
-            WholeFile(path)
+            AtomicFile(path)
     assert Path(os.devnull).exists()
     assert files(tmp_path) == set()
 
@@ -92,7 +92,7 @@ def test_a_part_gets_a_name_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "o.mp4").write_text("whole")
     for number, name in enumerate(("o.partial.mp4", "o.partial-2.mp4")):
         assert unused(tmp_path / "o.mp4", "partial").name == name
-        part = WholeFile(tmp_path / "o.mp4")
+        part = AtomicFile(tmp_path / "o.mp4")
         part.partial.write_text(str(number))
         part.keep_beside()
         assert part.path == tmp_path / name
@@ -102,10 +102,10 @@ def test_a_part_gets_a_name_of_its_own(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("kept", [WholeFile.keep, WholeFile.keep_beside])
+@pytest.mark.parametrize("kept", [AtomicFile.commit, AtomicFile.keep_beside])
 def test_a_folder_that_is_renamed_takes_the_file_along(tmp_path: Path, kept) -> None:
     (tmp_path / "out").mkdir()
-    file = WholeFile(tmp_path / "out" / "a.txt")
+    file = AtomicFile(tmp_path / "out" / "a.txt")
     file.partial.write_text("text")
     (tmp_path / "out").rename(tmp_path / "moved")
     kept(file)
@@ -115,10 +115,10 @@ def test_a_folder_that_is_renamed_takes_the_file_along(tmp_path: Path, kept) -> 
 
 
 @posix
-@pytest.mark.parametrize("kept", [WholeFile.keep, WholeFile.keep_beside])
+@pytest.mark.parametrize("kept", [AtomicFile.commit, AtomicFile.keep_beside])
 def test_a_folder_that_is_removed_is_made_again(tmp_path: Path, kept) -> None:
     (tmp_path / "out").mkdir()
-    file = WholeFile(tmp_path / "out" / "a.txt")
+    file = AtomicFile(tmp_path / "out" / "a.txt")
     file.partial.write_text("text")
     shutil.rmtree(tmp_path / "out")
     kept(file)
@@ -137,7 +137,7 @@ def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     dead = files(tmp_path)
     assert len(dead) == 2
     (tmp_path / ".mine").write_text("a user's own hidden file")
-    with WholeFile(tmp_path / "b.txt") as living, scratch_folder(tmp_path, "c") as scratch:
+    with AtomicFile(tmp_path / "b.txt") as living, scratch_folder(tmp_path, "c") as scratch:
         (scratch / "file").touch()
         partial_files.remove_left_over(tmp_path)
         assert files(tmp_path) == {".mine", living.name, scratch.name}

@@ -19,7 +19,7 @@ from dynast_deploy.command import run
 from dynast_deploy.commands.inspect import describe
 from dynast_deploy.errors import DynastError, DynastWarning
 from dynast_deploy.export.engine_graphs import read_engine_graphs
-from dynast_deploy.formats.onnx_model import ModelInfo, load_engine_model
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model
 from dynast_deploy.formats.plan import BatchSizes
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.plugins.bindings import library
@@ -86,7 +86,7 @@ def test_every_metadata_value_has_a_type_and_a_range(changed: onnx.ModelProto) -
                 continue
             entry.value = value
             with pytest.raises(DynastError, match=rf"bad: its metadata `dynast.{name}` is .*export it again"):
-                ModelInfo.read(changed, "bad")
+                ModelMetadata.read(changed, "bad")
         entry.value = right
 
 
@@ -99,7 +99,7 @@ def test_every_setting_of_the_generator_has_a_type_and_a_range(changed: onnx.Mod
                 continue
             entry.value = json.dumps({**right, name: value})
             with pytest.raises(DynastError, match="not the settings of a generator"):
-                ModelInfo.read(changed, "bad")
+                ModelMetadata.read(changed, "bad")
 
 
 def without(field: str, index: int) -> Callable[[onnx.ModelProto], None]:

@@ -11,7 +11,7 @@ from tiny_engine import tiny_generator
 from dynast_deploy.conditions import picture_tensor, tensor_picture
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.model import build_model
-from dynast_deploy.formats.onnx_model import ModelInfo, halves
+from dynast_deploy.formats.onnx_model import ModelMetadata, split_encoder_renderer
 from dynast_deploy.formats.uint8_io import with_uint8_io
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="graphs are run by ONNX Runtime")
@@ -33,8 +33,11 @@ def test_bytes_in_and_out_are_those_of_the_float_graph(precision: str) -> None:
         built = build_model(tiny_generator(), 32, 32, "pose", "0" * 64)
         return to_float16(built) if precision == "fp16" else built
 
-    info = ModelInfo.read(model(), "tiny")
-    floats, bytes_ = halves(model(), info), tuple(map(with_uint8_io, halves(model(), info)))
+    info = ModelMetadata.read(model(), "tiny")
+    floats, bytes_ = (
+        split_encoder_renderer(model(), info),
+        tuple(map(with_uint8_io, split_encoder_renderer(model(), info))),
+    )
     for half in bytes_:
         onnx.checker.check_model(half, full_check=True)
     rng = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import mediapipe_models
 from dynast_deploy.keypoints.detector import Detector, anchors, merged
 from dynast_deploy.keypoints.mediapipe_models import (
-    Network,
+    MediaPipeNetwork,
     OpenNetwork,
     find_models,
     models_file,
@@ -40,7 +40,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def wheel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A wheel with stand-ins for the networks, whose sums are the ones expected."""
-    contents = {network: network.name.encode() for network in Network}
+    contents = {network: network.name.encode() for network in MediaPipeNetwork}
     sums = {network: hashlib.sha256(each).hexdigest() for network, each in contents.items()}
     monkeypatch.setattr(mediapipe_models, "SHA256", sums)
     path = folder / "mediapipe-0.10.14-cp312-cp312-any.whl"
@@ -54,10 +54,10 @@ class TestFetching:
     def test_a_wheel_becomes_the_bundle_that_is_found(
         self, bare: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert find_models(tuple(Network)) is None
+        assert find_models(tuple(MediaPipeNetwork)) is None
         fetch_models.fetch_models(wheel(bare, monkeypatch))
-        assert find_models(tuple(Network)) == models_file()
-        for network in Network:
+        assert find_models(tuple(MediaPipeNetwork)) == models_file()
+        for network in MediaPipeNetwork:
             assert read_network(models_file(), network) == network.name.encode()
         assert [each.name for each in models_file().parent.iterdir()] == ["mediapipe.task"]
 
@@ -96,7 +96,7 @@ class TestFetching:
         self, bare: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = wheel(bare, monkeypatch)
-        sums = mediapipe_models.SHA256 | {Network.FACE_LANDMARKS: "0" * 64}
+        sums = mediapipe_models.SHA256 | {MediaPipeNetwork.FACE_LANDMARKS: "0" * 64}
         monkeypatch.setattr(mediapipe_models, "SHA256", sums)
         with pytest.raises(DynastError, match=r"face_landmarks_detector\.tflite in it is not the one"):
             fetch_models.fetch_models(path)
@@ -109,31 +109,31 @@ class TestFinding:
     ) -> None:
         installed = SimpleNamespace(submodule_search_locations=[str(bare / "mediapipe")])
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: installed)
-        assert find_models((Network.POSE_DETECTOR,)) is None, "releases of today carry no networks"
-        file = bare / "mediapipe" / Network.POSE_DETECTOR.value[1]
+        assert find_models((MediaPipeNetwork.POSE_DETECTOR,)) is None, "releases of today carry no networks"
+        file = bare / "mediapipe" / MediaPipeNetwork.POSE_DETECTOR.value[1]
         file.parent.mkdir(parents=True)
         file.write_bytes(b"network")
-        assert find_models((Network.POSE_DETECTOR,)) == bare / "mediapipe"
-        assert find_models((Network.POSE_DETECTOR, Network.POSE_LANDMARKS)) is None
-        assert read_network(bare / "mediapipe", Network.POSE_DETECTOR) == b"network"
+        assert find_models((MediaPipeNetwork.POSE_DETECTOR,)) == bare / "mediapipe"
+        assert find_models((MediaPipeNetwork.POSE_DETECTOR, MediaPipeNetwork.POSE_LANDMARKS)) is None
+        assert read_network(bare / "mediapipe", MediaPipeNetwork.POSE_DETECTOR) == b"network"
 
     def test_what_holds_no_network_is_named(self, tmp_path: Path) -> None:
         page = tmp_path / "pose_landmarker.task"
         page.write_text("<html>not found</html>")
         with pytest.raises(DynastError, match=r"pose_landmarker\.task: not a bundle"):
-            read_network(page, Network.POSE_DETECTOR)
+            read_network(page, MediaPipeNetwork.POSE_DETECTOR)
         with zipfile.ZipFile(page, "w") as archive:
             archive.writestr("hand_detector.tflite", b"")
         with pytest.raises(DynastError, match=r"no pose_detector\.tflite in it"):
-            read_network(page, Network.POSE_DETECTOR)
+            read_network(page, MediaPipeNetwork.POSE_DETECTOR)
         with pytest.raises(DynastError, match="no such file"):
-            read_network(tmp_path / "nowhere.task", Network.POSE_DETECTOR)
+            read_network(tmp_path / "nowhere.task", MediaPipeNetwork.POSE_DETECTOR)
 
     def test_the_doctor_names_the_command(
         self, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         found = probes.mediapipe_models()
-        assert (found.works, found.mend) == (False, "dynast fetch-models")
+        assert (found.works, found.fix) == (False, "dynast fetch-models")
         fetch_models.fetch_models(wheel(bare, monkeypatch))
         broken = probes.mediapipe_models()
         assert not broken.works

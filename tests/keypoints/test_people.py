@@ -206,7 +206,7 @@ class TestFollowing:
         others = [moved(pose, 150) for pose in dance[5:40]]
         seen = [bool(is_seen(follower.follow(frame(pose))).any()) for pose in others]
         assert seen == [False] * HOLD + [True] * (35 - HOLD)
-        assert len(follower.mended) == 0
+        assert len(follower.corrected) == 0
 
 
 def test_scores_decide_what_is_seen_where_they_are_asked_for(tmp_path: Path, dance: np.ndarray) -> None:

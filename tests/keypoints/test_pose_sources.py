@@ -12,13 +12,13 @@ from dynast_deploy.conditions import FACE_PARTS, face_condition
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, resolve_poses, sources, write_poses
 from dynast_deploy.keypoints.mediapipe_face import OUTLINES, FaceMesh, face_masks, masks_of_mesh
-from dynast_deploy.keypoints.mediapipe_models import Network, find_models
+from dynast_deploy.keypoints.mediapipe_models import MediaPipeNetwork, find_models
 from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, openpose18_of_landmarks
 from dynast_deploy.keypoints.poses import is_seen, no_person
 
 PICTURE = np.zeros((90, 160, 3), np.uint8)
 
-MODELS = find_models(tuple(Network))
+MODELS = find_models(tuple(MediaPipeNetwork))
 needs_models = pytest.mark.skipif(
     MODELS is None, reason="MediaPipe's networks are not here; dynast fetch-models brings them"
 )

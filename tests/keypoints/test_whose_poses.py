@@ -24,7 +24,7 @@ from dynast_deploy.keypoints.pose_file import PoseFile
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.keypoints.timeline import timeline
 from dynast_deploy.media.picture_files import write_picture
-from dynast_deploy.runtime.pipeline.condition_sources import Painters
+from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers
 
 DANCE = read_poses(EXAMPLES / "dance.poses.npz").keypoints
 SIZE = (256, 256)
@@ -155,7 +155,7 @@ class TestPictures:
     def test_one_picture_does_not_take_a_frame_of_a_video(self, tmp_path: Path) -> None:
         [picture] = pictures(tmp_path, "ref.png")
         write_poses(tmp_path / "other.npz", Poses(DANCE[:4]))
-        with Painters(Task.POSE, (64, 64)) as painters:
+        with ConditionDrawers(Task.POSE, (64, 64)) as painters:
             for make in (painters.of_exemplar, painters.of_picture):
                 with pytest.raises(
                     DynastError, match=r"other\.npz holds 4 poses, and ref\.png is one picture"
@@ -171,7 +171,7 @@ def test_one_limit_of_scores_holds_for_files_and_exemplars(tmp_path: Path) -> No
     pose[:, 2] = np.linspace(0.05, 0.95, 18)
     write_poses(tmp_path / "ref.poses.npz", Poses(pose[None]))
     for limit, seen in ((None, 18), (0.0, 18), (0.3, 13), (0.9, 1)):
-        with Painters(Task.POSE, (64, 64), pose_score=limit) as painters:
+        with ConditionDrawers(Task.POSE, (64, 64), pose_score=limit) as painters:
             for given in (None, tmp_path / "ref.poses.npz"):
                 painted = painters.of_exemplar(picture, given).paint(np.zeros((256, 256, 3), np.uint8), 0)
                 assert is_seen(painted.keypoints).sum() == seen
@@ -194,7 +194,7 @@ class TestBeside:
 
     def test_poses_of_a_video_are_not_the_pictures(self, walk: Path) -> None:
         write_poses(walk / "walk.poses.npz", Poses(DANCE[:4]))
-        with Painters(Task.POSE, (64, 64)) as painters:
+        with ConditionDrawers(Task.POSE, (64, 64)) as painters:
             assert painters.of_video(walk / "walk.mp4", None).source is not None
             with pytest.raises(DynastError, match=r"walk\.png \(.*walk\.poses\.npz is of another picture or"):
                 painters.of_exemplar(walk / "walk.png", None)
@@ -203,7 +203,7 @@ class TestBeside:
 
     def test_a_pose_of_the_picture_is_not_the_videos(self, walk: Path) -> None:
         write_poses(walk / "walk.poses.npz", Poses(DANCE[:1]))
-        with Painters(Task.POSE, (64, 64)) as painters:
+        with ConditionDrawers(Task.POSE, (64, 64)) as painters:
             assert painters.of_exemplar(walk / "walk.png", None).source is not None
             with pytest.raises(DynastError, match="is of another picture or video of that name"):
                 painters.of_video(walk / "walk.mp4", None)
@@ -212,7 +212,7 @@ class TestBeside:
 
     def test_parts_go_the_same_way(self, walk: Path) -> None:
         mask = {"skin": np.ones((8, 8), bool)}
-        with Painters(Task.FACE, (64, 64)) as painters:
+        with ConditionDrawers(Task.FACE, (64, 64)) as painters:
             write_parts(walk / "walk.parts.npz", [mask] * 4)
             assert painters.of_video(walk / "walk.mp4", None).source is not None
             with pytest.raises(DynastError, match=r"walk\.png \(.*walk\.parts\.npz is of another picture or"):

@@ -14,17 +14,17 @@ from tiny_engine import tiny_generator, write_tiny_engine
 
 from dynast_deploy.calib import ranges
 from dynast_deploy.calib.histogram import Histogram
-from dynast_deploy.calib.network import Network
+from dynast_deploy.calib.network import WatchedModel
 from dynast_deploy.calib.quality import HIGHEST, decibels
 from dynast_deploy.calib.sensitivity import Loss, fewest_left
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.model import build_model
 from dynast_deploy.export.quantizable import find_layers, matching, tensor_bytes
 from dynast_deploy.formats.calibration import Calibration, read_calibration
-from dynast_deploy.formats.onnx_model import ModelInfo
+from dynast_deploy.formats.onnx_model import ModelMetadata
 from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import Request, read_data, spread
+from dynast_deploy.frames.read_frames import FrameRequest, read_data, spread
 
 pytest.importorskip("onnxruntime", reason="ranges are measured by ONNX Runtime")
 
@@ -40,7 +40,7 @@ def model() -> onnx.ModelProto:
 def data_of(model: onnx.ModelProto, arrays: dict[str, np.ndarray], folder: Path) -> CalibrationData:
     path = folder / "data.npz"
     np.savez(path, **arrays)
-    return read_data(Request(str(path), 100), ModelInfo.read(model, "tiny"), "tiny.onnx")
+    return read_data(FrameRequest(str(path), 100), ModelMetadata.read(model, "tiny"), "tiny.onnx")
 
 
 def with_value(name: str, value: float) -> Callable[[], dict[str, np.ndarray]]:
@@ -120,7 +120,7 @@ def test_ranges_hold_most_values_and_no_more_than_there_are(
     names = ["encoder_q.layer1/residual/LeakyRelu", "embed_kv1", "condition"]
     found = ranges.measure(model, dict.fromkeys(names, 1), data, method, "a", cache=tmp_path)
     assert list(found) == names
-    network = Network(model, data.info, names)
+    network = WatchedModel(model, data.info, names)
     largest = dict.fromkeys(names, 0.0)
     for number, condition in data.frames():
         encoded, of_exemplar = network.encode(*data.exemplar(number))
@@ -183,7 +183,7 @@ def test_many_passes_give_what_one_gives(
     monkeypatch.setattr(ranges, "PASS_BYTES", max(names.values()))
     held: list[int] = []
     monkeypatch.setattr(
-        ranges, "Network", lambda *given: held.append(sum(names[n] for n in given[2])) or Network(*given)
+        ranges, "Network", lambda *given: held.append(sum(names[n] for n in given[2])) or WatchedModel(*given)
     )
     assert ranges.measure(model, names, data, Method.MSE, "b", cache=tmp_path / "many") == at_once
     assert len(held) > 1
@@ -198,7 +198,7 @@ def test_a_stopped_measurement_goes_on_where_it_was(
     monkeypatch.setattr(ranges, "SAVE_EVERY", 2)
     rendered: list[int] = []
 
-    class Counting(Network):
+    class Counting(WatchedModel):
         most = 5
 
         def render(self, *given: object) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -294,7 +294,7 @@ def test_a_wrong_calibration_file_is_one_line(tmp_path: Path, text: str | None, 
 
 
 def test_layers_are_kept_by_regular_expression(model: onnx.ModelProto) -> None:
-    layers = find_layers(model, ModelInfo.read(model, "tiny").cut_tensors)
+    layers = find_layers(model, ModelMetadata.read(model, "tiny").cut_tensors)
     assert matching(layers, r"^decoder_43/conv$") == {"decoder_43/conv"}
     with pytest.raises(DynastError, match="no layer has such a name"):
         matching(layers, "nothing")
@@ -319,11 +319,11 @@ def test_the_fewest_layers_are_left_that_reach_the_target(needed: int) -> None:
 
 def test_the_tiny_engines_file_is_no_video(tmp_path: Path) -> None:
     engine = write_tiny_engine(tmp_path)
-    info = ModelInfo.read(onnx.load(engine), "tiny")
+    info = ModelMetadata.read(onnx.load(engine), "tiny")
     with pytest.raises(DynastError, match="name the exemplars too"):
-        read_data(Request(str(engine), 10), info, "tiny")
+        read_data(FrameRequest(str(engine), 10), info, "tiny")
     with pytest.raises(DynastError, match="no such"):
-        read_data(Request(str(tmp_path / "nothing.mp4"), 10), info, "tiny")
+        read_data(FrameRequest(str(tmp_path / "nothing.mp4"), 10), info, "tiny")
 
 
 def test_a_picture_that_is_no_number_counts_as_lost() -> None:

@@ -16,7 +16,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import sha256
 from dynast_deploy.formats.precision import Format, Method, Precision
-from dynast_deploy.runtime.cuda.driver import Device
+from dynast_deploy.runtime.cuda.driver import GpuDevice
 
 FP16, INT8, FP8 = Precision.FP16, Precision.INT8, Precision.FP8
 FILES = {INT8: Path("int8.json"), FP8: Path("fp8.json")}
@@ -94,7 +94,7 @@ def test_the_table_is_printed_and_one_plan_is_left(
         """What `Builder` needs of a target and its settings."""
 
         __version__ = VERSION
-        device = Device("GPU", "8.9")
+        device = GpuDevice("GPU", "8.9")
 
     def write(builder: build_engine.Builder, output: Path, precision: Precision) -> None:
         output.write_text(precision)

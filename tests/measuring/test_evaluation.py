@@ -21,7 +21,7 @@ from dynast_deploy.config import Task  # noqa: E402
 from dynast_deploy.data import training_data  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.evaluation.ablations import CoarseMatches, NoFineAttention  # noqa: E402
-from dynast_deploy.evaluation.evaluate import Request, evaluate  # noqa: E402
+from dynast_deploy.evaluation.evaluate import EvaluationRequest, evaluate  # noqa: E402
 from dynast_deploy.evaluation.models import load_model  # noqa: E402
 
 SAMPLES = 2
@@ -104,7 +104,7 @@ def test_an_engine_gives_the_checkpoints_pictures_and_matches(models: Path, tmp_
 
 
 def test_an_engines_report_says_what_needs_the_checkpoint(models: Path, tmp_path: Path) -> None:
-    report = evaluate(Request(models / "tiny20.onnx", None, "marionette", tmp_path, 1))
+    report = evaluate(EvaluationRequest(models / "tiny20.onnx", None, "marionette", tmp_path, 1))
     assert report["not_measured"] == "ablations need the checkpoint"
     assert [row["painted"] for row in report["pictures"]] == ["model", "exemplar", "part_colours"]
     assert len(report["matching"]) == 7
@@ -112,7 +112,7 @@ def test_an_engines_report_says_what_needs_the_checkpoint(models: Path, tmp_path
 
 def test_faces_are_evaluated_the_same_way(tmp_path: Path) -> None:
     checkpoint = write_tiny_checkpoint(tmp_path / "face.pth", semantic_nc=15)
-    report = evaluate(Request(checkpoint, Task.FACE, None, tmp_path / "out", 1, ablate=False))
+    report = evaluate(EvaluationRequest(checkpoint, Task.FACE, None, tmp_path / "out", 1, ablate=False))
     assert report["task"] == "face"
     assert {row["painted"] for row in report["pictures"]} == {"model", "exemplar", "part_colours"}
     assert report["matching"]
@@ -120,7 +120,7 @@ def test_faces_are_evaluated_the_same_way(tmp_path: Path) -> None:
 
 def test_style_has_no_truth_and_is_measured_by_what_it_keeps(tmp_path: Path) -> None:
     checkpoint = write_tiny_checkpoint(tmp_path / "style.pth", semantic_nc=3)
-    report = evaluate(Request(checkpoint, Task.STYLE, None, tmp_path / "out", 2))
+    report = evaluate(EvaluationRequest(checkpoint, Task.STYLE, None, tmp_path / "out", 2))
     assert report["of_one_identity"] == 0
     assert not {"pictures", "matching", "psnr_gain_db"} & set(report)
     rows = {row["painted"]: row for row in report["without_truth"]}
@@ -195,4 +195,4 @@ def test_what_cannot_be_evaluated_is_named(
 
 def test_a_folder_with_pictures_of_another_run_is_not_mixed_with(models: Path, run: Path) -> None:
     with pytest.raises(DynastError, match="real holds pictures already"):
-        evaluate(Request(models / "tiny20.pth", None, None, run, 1))
+        evaluate(EvaluationRequest(models / "tiny20.pth", None, None, run, 1))

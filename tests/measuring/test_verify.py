@@ -20,7 +20,7 @@ from typer.testing import CliRunner  # noqa: E402
 from dynast_deploy.cli import app  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.evaluation.matching import BlockMatches  # noqa: E402
-from dynast_deploy.formats.onnx_model import ModelInfo, sha256  # noqa: E402
+from dynast_deploy.formats.onnx_model import ModelMetadata, sha256  # noqa: E402
 from dynast_deploy.verification.matches import MatchErrors  # noqa: E402
 from dynast_deploy.verification.picture_errors import PictureErrors  # noqa: E402
 from dynast_deploy.verification.stages import StageErrors  # noqa: E402
@@ -114,7 +114,7 @@ def test_files_that_do_not_belong_together_are_refused(folder: Path, tmp_path: P
         if entry.key == "dynast.source_sha256":
             entry.value = json.dumps("0" * 64)
     onnx.save(model, tmp_path / "other.onnx")
-    assert ModelInfo.read(model, "").source_sha256 == "0" * 64
+    assert ModelMetadata.read(model, "").source_sha256 == "0" * 64
     with pytest.raises(DynastError, match="different checkpoints"):
         run(folder, tmp_path / "other.onnx")
     other = write_tiny_checkpoint(tmp_path / "small.pth", crop_size=48)

@@ -12,7 +12,7 @@ import torch
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.export.model import build_model
-from dynast_deploy.formats.onnx_model import ModelInfo, halves
+from dynast_deploy.formats.onnx_model import ModelMetadata, split_encoder_renderer
 from dynast_deploy.generator import Generator
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.onnxrt import cpu_dense, cpu_graph
@@ -24,7 +24,7 @@ def both() -> tuple[onnx.ModelProto, onnx.ModelProto]:
     torch.manual_seed(0)
     config = GeneratorConfig(3, crop_size=32, ngf=4, max_multi=4, pos_dim=2, prune_dim=3, smooth=0.5)
     model = build_model(Generator(config).eval(), 24, 40, None, "")
-    return halves(model, ModelInfo.read(model, "model"))
+    return split_encoder_renderer(model, ModelMetadata.read(model, "model"))
 
 
 def copied(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from dynast_deploy.checkpoint import load_generator
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.export.model import build_model
-from dynast_deploy.formats.onnx_model import ModelInfo, halves, load_model
+from dynast_deploy.formats.onnx_model import ModelMetadata, load_model, split_encoder_renderer
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.media.picture_files import read_picture
 from dynast_deploy.plugins import onnxruntime_library
@@ -67,7 +67,7 @@ def test_the_example_engine_draws_the_same_picture() -> None:
 
 def test_no_layer_of_an_exported_file_is_left_out() -> None:
     model = load_model(EXAMPLE)
-    for half in halves(model, ModelInfo.read(model, str(EXAMPLE))):
+    for half in split_encoder_renderer(model, ModelMetadata.read(model, str(EXAMPLE))):
         before = Counter(node.op_type for node in half.graph.node)
         assert channels_last(half.graph)
         after = Counter(node.op_type for node in half.graph.node)

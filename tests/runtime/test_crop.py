@@ -18,7 +18,7 @@ from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.options import Crop
-from dynast_deploy.runtime.pipeline.condition_drawer import Painter
+from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 from dynast_deploy.runtime.pipeline.condition_sources import check_crop
 from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
@@ -233,7 +233,9 @@ def test_a_small_exemplar_is_cropped_and_a_large_one_is_not(wide_shot: Path) -> 
 
     photo = read_picture(wide_shot / "ref.png")
     with resolve_poses(wide_shot / "ref.png") as source:
-        cropped, _ = Painter(Task.POSE, (32, 32), source=source, crop=Crop.PERSON).exemplar(photo, "ref.png")
+        cropped, _ = ConditionDrawer(Task.POSE, (32, 32), source=source, crop=Crop.PERSON).exemplar(
+            photo, "ref.png"
+        )
     assert (np.abs(cropped - cropped[0, :, :1, :1]) > 0.1).any(axis=(0, 1, 3)).sum() > 20, (
         "most rows show her"
     )
@@ -242,7 +244,9 @@ def test_a_small_exemplar_is_cropped_and_a_large_one_is_not(wide_shot: Path) -> 
     write_poses(wide_shot / "large.poses.npz", Poses(figure.keypoints[None]))
     with resolve_poses(wide_shot / "large.png") as source:
         alone, plain = (
-            Painter(Task.POSE, (32, 32), source=source, crop=crop).exemplar(figure.picture, "large.png")
+            ConditionDrawer(Task.POSE, (32, 32), source=source, crop=crop).exemplar(
+                figure.picture, "large.png"
+            )
             for crop in (Crop.PERSON, Crop.NONE)
         )
     np.testing.assert_array_equal(alone[0], plain[0])
@@ -257,7 +261,7 @@ def test_an_exemplar_of_a_few_pixels_is_refused(wide_shot: Path) -> None:
 
     write_poses(wide_shot / "far.poses.npz", Poses(placed(STILL, 100, 100, 0.2)[None]))
     with resolve_poses(wide_shot / "far.png") as source:
-        painter = Painter(Task.POSE, (32, 32), source=source, crop=Crop.PERSON)
+        painter = ConditionDrawer(Task.POSE, (32, 32), source=source, crop=Crop.PERSON)
         with pytest.raises(DynastError, match=r"far\.png: the person in the exemplar is 1\d pixels high"):
             painter.exemplar(np.zeros((300, 500, 3), np.uint8), "far.png")
 

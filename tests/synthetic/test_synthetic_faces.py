@@ -9,7 +9,7 @@ from dynast_deploy.conditions import FACE_PARTS, face_condition
 from dynast_deploy.synthetic.faces import (
     FIRST_EVALUATION_SEED,
     Face,
-    Layer,
+    FaceLayer,
     View,
     correspondence,
     examples,
@@ -56,9 +56,9 @@ def test_every_pixel_is_placed_where_it_was_seen() -> None:
     rng = np.random.default_rng(1)
     for seed in (0, 1, 4, 9):
         portrait = render(Face.of_seed(seed), sample_view(rng), SIZE)
-        for layer in Layer:
+        for layer in FaceLayer:
             rows, columns = np.nonzero(portrait.surface[..., 0] == layer)
-            if layer is Layer.BACKDROP or not rows.size:
+            if layer is FaceLayer.BACKDROP or not rows.size:
                 continue
             a = portrait.surface[rows, columns, 1] * A_REACH
             y = portrait.surface[rows, columns, 2] * Y_REACH + Y_TOP
@@ -82,7 +82,7 @@ def test_a_portrait_corresponds_to_itself() -> None:
 def test_a_part_that_turns_away_is_not_found() -> None:
     front = render(Face.of_seed(2), View(), SIZE)
     left, right = (render(Face.of_seed(2), View(yaw=yaw), SIZE) for yaw in (-0.7, 0.7))
-    skin = front.surface[..., 0] == Layer.SKIN
+    skin = front.surface[..., 0] == FaceLayer.SKIN
     columns = np.broadcast_to(np.arange(SIZE), skin.shape)
     for turned, hidden in ((left, columns < 0.42 * SIZE), (right, columns > 0.58 * SIZE)):
         _, visible = correspondence(front, turned)

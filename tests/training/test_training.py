@@ -165,7 +165,7 @@ def test_a_damaged_sample_is_named_and_the_last_checkpoint_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_samples(monkeypatch, Noise(damaged=(5,)))
-    with pytest.raises(DynastError, match="diverged at step 3 .* the cause is in noise 5; mend or remove"):
+    with pytest.raises(DynastError, match="diverged at step 3 .* the cause is in noise 5; fix or remove"):
         train(tiny_config("schedule.length=9", "output.save_every=2"), tmp_path)
     assert read_checkpoint(tmp_path / "training.pth")["step"] == 2
 
@@ -181,7 +181,7 @@ def test_a_sample_that_only_the_network_turns_into_no_number_is_named(
             return sample
 
     give_samples(monkeypatch, Huge())
-    with pytest.raises(DynastError, match="diverged at step 1 .* the cause is in noise 1; mend or remove"):
+    with pytest.raises(DynastError, match="diverged at step 1 .* the cause is in noise 1; fix or remove"):
         train(ONE_STEP, tmp_path)
 
 

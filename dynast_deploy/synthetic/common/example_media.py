@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.atomic_file import WholeFile
+from dynast_deploy.files.atomic_file import AtomicFile
 
 SIZE = 256
 """Pixels: height and width of all example pictures and films."""
@@ -32,7 +32,7 @@ class Sound:
 
 def save_picture(path: Path, picture: np.ndarray) -> Path:
     """Write uint8 [H, W, 3] RGB by the suffix of `path`, which is given back."""
-    with WholeFile(path) as partial:
+    with AtomicFile(path) as partial:
         if not cv2.imwrite(str(partial), picture[..., ::-1]):
             raise OSError(f"{path.name} could not be written")
     return path
@@ -43,7 +43,7 @@ def save_film(path: Path, pictures: Sequence[np.ndarray], sound: Sound | None = 
     files. `crf` is x264's: more is smaller and worse. Gives `path` back."""
     import av
 
-    with WholeFile(path) as partial, av.open(str(partial), "w", options={"movflags": "faststart"}) as film:
+    with AtomicFile(path) as partial, av.open(str(partial), "w", options={"movflags": "faststart"}) as film:
         picture_stream = film.add_stream(
             "libx264", rate=FRAMES_A_SECOND, options={"crf": str(crf), "preset": "slow"}
         )

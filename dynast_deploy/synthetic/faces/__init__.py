@@ -10,14 +10,14 @@ Training uses seeds below `FIRST_EVALUATION_SEED`, evaluation the seeds from the
 
 from dynast_deploy.synthetic.faces.correspondence import correspondence
 from dynast_deploy.synthetic.faces.identity import FIRST_EVALUATION_SEED, Face
-from dynast_deploy.synthetic.faces.labels import Layer
+from dynast_deploy.synthetic.faces.labels import FaceLayer
 from dynast_deploy.synthetic.faces.render import Portrait, render
 from dynast_deploy.synthetic.faces.view import View, sample_view
 
 __all__ = [
     "FIRST_EVALUATION_SEED",
     "Face",
-    "Layer",
+    "FaceLayer",
     "Portrait",
     "View",
     "correspondence",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dynast_deploy.synthetic.faces.labels import Layer
+from dynast_deploy.synthetic.faces.labels import FaceLayer
 from dynast_deploy.synthetic.faces.render import A_REACH, Y_REACH, Y_TOP, Portrait
 
 _NEAR = 0.06
@@ -21,9 +21,9 @@ def correspondence(target: Portrait, exemplar: Portrait) -> tuple[np.ndarray, np
     at = np.zeros((size, size, 2), np.float32)
     visible = np.zeros((size, size), bool)
     numbers = target.surface[..., 0].astype(np.uint8)
-    for layer in Layer:
+    for layer in FaceLayer:
         ys, xs = np.nonzero(numbers == layer)
-        if layer is Layer.BACKDROP or not xs.size:
+        if layer is FaceLayer.BACKDROP or not xs.size:
             continue
         a = target.surface[ys, xs, 1] * A_REACH
         y = target.surface[ys, xs, 2] * Y_REACH + Y_TOP
@@ -34,12 +34,12 @@ def correspondence(target: Portrait, exemplar: Portrait) -> tuple[np.ndarray, np
     return at, visible
 
 
-def _shown(portrait: Portrait, layer: Layer, a: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _shown(portrait: Portrait, layer: FaceLayer, a: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Whether the pixels nearest to positions [M, 2] show these very places of the layer."""
     size = len(portrait.surface)
     column, row = np.round(at).astype(np.int64).T
     inside = (column >= 0) & (row >= 0) & (column < size) & (row < size)
     seen = portrait.surface[np.where(inside, row, 0), np.where(inside, column, 0)]
     away = np.hypot(seen[:, 1] * A_REACH - a, seen[:, 2] * Y_REACH + Y_TOP - y)
-    near = away < _NEAR if layer not in (Layer.LEFT_EAR, Layer.RIGHT_EAR) else away < 4 * _NEAR
+    near = away < _NEAR if layer not in (FaceLayer.LEFT_EAR, FaceLayer.RIGHT_EAR) else away < 4 * _NEAR
     return inside & (seen[:, 0] == layer) & near

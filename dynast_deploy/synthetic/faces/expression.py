@@ -21,7 +21,7 @@ _JAW_FROM, _JAW_TO = 0.5, 0.8
 _NOSE_REACH = 0.3
 
 
-class Mimic:
+class Expression:
     """One face in one view. `a` and `y` are places on the head, see `geometry`."""
 
     def __init__(self, face: Face, view: View) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from dynast_deploy.conditions import FACE_PARTS
 
 
-class Layer(IntEnum):
+class FaceLayer(IntEnum):
     """The surface a pixel shows; 0 is the backdrop."""
 
     BACKDROP = 0
@@ -31,8 +31,8 @@ OTHER = len(FACE_PARTS) + 1
 """What is there but is no part of a face: neck, clothes."""
 
 
-def among(layer: np.ndarray, *layers: Layer) -> np.ndarray:
+def among(layer: np.ndarray, *layers: FaceLayer) -> np.ndarray:
     """Where a map of layers (uint8 [...]) holds one of `layers`, bool [...]."""
-    chosen = np.zeros(len(Layer), bool)
+    chosen = np.zeros(len(FaceLayer), bool)
     chosen[list(layers)] = True
     return chosen[layer]

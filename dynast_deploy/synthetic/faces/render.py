@@ -11,13 +11,13 @@ import numpy as np
 from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.synthetic.faces.backdrop import paint_backdrop
 from dynast_deploy.synthetic.faces.identity import Face
-from dynast_deploy.synthetic.faces.labels import PART_NUMBER, Layer, among
+from dynast_deploy.synthetic.faces.labels import PART_NUMBER, FaceLayer, among
 from dynast_deploy.synthetic.faces.scene import Scene
 from dynast_deploy.synthetic.faces.trace import Traced, Tracer, paint_textures
 from dynast_deploy.synthetic.faces.view import View
 
 _OVERSAMPLING = 1.5  # canvas pixels to a picture pixel, along each side
-_ROUND = (Layer.SKIN, Layer.EYES, Layer.MOUTH, Layer.HAIR, Layer.GLASSES)
+_ROUND = (FaceLayer.SKIN, FaceLayer.EYES, FaceLayer.MOUTH, FaceLayer.HAIR, FaceLayer.GLASSES)
 
 A_REACH, Y_TOP, Y_REACH = 2.2, -1.8, 4.4
 """Surface maps hold u = a / A_REACH and v = (y - Y_TOP) / Y_REACH of a place (a, y)."""
@@ -29,7 +29,7 @@ class Portrait:
 
     `picture` uint8 [S, S, 3] RGB. `masks`: name of each part that is seen (see `FACE_PARTS`) to bool [S, S]; the skin
     covers the whole face as far as no hair hides it, glasses include what is seen through them. `surface` float32
-    [S, S, 3]: `Layer`, u (-1..1) and v (0..1) of the surface point at a pixel's centre; 0, 0, 0 on the backdrop.
+    [S, S, 3]: `FaceLayer`, u (-1..1) and v (0..1) of the surface point at a pixel's centre; 0, 0, 0 on the backdrop.
     """
 
     picture: np.ndarray
@@ -61,7 +61,7 @@ def _centres(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _masks(traced: Traced) -> dict[str, np.ndarray]:
     masks = {part: traced.label == PART_NUMBER[part] for part in FACE_PARTS}
-    hidden = among(traced.layer, Layer.HAIR, Layer.LEFT_EAR, Layer.RIGHT_EAR)
+    hidden = among(traced.layer, FaceLayer.HAIR, FaceLayer.LEFT_EAR, FaceLayer.RIGHT_EAR)
     masks["skin"] = traced.face & ~hidden
     masks["eye_g"] |= traced.lens
     return {part: mask for part, mask in masks.items() if mask.any()}
@@ -95,12 +95,12 @@ def _light(across: float, traced: Traced) -> np.ndarray:
     front = (1 - across * across) ** 0.5
     facing = np.sin(traced.angle) * across + np.cos(traced.angle) * front
     light = np.where(among(traced.layer, *_ROUND), 0.72 + 0.34 * np.maximum(facing, 0), 1).astype(np.float32)
-    hair = (traced.layer == Layer.HAIR).astype(np.float32)
-    on_face = among(traced.layer, Layer.SKIN, Layer.EYES)
+    hair = (traced.layer == FaceLayer.HAIR).astype(np.float32)
+    on_face = among(traced.layer, FaceLayer.SKIN, FaceLayer.EYES)
     light *= 1 - 0.30 * _shadow(hair, 0.012) * on_face
-    head = (traced.face | (traced.layer == Layer.HAIR)).astype(np.float32)
-    light *= 1 - 0.42 * _shadow(head, 0.045) * among(traced.layer, Layer.TORSO, Layer.HAIR_BACK)
-    rims = (traced.layer == Layer.GLASSES).astype(np.float32)
+    head = (traced.face | (traced.layer == FaceLayer.HAIR)).astype(np.float32)
+    light *= 1 - 0.42 * _shadow(head, 0.045) * among(traced.layer, FaceLayer.TORSO, FaceLayer.HAIR_BACK)
+    rims = (traced.layer == FaceLayer.GLASSES).astype(np.float32)
     light *= 1 - 0.25 * _shadow(rims, 0.008) * on_face
     return light
 

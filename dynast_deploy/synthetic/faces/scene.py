@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dynast_deploy.synthetic.faces.expression import Mimic
+from dynast_deploy.synthetic.faces.expression import Expression
 from dynast_deploy.synthetic.faces.geometry import RADIUS, Frame, Turn, head_width, nod
 from dynast_deploy.synthetic.faces.hair import shell_width
 from dynast_deploy.synthetic.faces.identity import Face
-from dynast_deploy.synthetic.faces.labels import Layer
+from dynast_deploy.synthetic.faces.labels import FaceLayer
 from dynast_deploy.synthetic.faces.view import View
 
 GLASSES_OFF = 1.05
@@ -59,55 +59,57 @@ class Scene:
         return Turn.of(self.face.skull, self.view.yaw)
 
     @cached_property
-    def mimic(self) -> Mimic:
-        return Mimic(self.face, self.view)
+    def expression(self) -> Expression:
+        return Expression(self.face, self.view)
 
     @property
     def gaze(self) -> tuple[float, float]:
         """How far the irises have moved, right and down."""
         return _GAZE[0] * self.view.gaze[0], _GAZE[1] * self.view.gaze[1]
 
-    def place(self, layer: Layer, a: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def place(
+        self, layer: FaceLayer, a: np.ndarray, y: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Picture positions x, y (shares of its side) of places of a layer, and whether the surface faces the viewer
         and is open there; something else may still lie before it."""
-        if layer is Layer.TORSO:
+        if layer is FaceLayer.TORSO:
             return *self.frame.from_torso(a, y), np.ones(a.shape, bool)
-        if layer is Layer.HAIR_BACK:
+        if layer is FaceLayer.HAIR_BACK:
             return *self.frame.from_head(a, y), np.ones(a.shape, bool)
-        if layer in (Layer.LEFT_EAR, Layer.RIGHT_EAR):
+        if layer in (FaceLayer.LEFT_EAR, FaceLayer.RIGHT_EAR):
             ear = self.ear(layer)
             at = self.frame.from_head(ear.x + a * ear.length, ear.y + y * ear.half)
             return *at, np.full(a.shape, ear.seen)
         open_ = np.ones(a.shape, bool)
-        if layer is Layer.HAIR:
+        if layer is FaceLayer.HAIR:
             across, facing = self.turn.place(a, shell_width(self.face, y))
             return *self.frame.from_head(across, y + self.shell_slide(a, y)), facing > _LEAST_FACING
-        if layer is Layer.GLASSES:
+        if layer is FaceLayer.GLASSES:
             down = nod(y, a, self.view.pitch)
             across, facing = self.turn.place(a, GLASSES_OFF * head_width(self.face.skull, down))
             return *self.frame.from_head(across, down), facing > _LEAST_FACING
-        if layer is Layer.SKIN:
-            down = self.mimic.move(a, y)
-        elif layer is Layer.EYES:
+        if layer is FaceLayer.SKIN:
+            down = self.expression.move(a, y)
+        elif layer is FaceLayer.EYES:
             a, down = a + self.gaze[0], y + self.gaze[1]
-            upper, lower = self.mimic.lids(a)
+            upper, lower = self.expression.lids(a)
             open_ = (down > upper) & (down < lower)
         else:
             down = y
-            upper, lower = self.mimic.lips(a)
+            upper, lower = self.expression.lips(a)
             open_ = (down > upper) & (down < lower)
-        seen_a = self.mimic.spread(a, down)
+        seen_a = self.expression.spread(a, down)
         height = nod(down, seen_a, self.view.pitch)
         across, facing = self.turn.place(seen_a, head_width(self.face.skull, height))
-        return *self.frame.from_head(across, self.mimic.jaw(height)), open_ & (facing > _LEAST_FACING)
+        return *self.frame.from_head(across, self.expression.jaw(height)), open_ & (facing > _LEAST_FACING)
 
     def shell_slide(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
         """How far down the pitch of the head moves the hair at the front."""
         fade = np.clip(1 - y * y, 0, 1)
         return 0.42 * math.sin(self.view.pitch) * np.maximum(np.cos(a / RADIUS), 0) * fade
 
-    def ear(self, layer: Layer) -> Ear:
-        sign = -1 if layer is Layer.LEFT_EAR else 1
+    def ear(self, layer: FaceLayer) -> Ear:
+        sign = -1 if layer is FaceLayer.LEFT_EAR else 1
         width = head_width(self.face.skull, np.array(_EAR_Y))
         foot, facing = self.turn.place(np.array(sign * _EAR_AT), width)
         yaw = self.view.yaw

@@ -10,29 +10,29 @@ from dynast_deploy.synthetic.faces.backdrop import LENS, paint_glasses, paint_to
 from dynast_deploy.synthetic.faces.geometry import RADIUS, head_width, unnod
 from dynast_deploy.synthetic.faces.hair import paint_back, paint_shell, shell_width
 from dynast_deploy.synthetic.faces.identity import Face
-from dynast_deploy.synthetic.faces.labels import PART_NUMBER, Layer, among
+from dynast_deploy.synthetic.faces.labels import PART_NUMBER, FaceLayer, among
 from dynast_deploy.synthetic.faces.scene import GLASSES_OFF, Scene
 from dynast_deploy.synthetic.faces.skin import paint_ear, paint_eyes, paint_mouth, paint_skin
 from dynast_deploy.synthetic.faces.texture import Texture
 
-_EAR_PART = {Layer.LEFT_EAR: PART_NUMBER["l_ear"], Layer.RIGHT_EAR: PART_NUMBER["r_ear"]}
+_EAR_PART = {FaceLayer.LEFT_EAR: PART_NUMBER["l_ear"], FaceLayer.RIGHT_EAR: PART_NUMBER["r_ear"]}
 
 
-def paint_textures(face: Face) -> dict[Layer, Texture]:
+def paint_textures(face: Face) -> dict[FaceLayer, Texture]:
     """All painted surfaces of a face."""
     ear = paint_ear(face)
     textures = {
-        Layer.HAIR_BACK: paint_back(face),
-        Layer.TORSO: paint_torso(face),
-        Layer.LEFT_EAR: ear,
-        Layer.RIGHT_EAR: ear,
-        Layer.SKIN: paint_skin(face),
-        Layer.EYES: paint_eyes(face),
-        Layer.MOUTH: paint_mouth(face),
-        Layer.HAIR: paint_shell(face),
+        FaceLayer.HAIR_BACK: paint_back(face),
+        FaceLayer.TORSO: paint_torso(face),
+        FaceLayer.LEFT_EAR: ear,
+        FaceLayer.RIGHT_EAR: ear,
+        FaceLayer.SKIN: paint_skin(face),
+        FaceLayer.EYES: paint_eyes(face),
+        FaceLayer.MOUTH: paint_mouth(face),
+        FaceLayer.HAIR: paint_shell(face),
     }
     if face.glasses is not None:
-        textures[Layer.GLASSES] = paint_glasses(face)
+        textures[FaceLayer.GLASSES] = paint_glasses(face)
     return textures
 
 
@@ -69,27 +69,29 @@ class Tracer:
     """Looks at a scene whose surfaces are painted with `textures`."""
 
     scene: Scene
-    textures: dict[Layer, Texture]
+    textures: dict[FaceLayer, Texture]
 
     def trace(self, x: np.ndarray, y: np.ndarray) -> Traced:
         """What the picture positions (shares of its side, float32 [...]) show."""
         seen, frame = Traced.nothing(x.size), self.scene.frame
         torso_x, torso_y = frame.torso(x.ravel(), y.ravel())
         across, down = frame.head(x.ravel(), y.ravel())
-        self._trace_flat(seen, Layer.HAIR_BACK, across, down)
-        self._trace_flat(seen, Layer.TORSO, torso_x, torso_y)
-        ears = {layer: self.scene.ear(layer).near for layer in (Layer.LEFT_EAR, Layer.RIGHT_EAR)}
+        self._trace_flat(seen, FaceLayer.HAIR_BACK, across, down)
+        self._trace_flat(seen, FaceLayer.TORSO, torso_x, torso_y)
+        ears = {layer: self.scene.ear(layer).near for layer in (FaceLayer.LEFT_EAR, FaceLayer.RIGHT_EAR)}
         for layer in (layer for layer, near in ears.items() if not near):
             self._trace_ear(seen, layer, across, down)
         self._trace_skin(seen, across, down)
         for layer in (layer for layer, near in ears.items() if near):
             self._trace_ear(seen, layer, across, down)
         self._trace_shell(seen, across, down)
-        if Layer.GLASSES in self.textures:
+        if FaceLayer.GLASSES in self.textures:
             self._trace_glasses(seen, across, down)
         return seen.shaped(x.shape)
 
-    def _cover(self, seen: Traced, layer: Layer, at: np.ndarray, a: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _cover(
+        self, seen: Traced, layer: FaceLayer, at: np.ndarray, a: np.ndarray, y: np.ndarray
+    ) -> np.ndarray:
         """Lay a layer's labelled texels over what was seen so far at positions number `at` (int [M]), which show its
         places (a, y) [M]; returns which of the M."""
         label = self.textures[layer].labels(a, y)
@@ -101,7 +103,7 @@ class Tracer:
         seen.angle[covered] = 0
         return inside
 
-    def _trace_flat(self, seen: Traced, layer: Layer, across: np.ndarray, down: np.ndarray) -> None:
+    def _trace_flat(self, seen: Traced, layer: FaceLayer, across: np.ndarray, down: np.ndarray) -> None:
         box = self.textures[layer].box
         at = np.flatnonzero(
             (across > box.left) & (across < box.right) & (down > box.top) & (down < box.bottom)
@@ -112,19 +114,19 @@ class Tracer:
         at = np.flatnonzero(
             (np.abs(across) < 1.2 * self.scene.face.skull.width)
             & (down > -1)
-            & (down < 1 + self.scene.mimic.drop)
+            & (down < 1 + self.scene.expression.drop)
         )
-        height = self.scene.mimic.unjaw(down[at])
+        height = self.scene.expression.unjaw(down[at])
         seen_a, inside = self.scene.turn.trace(across[at], head_width(self.scene.face.skull, height))
         at, seen_a, height = at[inside], seen_a[inside], height[inside]
         seen_y = unnod(height, seen_a, self.scene.view.pitch)
-        a = self.scene.mimic.unspread(seen_a, seen_y)
-        y, eye, mouth = self.scene.mimic.unmove(a, seen_y)
+        a = self.scene.expression.unspread(seen_a, seen_y)
+        y, eye, mouth = self.scene.expression.unmove(a, seen_y)
         skin = ~eye & ~mouth
         gaze = self.scene.gaze
-        self._cover(seen, Layer.SKIN, at[skin], a[skin], y[skin])
-        self._cover(seen, Layer.EYES, at[eye], a[eye] - gaze[0], seen_y[eye] - gaze[1])
-        self._cover(seen, Layer.MOUTH, at[mouth], a[mouth], seen_y[mouth])
+        self._cover(seen, FaceLayer.SKIN, at[skin], a[skin], y[skin])
+        self._cover(seen, FaceLayer.EYES, at[eye], a[eye] - gaze[0], seen_y[eye] - gaze[1])
+        self._cover(seen, FaceLayer.MOUTH, at[mouth], a[mouth], seen_y[mouth])
         seen.face[at] = True
         seen.angle[at] = seen_a / RADIUS + self.scene.turn.shift
 
@@ -142,23 +144,30 @@ class Tracer:
             y = down - self.scene.shell_slide(a, y)
         inside &= y > top
         a = a[inside]
-        covered = self._cover(seen, Layer.HAIR, at[inside], a, y[inside])
+        covered = self._cover(seen, FaceLayer.HAIR, at[inside], a, y[inside])
         seen.angle[at[inside][covered]] = (a / RADIUS + self.scene.turn.shift)[covered]
 
     def _trace_glasses(self, seen: Traced, across: np.ndarray, down: np.ndarray) -> None:
-        before = among(seen.layer, Layer.SKIN, Layer.EYES, Layer.BACKDROP, Layer.TORSO, Layer.HAIR_BACK)
+        before = among(
+            seen.layer,
+            FaceLayer.SKIN,
+            FaceLayer.EYES,
+            FaceLayer.BACKDROP,
+            FaceLayer.TORSO,
+            FaceLayer.HAIR_BACK,
+        )
         at = np.flatnonzero((np.abs(across) < 1) & (np.abs(down) < 0.8) & before)
         width = GLASSES_OFF * head_width(self.scene.face.skull, down[at])
         a, inside = self.scene.turn.trace(across[at], width)
         at, a = at[inside], a[inside]
         y = unnod(down[at], a, self.scene.view.pitch)
-        label = self.textures[Layer.GLASSES].labels(a, y)
+        label = self.textures[FaceLayer.GLASSES].labels(a, y)
         seen.lens[at[label == LENS]] = True
         rim = label != LENS
-        covered = self._cover(seen, Layer.GLASSES, at[rim], a[rim], y[rim])
+        covered = self._cover(seen, FaceLayer.GLASSES, at[rim], a[rim], y[rim])
         seen.angle[at[rim][covered]] = (a / RADIUS + self.scene.turn.shift)[rim][covered]
 
-    def _trace_ear(self, seen: Traced, layer: Layer, across: np.ndarray, down: np.ndarray) -> None:
+    def _trace_ear(self, seen: Traced, layer: FaceLayer, across: np.ndarray, down: np.ndarray) -> None:
         ear = self.scene.ear(layer)
         if not ear.seen:
             return
