@@ -370,7 +370,7 @@ def test_a_full_disk_gets_one_line_and_leaves_nothing(work: Path) -> None:
     pytest.importorskip("resource", reason="limits on file size are a matter of POSIX")
     before = files(work)
     script = (
-        "import resource, sys; from dynast_deploy.runtime import run\n"
+        "import resource, sys; from dynast_deploy.commands import run\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)); run.main()"
     )
     command = [sys.executable, "-c", script, *map(str, job(work))]
@@ -392,7 +392,7 @@ def test_a_style_engine_needs_no_keypoints(work: Path, monkeypatch) -> None:
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys; sys.argv = ['dynast-run', '--help']\n"
-        "from dynast_deploy.runtime import run\n"
+        "from dynast_deploy.commands import run\n"
         "try: run.main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'cv2', 'av', 'onnx', 'onnxruntime', 'PIL'} & set(sys.modules)\n"

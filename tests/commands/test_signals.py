@@ -111,7 +111,7 @@ def test_a_signal_while_a_file_is_written_leaves_the_earlier_one(work: Path, mon
 def test_what_a_killed_run_left_is_gone_after_the_next(work: Path, monkeypatch) -> None:
     script = (
         "import os, signal\n"
-        "from dynast_deploy.runtime import run\n"
+        "from dynast_deploy.commands import run\n"
         "from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine as Engine\n"
         "render = Engine.render_bytes\n"
         "Engine.render_bytes = lambda *given: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -143,7 +143,7 @@ def test_a_progress_line_is_a_moment_for_a_signal(work: Path) -> None:
     """A process of its own, which gets the signal when it says that it has rendered a frame."""
     script = (
         "import sys\n"
-        "from dynast_deploy.runtime import progress, run\n"
+        "from dynast_deploy import progress\nfrom dynast_deploy.commands import run\n"
         "progress.PLAIN_SECONDS = 0.0\n"
         "run.main()"
     )

@@ -16,7 +16,7 @@ from golden import golden, golden_path
 from tiny_engine import write_tiny_checkpoint
 
 from dynast_deploy.checkpoint import load_generator
-from dynast_deploy.export import model as to_onnx
+from dynast_deploy.commands import export as to_onnx
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_model, sha256, split_encoder_renderer
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 

@@ -14,7 +14,7 @@ import ctypes, os, sys
 from pathlib import Path
 import av
 import numpy as np
-from dynast_deploy.runtime import video_writer
+from dynast_deploy.media import video_writer
 
 suffix, cores, plain = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "plain"
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
