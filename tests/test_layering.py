@@ -1,143 +1,13 @@
-"""Imports go down only, lazy and type-checking ones too. docs/architecture.md draws the table below."""
+"""Imports go down only, lazy and type-checking ones too: the table is in tests/support/layers.py."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
+import re
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = "dynast_deploy"
-PARTS = ("calib", "export", "plugins", "runtime")
-"""Folders of the checkout that are packages inside PACKAGE."""
-
-LAYERS = {
-    "base": "formats files media errors version config console command broken_package printable stop_request progress "
-    "size tensorrt_library",
-    "core": "attention generator generator_state layers checkpoint objective conditions keypoints face_parts synthetic "
-    "condition_input",
-    "kernels": "plugins",
-    "making and running": "export runtime training data",
-    "using": "runtime.pipeline frames",
-    "measuring": "calib verification evaluation bench",
-    "commands": "commands cli export.to_onnx export.from_onnx export.build_engine",
-}
-"""What each layer holds, lowest first: packages and modules without the leading "dynast_deploy.". The longest name that
-a module begins with counts."""
-
-APART = [("export", "runtime"), ("plugins", "core")]
-"""Pairs that never import each other, although layers allow it in one direction at least: what passes between export
-and runtime is a file format, and the core has its fast arithmetic handed in."""
-
-PACKAGE_ROOT = {"errors", "version", "checkpoint"}
-"""What `dynast_deploy/__init__.py` offers as its own, the last when it is first asked for."""
-
-
-class Import(NamedTuple):
-    """One import of a module of this project: where it stands, and of what."""
-
-    path: Path
-    line: int
-    importer: str
-    imported: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.importer} imports {self.imported}"
-
-
-def modules(root: Path) -> dict[str, Path]:
-    """Every module of the package under `root`, without the leading "dynast_deploy."; "" is the package itself."""
-    found = {}
-    for folder, prefix in ((PACKAGE, ""), *((part, part) for part in PARTS)):
-        for path in sorted((root / folder).rglob("*.py")):
-            names = [*filter(None, [prefix]), *path.relative_to(root / folder).with_suffix("").parts]
-            found[".".join(names).removesuffix("__init__").rstrip(".")] = path
-    return found
-
-
-def imports(root: Path) -> Iterator[Import]:
-    """Every import of a module of this project, wherever in a file it stands, and by `import_module` too."""
-    known = modules(root)
-    for importer, path in known.items():
-        for node in ast.walk(ast.parse(path.read_text(), str(path))):
-            for name in imported_names(node):
-                short = name.removeprefix(PACKAGE).lstrip(".")
-                target = short if short in known else short.rpartition(".")[0]
-                yield Import(path.relative_to(root), node.lineno, importer, target)
-
-
-def imported_names(node: ast.AST) -> list[str]:
-    """Full names that a statement or a call of `import_module` imports from this project."""
-    if isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "imports name their package in full"
-        names = [f"{node.module}.{alias.name}" for alias in node.names]
-    elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        names = [str(node.args[0].value)] if called in ("import_module", "__import__", "run_module") else []
-    else:
-        names = []
-    return [name for name in names if name.split(".")[0] == PACKAGE]
-
-
-def layer(module: str) -> int:
-    """The number of a module's layer, 0 for the lowest. Raises LookupError for one that the table does not hold."""
-    numbers = {name: number for number, names in enumerate(LAYERS.values()) for name in names.split()}
-    name = module
-    while name:
-        if name in numbers:
-            return numbers[name]
-        name = name.rpartition(".")[0]
-    raise LookupError(f"{module}: in no layer of the table in {Path(__file__).name}")
-
-
-def package(module: str) -> str:
-    """A top-level package or module; those of the core as one."""
-    first = module.split(".")[0]
-    return "core" if first in LAYERS["core"].split() else first
-
-
-def faults(root: Path) -> list[str]:
-    """Each import that breaks the table, as file:line and the reason."""
-    found = []
-    for each in imports(root):
-        if not each.importer:
-            if each.imported not in PACKAGE_ROOT:
-                found.append(f"{each}: the package itself imports {sorted(PACKAGE_ROOT)} alone")
-            continue
-        if not each.imported:
-            continue
-        pair = {package(each.importer), package(each.imported)}
-        below_commands = layer(each.importer) < len(LAYERS) - 1
-        if layer(each.imported) > layer(each.importer):
-            found.append(f"{each}, which is in a layer above")
-        elif below_commands and any(pair == set(apart) for apart in APART):
-            found.append(f"{each}: they are kept apart")
-    return found
-
-
-def components(edges: dict[str, set[str]]) -> list[set[str]]:
-    """Sets of modules that import each other in a circle."""
-
-    def reached(start: str) -> set[str]:
-        seen: set[str] = set()
-        waiting = [start]
-        while waiting:
-            for target in edges.get(waiting.pop(), ()):
-                if target not in seen:
-                    seen.add(target)
-                    waiting.append(target)
-        return seen
-
-    from_each = {module: reached(module) for module in edges}
-    circles = {
-        frozenset(m for m in reach if start in from_each.get(m, ())) for start, reach in from_each.items()
-    }
-    return [set(circle) for circle in circles if len(circle) > 1]
+from checkout import ROOT
+from layers import LAYERS, components, diagram, faults, imports, layer, modules
 
 
 def test_every_import_goes_down() -> None:
@@ -206,3 +76,9 @@ def test_export_and_runtime_are_kept_apart(tmp_path: Path) -> None:
     (tmp_path / "export" / "planted.py").write_text("from dynast_deploy.runtime.trt import plan")
     (fault,) = faults(tmp_path)
     assert fault.startswith("export/planted.py:1: ")
+
+
+def test_the_diagram_in_the_docs_is_the_one_that_the_command_prints() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    (shown,) = re.findall(r"```mermaid\n(.*?)\n```", page, re.DOTALL)
+    assert shown == diagram(ROOT), "python tests/support/layers.py prints the new one"
