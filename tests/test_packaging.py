@@ -160,7 +160,7 @@ def test_without_a_compiler_it_installs_and_says_what_is_missing(editable: Insta
     )
     done = run(str(editable.script("python")), "-c", code, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path))
     assert "works=False" in done.stdout
-    assert f"python -m {build.__name__}" in done.stdout
+    assert library.BUILD_COMMAND in done.stdout
 
 
 BARE_INTERPRETERS = 30

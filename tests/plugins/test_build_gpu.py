@@ -14,6 +14,7 @@ import pytest
 
 from dynast_deploy.bench import operators as bench
 from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import build as program
 from dynast_deploy.plugins.bindings import library, native_gpu
 from dynast_deploy.plugins.native_build import cpu as build
 from dynast_deploy.plugins.native_build import gpu as build_gpu
@@ -111,7 +112,7 @@ def test_without_nvcc_the_build_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("NVCC", "no-such-nvcc")
     with pytest.raises(SystemExit) as stopped:
-        build.main(["--cuda", "--output", str(tmp_path)])
+        program.main(["--cuda", "--output", str(tmp_path)])
     assert stopped.value.code == 2
     assert "no nvcc was found" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
