@@ -1,0 +1,1 @@
+"""What `signals.py` runs: the commands, their inputs, and the checks of what they wrote."""
