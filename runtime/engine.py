@@ -9,6 +9,7 @@ import numpy as np
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.size import Size
 
 SLACK = 0.01
 """How far floats may lie beyond their range, by resizing or rounding."""
@@ -30,6 +31,11 @@ class EngineInfo:
     backend: str
     device: str
     attention: str
+
+    @property
+    def size(self) -> Size:
+        """The size of its pictures."""
+        return Size(self.height, self.width)
 
 
 @dataclass(frozen=True, eq=False)

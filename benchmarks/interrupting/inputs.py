@@ -9,6 +9,7 @@ import numpy as np
 from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.media.video_writer import VideoWriter
+from dynast_deploy.size import Size
 
 FRAMES = 60
 """Frames of the clip."""
@@ -25,7 +26,7 @@ def make_inputs(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for path in (folder / "ref.png", *(folder / "photos" / f"{number:02}.png" for number in range(30))):
         write_picture(path, rng.integers(0, 256, (64, 64, 3), np.uint8))
-    with VideoWriter(folder / "clip.mp4", (64, 64), 25) as writer:
+    with VideoWriter(folder / "clip.mp4", Size(64, 64), 25) as writer:
         for _ in range(FRAMES):
             writer.write(rng.integers(0, 256, (64, 64, 3), np.uint8))
     poses = np.concatenate([rng.uniform(8, 56, (FRAMES, 18, 2)), np.ones((FRAMES, 18, 1))], axis=2)

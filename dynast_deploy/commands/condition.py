@@ -18,6 +18,7 @@ from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 if TYPE_CHECKING:
     from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
     from dynast_deploy.runtime.pipeline.report import Report
+    from dynast_deploy.size import Size
 
 DEFAULT_SIZE = "256x256"
 
@@ -90,8 +91,8 @@ def condition(
                 raise typer.Exit(status)
 
 
-def choose_target(engine: Path | None, task: Task | None, size: str | None) -> tuple[Task, tuple[int, int]]:
-    """What to draw and how large, (height, width): the engine's where there is one, else as the options say.
+def choose_target(engine: Path | None, task: Task | None, size: str | None) -> tuple[Task, Size]:
+    """What to draw and how large: the engine's where there is one, else as the options say.
 
     Raises DynastError where options and engine contradict each other.
     """
@@ -106,11 +107,11 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
     of_engine = task_of(info.task, info.channels, str(engine))
     if task not in (None, of_engine):
         raise DynastError(f"{engine}: its conditions show {of_engine}, not {task}; leave --task out")
-    if size is not None and parse_size(size) != (info.height, info.width):
+    if size is not None and parse_size(size) != info.size:
         raise DynastError(
             f"{engine}: its pictures are {info.height}x{info.width}, not {size}; leave --size out"
         )
-    return of_engine, (info.height, info.width)
+    return of_engine, info.size
 
 
 def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
@@ -137,14 +138,13 @@ def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
     from dynast_deploy.runtime.pipeline.report import Report, say_stopping
     from dynast_deploy.stop_request import StopRequest
 
-    height, width = painter.network_size
     faults: list[str] = []
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(video))
         check_count_early(painter, reader)
         painter.look_ahead(reader.size)
         stop = stack.enter_context(StopRequest(say_stopping))
-        writer = stack.enter_context(VideoWriter(output, (width, height), reader))
+        writer = stack.enter_context(VideoWriter(output, painter.network_size, reader))
         progress = stack.enter_context(Progress(video.name, reader.frame_count))
         try:
             for frame in reader:

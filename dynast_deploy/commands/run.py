@@ -117,9 +117,8 @@ def dynast_run(
         )
         check_crop(task, str(engine), crop)
         check_options(task, str(engine), of_poses, of_parts)
-        network_size = loaded.info.height, loaded.info.width
         painters = stack.enter_context(
-            ConditionDrawers(task, network_size, fit, pose_model, pose_channels, pose_score, crop)
+            ConditionDrawers(task, loaded.info.size, fit, pose_model, pose_channels, pose_score, crop)
         )
         painter = painters.of_exemplar(exemplar, exemplar_poses or exemplar_parts)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))

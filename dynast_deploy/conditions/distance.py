@@ -7,6 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from dynast_deploy.size import Size
+
 FAR = 255  # value of a map in which nothing was drawn
 
 
@@ -19,9 +21,9 @@ class Box(NamedTuple):
     bottom: int
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(height, width)."""
-        return self.bottom - self.top, self.right - self.left
+    def size(self) -> Size:
+        """Height and width in pixels."""
+        return Size(self.bottom - self.top, self.right - self.left)
 
 
 def write_distance_map(background: np.ndarray, box: Box, out: np.ndarray) -> None:

@@ -10,8 +10,8 @@ from PIL import Image
 from dynast_deploy.conditions.distance import FAR, Box, write_distance_map
 from dynast_deploy.conditions.edges import canny_edges
 from dynast_deploy.conditions.picture import checked_photo
-from dynast_deploy.conditions.size import Size, height_width
 from dynast_deploy.errors import DynastError
+from dynast_deploy.size import AnySize, checked_size
 
 # fmt: off
 FACE_PARTS = (
@@ -24,7 +24,7 @@ FACE_PARTS = (
 FACE_CHANNELS = len(FACE_PARTS) + 2
 
 
-def face_condition(masks: Mapping[str, np.ndarray], photo: np.ndarray, size: Size = 256) -> np.ndarray:
+def face_condition(masks: Mapping[str, np.ndarray], photo: np.ndarray, size: AnySize = 256) -> np.ndarray:
     """The 15 channels that the network sees of one face.
 
     Args:
@@ -41,7 +41,7 @@ def face_condition(masks: Mapping[str, np.ndarray], photo: np.ndarray, size: Siz
 
     Raises DynastError for a part of another name, or an array that is no mask or no picture.
     """
-    height, width = height_width(size)
+    height, width = checked_size(size)
     picture = Image.fromarray(checked_photo(photo)).resize((width, height), Image.Resampling.BILINEAR)
     check_part_names(masks)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from dynast_deploy.conditions.size import Size, height_width
 from dynast_deploy.errors import DynastError
+from dynast_deploy.size import AnySize, checked_size
 
 
-def picture_tensor(photo: np.ndarray, size: Size = 256) -> np.ndarray:
+def picture_tensor(photo: np.ndarray, size: AnySize = 256) -> np.ndarray:
     """A photo as the network takes its exemplar: the transform of the published training, to the last bit.
 
     Args:
         photo: uint8 [H, W, 3], RGB.
-        size: Size of the tensor: an integer for a square, or (height, width). Another shape is stretched.
+        size: AnySize of the tensor: an integer for a square, or (height, width). Another shape is stretched.
 
     Returns:
         float32 [3, H, W] in -1..1, resized with Pillow's bicubic filter.
@@ -32,7 +32,7 @@ def tensor_picture(image: np.ndarray) -> np.ndarray:
     return levels.astype(np.uint8)
 
 
-def style_condition(photo: np.ndarray, size: Size = 256) -> np.ndarray:
+def style_condition(photo: np.ndarray, size: AnySize = 256) -> np.ndarray:
     """Style transfer's condition: the content picture itself, resized as `picture_tensor` does.
 
     Takes what `picture_tensor` takes; gives uint8 [3, H, W], 0..255 for the network's 0..1.
@@ -50,8 +50,8 @@ def checked_photo(photo: np.ndarray) -> np.ndarray:
     return array
 
 
-def _resized_planes(photo: np.ndarray, size: Size) -> np.ndarray:
-    height, width = height_width(size)
+def _resized_planes(photo: np.ndarray, size: AnySize) -> np.ndarray:
+    width_height = checked_size(size).width_height
     picture = Image.fromarray(checked_photo(photo))
-    resized = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
+    resized = np.asarray(picture.resize(width_height, Image.Resampling.BICUBIC))
     return np.ascontiguousarray(resized.transpose(2, 0, 1))

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from dynast_deploy.conditions.distance import FAR, Box, write_distance_map
-from dynast_deploy.conditions.size import Size, checked_picture_size, height_width
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.poses import KEYPOINT_NAMES
+from dynast_deploy.size import AnySize, Size, checked_picture_size, checked_size
 
 # fmt: off
 LIMBS = (
@@ -38,7 +38,7 @@ RADIUS = 4  # of a keypoint's disc, and half the width of a limb
 MAX_COORDINATE = 1e6  # far beyond any picture, and OpenCV's integers do not overflow
 
 
-def pose_condition(keypoints: np.ndarray, image_size: tuple[int, int], size: Size = 256) -> np.ndarray:
+def pose_condition(keypoints: np.ndarray, image_size: tuple[int, int], size: AnySize = 256) -> np.ndarray:
     """The 20 channels that the network sees of one pose.
 
     Args:
@@ -59,23 +59,22 @@ def pose_condition(keypoints: np.ndarray, image_size: tuple[int, int], size: Siz
     Raises DynastError for keypoints or sizes that cannot be meant.
     """
     points = _seen_points(keypoints)
-    width, height = checked_picture_size(image_size)
-    target_height, target_width = height_width(size)
+    whole_size, target = checked_picture_size(image_size), checked_size(size)
 
-    drawing = np.zeros((height, width, 3), np.uint8)
+    drawing = np.zeros((*whole_size, 3), np.uint8)
     for point, colour in zip(points, COLOURS, strict=True):
         if point is not None:
             cv2.circle(drawing, (int(point[0]), int(point[1])), RADIUS, colour, thickness=-1)
-    condition = np.empty((POSE_CHANNELS, target_height, target_width), np.uint8)
-    same_size = (height, width) == (target_height, target_width)
+    condition = np.empty((POSE_CHANNELS, *target), np.uint8)
+    same_size = whole_size == target
     # Of a large picture one map at a time is in memory.
-    whole = np.empty((height, width), np.uint8)
+    whole = np.empty(whole_size, np.uint8)
     for (start, end), colour, distances in zip(LIMBS, COLOURS, condition[3:], strict=False):
         _draw_limb(points[start], points[end], colour, drawing, distances if same_size else whole)
         if not same_size:
-            distances[...] = _resized(whole, target_width, target_height, Image.Resampling.BILINEAR)
+            distances[...] = _resized(whole, target, Image.Resampling.BILINEAR)
     if not same_size:
-        drawing = _resized(drawing, target_width, target_height, Image.Resampling.NEAREST)
+        drawing = _resized(drawing, target, Image.Resampling.NEAREST)
     condition[:3] = drawing[:, :, ::-1].transpose(2, 0, 1)
     return condition
 
@@ -127,7 +126,7 @@ def _draw_limb(
     cv2.fillConvexPoly(over, outline, colour)
     under[...] = cv2.addWeighted(under, 0.4, over, 0.6, 0)
 
-    background = np.full(box.shape, 255, np.uint8)
+    background = np.full(box.size, 255, np.uint8)
     cv2.fillConvexPoly(background, outline, 0)
     write_distance_map(background, box, out)
 
@@ -142,5 +141,5 @@ def _limb_outline(start: tuple[float, float], end: tuple[float, float]) -> np.nd
     return np.asarray(cv2.ellipse2Poly(centre, (half_length, RADIUS), angle, 0, 360, 1))
 
 
-def _resized(picture: np.ndarray, width: int, height: int, resample: Image.Resampling) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).resize((width, height), resample))
+def _resized(picture: np.ndarray, size: Size, resample: Image.Resampling) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).resize(size.width_height, resample))

@@ -15,6 +15,7 @@ from dynast_deploy.data.listed import Folders, ListedSamples, read_list, sound_p
 from dynast_deploy.data.sample import Sample
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts.mask_pictures import celebamask_file, check_covers, common_size, read_mask
+from dynast_deploy.size import Size
 
 PHOTOS, MASKS = "CelebA-HQ-img", "CelebAMask-HQ-mask-anno"
 MAPPING, IDENTITIES = "CelebA-HQ-to-CelebA-mapping.txt", "identity_CelebA.txt"
@@ -78,7 +79,7 @@ class CelebAMask(ListedSamples):
         picture = sound_picture(self.root / PHOTOS / f"{number}.jpg")
         masks = {part: _mask(_mask_file(self.root, number, part)) for part in self._parts(number)}
         size = common_size(masks, f"{self.root / MASKS}: masks of face {number}")
-        check_covers(size, picture.shape[1::-1], str(self.root / PHOTOS / f"{number}.jpg"))
+        check_covers(size, Size.of(picture), str(self.root / PHOTOS / f"{number}.jpg"))
         cut = Cut.sample(self.augmentation, self.size, rng)
         if cut.flip:
             picture = np.ascontiguousarray(picture[:, ::-1])

@@ -16,6 +16,7 @@ from dynast_deploy.data.sample import Sample
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.pixels import check_inside, sampled_points
 from dynast_deploy.keypoints.poses import FARTHEST, canonical
+from dynast_deploy.size import Size
 
 SELF_PAIRS, PAIRS, VALIDATION_PAIRS = (
     "deepfashion_self_pair.txt",
@@ -88,7 +89,7 @@ class DeepFashion(ListedSamples):
         points = sampled_points([canonical(pose) for pose in found])
         if not len(points):
             return
-        width, height = self.picture_size
+        height, width = self.picture_size
         try:
             check_inside(points, self.picture_size, str(self.root / self.list_name))
         except DynastError as error:
@@ -103,8 +104,8 @@ class DeepFashion(ListedSamples):
     def _photo(self, name: str, rng: np.random.Generator) -> _Photo:
         path = self.root / name
         picture = sound_picture(path)
-        width, height = self.picture_size
-        if picture.shape[:2] != (height, width):
+        height, width = self.picture_size
+        if Size.of(picture) != self.picture_size:
             raise DataError(
                 f"{path} is {picture.shape[1]}x{picture.shape[0]} pixels and the first photograph of the list "
                 f"{width}x{height}: keypoints belong to pictures of one size; scale both or leave it out of the list"
@@ -125,7 +126,7 @@ class _Photo:
     condition: torch.Tensor
 
 
-def _check_inside(keypoints: np.ndarray, picture_size: tuple[int, int], path: Path) -> None:
+def _check_inside(keypoints: np.ndarray, picture_size: Size, path: Path) -> None:
     """Raise Damaged where most keypoints lie outside the photograph."""
     try:
         check_inside(sampled_points([canonical(keypoints)]), picture_size, "keypoints")
@@ -207,14 +208,14 @@ def _keypoint_files(root: Path, name: str) -> tuple[Path, Path]:
     return candidate, subset
 
 
-def _first_size(root: Path, names: list[str]) -> tuple[int, int]:
-    """(width, height) of the first photograph that can be read."""
+def _first_size(root: Path, names: list[str]) -> Size:
+    """The size of the first photograph that can be read."""
     from PIL import Image
 
     for name in names:
         try:
             with Image.open(root / name) as picture:
-                return picture.size
+                return Size(picture.height, picture.width)
         except (OSError, SyntaxError, ValueError):
             continue
     raise DataError(f"{root}: not one of the {len(names)} listed photographs can be read")

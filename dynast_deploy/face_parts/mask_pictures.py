@@ -13,6 +13,7 @@ from dynast_deploy.conditions import FACE_PARTS
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts.inside import inside, thinned
 from dynast_deploy.face_parts.label_map import order_of, parts_of
+from dynast_deploy.size import Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,19 +100,18 @@ def _loaded(path: Path) -> Image:
     )
 
 
-def common_size(masks: Mapping[str, np.ndarray], what: str) -> tuple[int, int]:
-    """(width, height) of one face's masks; raises DynastError where they differ. `what` names the masks."""
+def common_size(masks: Mapping[str, np.ndarray], what: str) -> Size:
+    """The size of one face's masks; raises DynastError where they differ. `what` names the masks."""
     sizes = {part: mask.shape for part, mask in masks.items()}
     if len(set(sizes.values())) > 1:
         stated = ", ".join(f"{part} {width}x{height}" for part, (height, width) in sizes.items())
         raise DynastError(f"{what} differ in size: {stated}")
-    height, width = next(iter(sizes.values()))
-    return width, height
+    return Size(*next(iter(sizes.values())))
 
 
-def check_covers(mask_size: tuple[int, int], picture_size: tuple[int, int], picture: str) -> None:
-    """Raise a DynastError unless sizes (width, height) have the same proportions, up to the rounding of a side."""
-    (width, height), (full_width, full_height) = mask_size, picture_size
+def check_covers(mask_size: Size, picture_size: Size, picture: str) -> None:
+    """Raise a DynastError unless the sizes have the same proportions, up to the rounding of a side."""
+    (height, width), (full_height, full_width) = mask_size, picture_size
     if abs(height * full_width - width * full_height) >= max(picture_size):
         raise DynastError(
             f"{picture} is {full_width}x{full_height} and its masks are {width}x{height}: they must cover the same "

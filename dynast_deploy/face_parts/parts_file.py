@@ -16,6 +16,7 @@ from dynast_deploy.face_parts.inside import inside, thinned
 from dynast_deploy.face_parts.label_map import IGNORED_PARTS, order_of, parts_of
 from dynast_deploy.files.atomic_file import save_arrays
 from dynast_deploy.formats.npz import NpzArray, NpzFile
+from dynast_deploy.size import Size
 
 LABELS = "labels"
 """The array that holds labels of all parts instead of one mask for each."""
@@ -76,7 +77,7 @@ class PartsFile:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _common_shape(self) -> tuple[int, tuple[int, int]]:
+    def _common_shape(self) -> tuple[int, Size]:
         if not self._parts:
             raise DynastError(f"{self.path}: no masks in it; the parts are {', '.join(FACE_PARTS)}")
         for part, masks in self._parts.items():
@@ -93,7 +94,7 @@ class PartsFile:
                     "masks, of one size"
                 )
         frames, height, width = first[1]
-        return frames, (width, height)
+        return frames, Size(height, width)
 
 
 def write_parts(path: str | os.PathLike[str], frames: Sequence[Mapping[str, np.ndarray]]) -> None:

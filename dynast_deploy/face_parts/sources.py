@@ -21,6 +21,7 @@ from dynast_deploy.face_parts.parts_file import PartsFile
 from dynast_deploy.files.names import find_beside
 from dynast_deploy.keypoints.mediapipe_face import FACE_NETWORKS, FaceMesh, face_masks
 from dynast_deploy.keypoints.mediapipe_models import FETCH_COMMAND, find_models
+from dynast_deploy.size import Size
 
 SIDECAR_ENDING = ".parts.npz"
 """What follows a video's or picture's name without its own ending."""
@@ -52,7 +53,7 @@ class FileParts(PartSource):
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
         self.check_frame(frame_index)
-        check_covers(self._file.size, picture.shape[1::-1], f"{self.origin}: the picture")
+        check_covers(self._file.size, Size.of(picture), f"{self.origin}: the picture")
         return self._file.masks(frame_index)
 
     def close(self) -> None:
@@ -84,7 +85,7 @@ class PictureParts(PartSource):
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
         self.check_frame(frame_index)
         if self._size is not None:
-            check_covers(self._size, picture.shape[1::-1], f"{self.origin}: the picture")
+            check_covers(self._size, Size.of(picture), f"{self.origin}: the picture")
         return {part: mask for part, mask in self._masks.items() if mask.any()}
 
 

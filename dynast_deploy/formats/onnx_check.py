@@ -20,6 +20,7 @@ from dynast_deploy.config import SCALES, GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.printable import printable
+from dynast_deploy.size import Size
 
 MOST_SIDE = 8192
 """Pixels of a picture's height or width. A frame takes 5 kB of memory for each pixel and more (docs/speed.md)."""
@@ -107,11 +108,11 @@ def metadata_values(texts: dict[str, str], source: str) -> dict[str, Any]:
 
 
 def check_ends(
-    graph: onnx.GraphProto, channels: int, size: tuple[int, int], cut_tensors: list[str], source: str
+    graph: onnx.GraphProto, channels: int, size: Size, cut_tensors: list[str], source: str
 ) -> None:
     """DynastError unless inputs, output and cut tensors of a whole model are what its metadata says.
 
-    `size` is height and width. Cut tensors have the tokens `L = H/2^k * W/2^k` of a scale.
+    Cut tensors have the tokens `L = H/2^k * W/2^k` of a scale.
     """
     inputs = {value.name: value for value in graph.input}
     outputs = {value.name: value for value in graph.output}
@@ -121,18 +122,18 @@ def check_ends(
         _check_picture(name, inputs.get(name), wanted, size, f"{source}: its input")
     _check_picture("image", outputs.get("image"), 3, size, f"{source}: its output")
     made = {name for node in graph.node for name in node.output}
-    lengths = {size[0] * size[1] // 4 ** (scale - 1) for scale in SCALES}
+    lengths = {size.height * size.width // 4 ** (scale - 1) for scale in SCALES}
     for name in cut_tensors:
         shape = _shape(inner[name]) if name in inner and name in made else None
         if shape is None or len(shape) != 3 or shape[1] not in lengths or not shape[2]:
             raise DynastError(
                 f"{source}: its metadata names {_shown(name)} as a cut tensor, and the graph states none of that name "
-                f"for pictures of {size[0]}x{size[1]}; {EXPORT}"
+                f"for pictures of {size.height}x{size.width}; {EXPORT}"
             )
 
 
 def _check_picture(
-    name: str, value: onnx.ValueInfoProto | None, channels: int, size: tuple[int, int], what: str
+    name: str, value: onnx.ValueInfoProto | None, channels: int, size: Size, what: str
 ) -> None:
     if value is None:
         raise DynastError(f"{what} {name} is missing; {EXPORT}")

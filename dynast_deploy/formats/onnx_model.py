@@ -23,6 +23,7 @@ from dynast_deploy.formats.onnx_check import (
     check_weights,
     metadata_values,
 )
+from dynast_deploy.size import Size
 
 PREFIX = "dynast."
 ENCODER_INPUTS = ("exemplar", "exemplar_condition")
@@ -78,7 +79,7 @@ class ModelMetadata:
                 f"{source}: its metadata says {info.channels} channels for the task {task}, which has "
                 f"{task.semantic_nc}; {EXPORT}"
             )
-        check_ends(model.graph, info.channels, (info.height, info.width), info.cut_tensors, source)
+        check_ends(model.graph, info.channels, Size(info.height, info.width), info.cut_tensors, source)
         return info
 
 

@@ -20,6 +20,7 @@ from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import ChannelOrder, Fit
 from dynast_deploy.runtime.pipeline.job_files import sources_read
+from dynast_deploy.size import Size
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
@@ -118,7 +119,7 @@ def _from_media(request: FrameRequest, path: Path, info: ModelMetadata, source: 
     check_options(task, source, of_poses, (request.parts, request.exemplar_parts))
     given, given_exemplars = request.poses or request.parts, request.exemplar_poses or request.exemplar_parts
     data = CalibrationData(info, str(path))
-    size = info.height, info.width
+    size = Size(info.height, info.width)
     with ConditionDrawers(
         task, size, request.fit, request.pose_model, request.pose_channels, request.pose_score
     ) as painters:

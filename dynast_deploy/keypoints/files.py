@@ -43,7 +43,7 @@ def read_poses(path: str | os.PathLike[str], min_score: float = 0) -> Poses:
         Poses of the person who is most present in the first frame that shows anyone, followed through the others
         (`people.Follower`). Frames without a person are there, with 18 missing keypoints, also those whose number is
         missing where files are numbered in a fixed width. Fractional coordinates become pixels of the canvas that the
-        file states; without one, `picture_size` is (1, 1).
+        file states; without one, `picture_size` is `RELATIVE`.
 
     Raises DynastError, naming file and frame, for what is missing, damaged or of another format.
     """
@@ -60,7 +60,8 @@ def followed(recording: Recording, places: np.ndarray) -> Poses:
     """
     canvases = {frame.canvas for frame in recording.frames if frame.canvas is not None}
     if len(canvases) > 1:
-        sizes = " and ".join(f"{width}x{height}" for width, height in sorted(canvases)[:2])
+        stated = sorted(canvas.width_height for canvas in canvases)
+        sizes = " and ".join(f"{width}x{height}" for width, height in stated[:2])
         raise DynastError(
             f"{recording.origin}: frames of different sizes ({sizes}); poses of one video share one size"
         )
@@ -69,7 +70,7 @@ def followed(recording: Recording, places: np.ndarray) -> Poses:
     scale = None
     if are_fractions(people, recording.origin):
         size = size or RELATIVE
-        scale = np.array([*size, 1], np.float32)
+        scale = np.array([*size.width_height, 1], np.float32)
     here = (NOBODY if place == NOTHING else people[place] for place in places)
     return Poses(follow_person(each if scale is None else each * scale for each in here), size)
 
@@ -106,7 +107,7 @@ def write_poses(path: str | os.PathLike[str], poses: Poses) -> None:
         raise DynastError(f"{path}: poses are written as .npz; give the file that ending")
     arrays = {"keypoints": poses.keypoints}
     if poses.picture_size is not None:
-        arrays["picture_size"] = np.array(poses.picture_size)
+        arrays["picture_size"] = np.array(poses.picture_size.width_height)
     save_arrays(path, arrays)
 
 

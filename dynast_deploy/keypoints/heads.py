@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from dynast_deploy.size import Size
+
 YOLO_KEYPOINTS = 17
 YOLO_ROW = 4 + 1 + 3 * YOLO_KEYPOINTS
 """Numbers of a candidate: box centre and size, score of the person, then x, y, score of COCO's keypoints."""
@@ -19,21 +21,21 @@ PERSON_SCORE = 0.25
 SAME_PERSON_OVERLAP = 0.7
 
 
-def simcc_keypoints(simcc_x: np.ndarray, simcc_y: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+def simcc_keypoints(simcc_x: np.ndarray, simcc_y: np.ndarray, input_size: Size) -> np.ndarray:
     """Keypoints in pixels of the model's input from SimCC vectors (RTMPose; Li et al., ECCV 2022).
 
     Args:
         simcc_x, simcc_y: float [K, bins of x], [K, bins of y]; RTMPose has two bins a pixel.
-        input_size: (width, height) of the model's input.
+        input_size: Size of the model's input.
 
     The score is the lower one of the two highest bins; a keypoint scoring 0 or less is (0, 0, 0).
     """
     places = np.stack([simcc_x.argmax(axis=1), simcc_y.argmax(axis=1)], axis=1).astype(np.float64)
-    places *= np.array(input_size) / (simcc_x.shape[1], simcc_y.shape[1])
+    places *= np.array(input_size.width_height) / (simcc_x.shape[1], simcc_y.shape[1])
     return _scored(places, np.minimum(simcc_x.max(axis=1), simcc_y.max(axis=1)))
 
 
-def heatmap_keypoints(heatmaps: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+def heatmap_keypoints(heatmaps: np.ndarray, input_size: Size) -> np.ndarray:
     """Keypoints in pixels of the model's input from heatmaps, float [K, h, w] (ViTPose, HRNet).
 
     The highest cell, moved a quarter of a cell towards its higher neighbour, as these models' own evaluation
@@ -48,7 +50,7 @@ def heatmap_keypoints(heatmaps: np.ndarray, input_size: tuple[int, int]) -> np.n
     below, above = padded[every, rows + 2, columns + 1], padded[every, rows, columns + 1]
     inside = (columns > 0) & (columns < width - 1) & (rows > 0) & (rows < height - 1)
     places += 0.25 * np.sign(np.stack([right - left, below - above], axis=1)) * inside[:, None]
-    places *= np.array(input_size) / (width, height)
+    places *= np.array(input_size.width_height) / (width, height)
     return _scored(places, heatmaps[every, rows, columns])
 
 
@@ -73,13 +75,13 @@ def yolo_keypoints(output: np.ndarray) -> np.ndarray:
     return people[_surest_boxes(boxes)]
 
 
-def movenet_keypoints(output: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+def movenet_keypoints(output: np.ndarray, input_size: Size) -> np.ndarray:
     """People in pixels of the model's input, [P, 17, 3], from MoveNet's output (Votel and Li, 2021).
 
     Args:
         output: float [1, 17, 3], y, x and score of one person, or [6, 56], the same of six and then box and score
             of each; places are fractions of the input.
-        input_size: (width, height) of the model's input.
+        input_size: Size of the model's input.
 
     People below a score of 0.25 are dropped where the model scores them.
     """
@@ -87,7 +89,7 @@ def movenet_keypoints(output: np.ndarray, input_size: tuple[int, int]) -> np.nda
     if rows.shape[1] == YOLO_ROW:
         rows = rows[rows[:, -1] >= PERSON_SCORE]
     people = rows[:, : 3 * YOLO_KEYPOINTS].reshape(-1, YOLO_KEYPOINTS, 3)[..., (1, 0, 2)]
-    people[..., :2] *= input_size
+    people[..., :2] *= input_size.width_height
     return people
 
 

@@ -16,6 +16,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen, was_not_found
 from dynast_deploy.keypoints.recording import printable
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
+from dynast_deploy.size import Size
 
 BODIES = ("pose_keypoints_2d", "pose_keypoints", "keypoints", "joints")
 """Under one of these a person's numbers stand."""
@@ -119,8 +120,8 @@ def pose_of(person: Any, where: str) -> np.ndarray | None:
     return to_openpose18(points)
 
 
-def canvas_of(document: dict[str, Any], where: str) -> tuple[int, int] | None:
-    """The (width, height) that a frame states, or None."""
+def canvas_of(document: dict[str, Any], where: str) -> Size | None:
+    """The picture's size that a frame states, or None."""
     for names in SIZES:
         sides = [document.get(name) for name in names]
         if None in sides:
@@ -132,7 +133,7 @@ def canvas_of(document: dict[str, Any], where: str) -> tuple[int, int] | None:
         if not (1 <= width <= 1e6 and 1 <= height <= 1e6):
             shown = " x ".join(printable(side) for side in sides)
             raise DynastError(f"{where}: canvas of {shown}; both must be pixels from 1 on")
-        return int(width), int(height)
+        return Size(int(height), int(width))
     return None
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from dynast_deploy.keypoints.detector import Detection, Detector
 from dynast_deploy.keypoints.mediapipe_models import MediaPipeNetwork, open_network
 from dynast_deploy.keypoints.regions import Region
+from dynast_deploy.size import Size
 
 FACE_NETWORKS = (MediaPipeNetwork.FACE_DETECTOR, MediaPipeNetwork.FACE_LANDMARKS)
 STRIDES = (8, 16, 16, 16)
@@ -94,14 +95,14 @@ def face_masks(photo: np.ndarray, mesh: FaceMesh) -> dict[str, np.ndarray]:
         face is found.
     """
     points = mesh(photo)
-    return {} if points is None else masks_of_mesh(points, photo.shape[:2])
+    return {} if points is None else masks_of_mesh(points, Size.of(photo))
 
 
-def masks_of_mesh(points: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Bool [H, W] masks of every part from the mesh, float [468, 2] in pixels; `shape` is (H, W)."""
+def masks_of_mesh(points: np.ndarray, size: Size) -> dict[str, np.ndarray]:
+    """Bool [H, W] masks of every part from the mesh, float [468, 2] in pixels; `size` is the picture's."""
     masks = {}
     for part, outline in OUTLINES.items():
-        mask = np.zeros(shape, np.uint8)
+        mask = np.zeros(size, np.uint8)
         cv2.fillPoly(mask, [np.rint(points[list(outline)]).astype(np.int32)], (1,))
         masks[part] = mask.astype(bool)
     return masks

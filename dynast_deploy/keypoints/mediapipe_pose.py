@@ -11,6 +11,7 @@ from dynast_deploy.keypoints.mediapipe_models import MediaPipeNetwork, open_netw
 from dynast_deploy.keypoints.poses import canonical, no_person
 from dynast_deploy.keypoints.regions import Region
 from dynast_deploy.keypoints.smoothing import OneEuro
+from dynast_deploy.size import Size
 
 POSE_NETWORKS = (MediaPipeNetwork.POSE_DETECTOR, MediaPipeNetwork.POSE_LANDMARKS)
 MIN_VISIBILITY = 0.5
@@ -70,7 +71,7 @@ class MediaPipePose:
         points = np.column_stack([self._smooth(found[:BODY, :2], size), self._steady(found[:BODY, 2])])
         hips, end = self._smooth_region(found[BODY:, :2], size)
         self._region = region_between(hips, end)
-        return openpose18_of_landmarks(points, (picture.shape[1], picture.shape[0]), self._min_score)
+        return openpose18_of_landmarks(points, Size.of(picture), self._min_score)
 
     def _look(self, picture: np.ndarray, region: Region) -> np.ndarray | None:
         """Float64 [35, 3]: x, y in pixels of the picture, visibility of the person in `region`; None without one."""
@@ -129,7 +130,7 @@ def refined(places: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
 
 
 def openpose18_of_landmarks(
-    points: np.ndarray, picture_size: tuple[int, int], min_score: float = MIN_VISIBILITY
+    points: np.ndarray, picture_size: Size, min_score: float = MIN_VISIBILITY
 ) -> np.ndarray:
     """MediaPipe's 33 landmarks, float [33, 3] (x, y in pixels, visibility), as float32 [18, 3].
 
@@ -139,6 +140,6 @@ def openpose18_of_landmarks(
     pose = points[list(LANDMARKS)].astype(np.float64)
     shoulders = points[list(SHOULDERS)]
     pose[NECK] = (*shoulders[:, :2].mean(axis=0), shoulders[:, 2].min())
-    inside = ((pose[:, :2] >= 0) & (pose[:, :2] < picture_size)).all(axis=1)
+    inside = ((pose[:, :2] >= 0) & (pose[:, :2] < picture_size.width_height)).all(axis=1)
     pose[(pose[:, 2] < min_score) | ~inside] = 0
     return canonical(pose)

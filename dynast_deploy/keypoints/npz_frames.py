@@ -11,6 +11,7 @@ from dynast_deploy.formats.npz import NpzArray, NpzFile
 from dynast_deploy.keypoints.poses import FARTHEST, canonical, is_seen, was_not_found
 from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
+from dynast_deploy.size import Size
 
 MOST_BYTES = 1 << 30
 """Of the array, unpacked: three hours of whole bodies in float64 at 30 frames a second."""
@@ -81,10 +82,10 @@ def _people(array: NpzArray, path: Path) -> list[np.ndarray]:
     return people
 
 
-def _stated_size(array: NpzArray, path: Path) -> tuple[int, int]:
+def _stated_size(array: NpzArray, path: Path) -> Size:
     if array.dtype.kind not in "iu" or array.shape != (2,):
         raise DynastError(f"{path}: `picture_size` must be two integers, width and height")
     width, height = (int(side) for side in array.read())
     if min(width, height) < 1:
         raise DynastError(f"{path}: `picture_size` must be two integers, width and height")
-    return width, height
+    return Size(height, width)

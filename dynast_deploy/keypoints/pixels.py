@@ -8,6 +8,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.poses import RELATIVE, is_seen
+from dynast_deploy.size import Size
 
 RELATIVE_LIMIT = 2.0
 """Coordinates all nearer to 0 than this are fractions of the picture. Not 1: estimators place keypoints
@@ -46,14 +47,14 @@ def are_fractions(people: Sequence[np.ndarray], origin: str) -> bool:
     return True
 
 
-def check_canvas(canvas: tuple[int, int], picture_size: tuple[int, int], origin: str) -> None:
-    """Raise a DynastError unless a stated canvas has the picture's proportions; sizes are (width, height).
+def check_canvas(canvas: Size, picture_size: Size, origin: str) -> None:
+    """Raise a DynastError unless a stated canvas has the picture's proportions.
 
     They may differ by the rounding of a side: to a pixel, or where the canvas has sides of a multiple of 64, to that.
     """
     if canvas == RELATIVE:
         return
-    (width, height), (full_width, full_height) = canvas, picture_size
+    (height, width), (full_height, full_width) = canvas, picture_size
     slack = MULTIPLE / 2 if width % MULTIPLE == 0 == height % MULTIPLE else 1
     fits_height = abs(full_height * width / full_width - height) <= slack
     fits_width = abs(full_width * height / full_height - width) <= slack
@@ -65,15 +66,15 @@ def check_canvas(canvas: tuple[int, int], picture_size: tuple[int, int], origin:
         )
 
 
-def check_inside(points: np.ndarray, picture_size: tuple[int, int], origin: str) -> None:
-    """Raise a DynastError where most points, [N, 3] in pixels, lie outside a picture of (width, height).
+def check_inside(points: np.ndarray, picture_size: Size, origin: str) -> None:
+    """Raise a DynastError where most points, [N, 3] in pixels, lie outside a picture of this size.
 
     They count by their scores: estimators place what they do not see of a person beyond the picture's border.
     So do those of a picture that was turned: a quarter of them is enough if they all fit the turned one.
     """
     if not len(points):
         return
-    width, height = picture_size
+    height, width = picture_size
     outside = _outside(points, width, height)
     turned = width != height and outside > 0.25 and _outside(points, height, width) < 0.01
     if outside > 0.5 or turned:

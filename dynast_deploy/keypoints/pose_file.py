@@ -15,6 +15,7 @@ from dynast_deploy.keypoints.pixels import are_fractions, check_canvas, check_in
 from dynast_deploy.keypoints.poses import RELATIVE, Poses, no_person
 from dynast_deploy.keypoints.recording import Recording
 from dynast_deploy.keypoints.timeline import NOTHING, gaps, timeline
+from dynast_deploy.size import Size
 
 
 class PoseFile:
@@ -25,7 +26,7 @@ class PoseFile:
         self.recording, self._pictures = recording, pictures
         self._poses: Poses | None = None
         self._asked = 0
-        self._good_sizes: set[tuple[int, int]] = set()
+        self._good_sizes: set[Size] = set()
         if pictures is None:
             places = timeline(recording)
             assert places is not None
@@ -57,8 +58,8 @@ class PoseFile:
             self._places, self._poses = places, None
         return True
 
-    def pose(self, index: int, picture_size: tuple[int, int]) -> np.ndarray:
-        """Float32 [18, 3] in pixels of a picture of (width, height): frame or picture `index`, from 0.
+    def pose(self, index: int, picture_size: Size) -> np.ndarray:
+        """Float32 [18, 3] in pixels of a picture of this size: frame or picture `index`, from 0.
 
         Raises DynastError where the keypoints are of other pixels.
         """
@@ -77,8 +78,8 @@ class PoseFile:
             poses, picture_size, f"{self.recording.origin}: {self._pictures[index].name}"
         ).keypoints[0]
 
-    def track(self, picture_size: tuple[int, int]) -> np.ndarray:
-        """Float32 [T, 18, 3] in pixels of (width, height): the poses of all frames of a video.
+    def track(self, picture_size: Size) -> np.ndarray:
+        """Float32 [T, 18, 3] in pixels of a picture of this size: the poses of all frames of a video.
 
         Later frames may still be numbered otherwise (`fits`). Raises DynastError as `pose` does.
         """
@@ -86,7 +87,7 @@ class PoseFile:
         assert self._poses is not None
         return self._poses.scaled_to(picture_size).keypoints
 
-    def _of_video(self, index: int, picture_size: tuple[int, int]) -> np.ndarray:
+    def _of_video(self, index: int, picture_size: Size) -> np.ndarray:
         if self._poses is None:
             self._poses = followed(self.recording, self._places)
         if picture_size not in self._good_sizes:
@@ -97,7 +98,7 @@ class PoseFile:
         here = Poses(self._poses.keypoints[index : index + 1], self._poses.picture_size)
         return here.scaled_to(picture_size).keypoints[0]
 
-    def _scaled(self, poses: Poses, picture_size: tuple[int, int], origin: str) -> Poses:
+    def _scaled(self, poses: Poses, picture_size: Size, origin: str) -> Poses:
         if poses.picture_size is not None:
             check_canvas(poses.picture_size, picture_size, origin)
         scaled = poses.scaled_to(picture_size)

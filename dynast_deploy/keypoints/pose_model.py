@@ -25,6 +25,7 @@ from dynast_deploy.keypoints.people import choose_person, person_box, person_siz
 from dynast_deploy.keypoints.poses import canonical, is_seen
 from dynast_deploy.keypoints.session import open_session
 from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
+from dynast_deploy.size import Size
 
 MIN_SCORE = 0.3
 """Estimators place every keypoint somewhere; those scoring less than this were not seen."""
@@ -34,11 +35,8 @@ MIN_PERSON = 16.0  # pixels; a smaller one is too little to crop the next frame 
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)  # ImageNet's, in RGB
 DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 LETTERBOX_GREY = 114
-CROP_SIZE, YOLO_SIZE, MOVENET_SIZE = (
-    (192, 256),
-    (640, 640),
-    (256, 256),
-)  # (width, height) where the file says none
+# Where the file leaves the size open.
+CROP_SIZE, YOLO_SIZE, MOVENET_SIZE = Size(256, 192), Size(640, 640), Size(256, 256)
 MOVENET_PERSON, MOVENET_PEOPLE = [17, 3], [6, YOLO_ROW]
 LARGEST_BATCH = 16
 LARGEST_SIDE = 4096  # pixels of a model's input
@@ -64,13 +62,16 @@ class Head(Enum):
 
 @dataclass(frozen=True)
 class ModelInput:
-    """What a model takes: name; dtype, numpy's; batch pictures at once; (width, height), or None where the file leaves
-    it open; whether channels come last. Whole numbers are the picture's own: such models scale them inside."""
+    """What a model takes.
+
+    dtype is numpy's; models of whole numbers take the picture's own values and scale them inside. batch: pictures at
+    once. size: None where the file leaves it open.
+    """
 
     name: str
     dtype: type
     batch: int
-    size: tuple[int, int] | None
+    size: Size | None
     channels_last: bool
 
 
@@ -138,10 +139,10 @@ class PoseModel:
 
     def _run_cropped(self, picture: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
         """Float64 [1, K, 3] of the person in the crop, or [0, K, 3], in pixels of the picture."""
-        width, height = self._size
+        height, width = self._size
         (left, top), scale = _crop(picture.shape[1], picture.shape[0], previous, width / height, width)
         matrix = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
-        crop = cv2.warpAffine(picture, matrix, self._size, flags=cv2.INTER_LINEAR)
+        crop = cv2.warpAffine(picture, matrix, self._size.width_height, flags=cv2.INTER_LINEAR)
         outputs = self._run(crop, lambda pixels: (pixels - MEAN) / DEVIATION)
         if self._head is Head.SIMCC:
             keypoints = simcc_keypoints(outputs[0], outputs[1], self._size)
@@ -153,7 +154,7 @@ class PoseModel:
 
     def _run_letterboxed(self, picture: np.ndarray) -> np.ndarray:
         """Float64 [P, 17, 3] of everybody, in pixels of the picture."""
-        width, height = self._size
+        height, width = self._size
         scale = min(width / picture.shape[1], height / picture.shape[0])
         inner = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
         left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
@@ -182,7 +183,7 @@ class PoseModel:
             found = self._session.run(self._outputs, {self._input.name: pictures})
             outputs = [np.asarray(output[0], np.float32) for output in found]
         except Exception as error:  # ONNX Runtime's exception classes share no base of their own
-            width, height = self._size
+            height, width = self._size
             raise DynastError(
                 f"{self._path}: the model does not run on {width}x{height} pixels: {error}"
             ) from None
@@ -248,7 +249,7 @@ def _understood(inputs: list[Any], path: Path) -> ModelInput:
         inputs[0].name,
         INPUT_TYPES[inputs[0].type],
         batch if isinstance(batch, int) and batch > 0 else 1,
-        (width, height) if fixed else None,
+        Size(height, width) if fixed else None,
         channels_last,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.size import Size
 
 # fmt: off
 KEYPOINT_NAMES = (
@@ -20,7 +21,7 @@ KEYPOINT_NAMES = (
 FARTHEST = 1e9
 """Coordinates and scores beyond this, in either direction, are a mistake of whoever wrote them."""
 
-RELATIVE = (1, 1)
+RELATIVE = Size(1, 1)
 """Picture size of poses whose coordinates are fractions of the picture."""
 
 
@@ -32,12 +33,12 @@ class Poses:
         keypoints: float32 [T, 18, 3]: x, y in pixels with the origin in the picture's top left corner, and a
             score above 0. A keypoint that was not seen is (NaN, NaN, 0); a frame without a person is 18 of
             those.
-        picture_size: (width, height) of the picture that the pixels belong to, where the source states it;
-            (1, 1) where the coordinates are fractions of the picture.
+        picture_size: Size of the picture that the pixels belong to, where the source states it; `RELATIVE` where
+            the coordinates are fractions of the picture.
     """
 
     keypoints: np.ndarray
-    picture_size: tuple[int, int] | None = None
+    picture_size: Size | None = None
 
     def __post_init__(self) -> None:
         if self.keypoints.ndim != 3 or self.keypoints.shape[1:] != (len(KEYPOINT_NAMES), 3):
@@ -47,8 +48,8 @@ class Poses:
     def __len__(self) -> int:
         return len(self.keypoints)
 
-    def scaled_to(self, picture_size: tuple[int, int]) -> Poses:
-        """The same poses in pixels of a picture of this (width, height).
+    def scaled_to(self, picture_size: Size) -> Poses:
+        """The same poses in pixels of a picture of this size.
 
         Poses that do not state their picture's size are taken to be in these pixels already.
         """
@@ -57,9 +58,9 @@ class Poses:
         return Poses(self.keypoints * _scale(self.picture_size, picture_size), picture_size)
 
 
-def _scale(old: tuple[int, int] | None, new: tuple[int, int]) -> np.ndarray:
+def _scale(old: Size | None, new: Size) -> np.ndarray:
     assert old is not None
-    return np.array([new[0] / old[0], new[1] / old[1], 1], np.float32)
+    return np.array([new.width / old.width, new.height / old.height, 1], np.float32)
 
 
 def canonical(keypoints: np.ndarray) -> np.ndarray:

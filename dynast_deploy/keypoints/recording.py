@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.size import Size
 
 MOST_FRAMES = 500_000
 """Over four hours at 30 frames a second; more in one file are refused."""
@@ -27,13 +28,13 @@ class Frame:
     """One frame of a file.
 
     people: canonical float32 [P, 18, 3], everybody of whom anything is seen.
-    canvas: (width, height) where it is stated.
+    canvas: Size of the picture, where it is stated.
     name: The picture's name, or that of the file that holds the frame alone, without endings; None where there is none.
     number: The frame's number where the file says it; not its place in the file.
     """
 
     people: np.ndarray
-    canvas: tuple[int, int] | None = None
+    canvas: Size | None = None
     name: str | None = None
     number: int | None = None
 

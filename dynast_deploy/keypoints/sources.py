@@ -18,6 +18,7 @@ from dynast_deploy.keypoints.people import LIVE_HOLD, Follower, choose_person
 from dynast_deploy.keypoints.pose_file import PoseFile, poses_beside
 from dynast_deploy.keypoints.pose_model import PoseModel
 from dynast_deploy.keypoints.poses import is_seen
+from dynast_deploy.size import Size
 
 
 class PoseSource(ConditionInput):
@@ -29,8 +30,8 @@ class PoseSource(ConditionInput):
         """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""
         raise NotImplementedError
 
-    def track(self, picture_size: tuple[int, int]) -> np.ndarray | None:
-        """Float32 [T, 18, 3] in pixels of (width, height): every frame's pose, None where they are estimated."""
+    def track(self, picture_size: Size) -> np.ndarray | None:
+        """Float32 [T, 18, 3] in pixels of a picture of this size: every frame's pose, None where they are estimated."""
         return None
 
     def restart(self) -> None:
@@ -62,9 +63,9 @@ class FilePoses(PoseSource):
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         if not self._file.recording.open_ended:
             self.check_frame(frame_index)
-        return self._file.pose(frame_index, (picture.shape[1], picture.shape[0]))
+        return self._file.pose(frame_index, Size.of(picture))
 
-    def track(self, picture_size: tuple[int, int]) -> np.ndarray:
+    def track(self, picture_size: Size) -> np.ndarray:
         return self._file.track(picture_size)
 
 

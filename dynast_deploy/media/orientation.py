@@ -8,6 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from dynast_deploy.size import Size
+
 
 @dataclass(frozen=True)
 class Orientation:
@@ -33,9 +35,9 @@ class Orientation:
             return cls(False, mirror_columns=a < 0, mirror_rows=d < 0)
         return cls(True, mirror_columns=c < 0, mirror_rows=b < 0)
 
-    def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the shown picture."""
-        return (height, width) if self.transpose else (width, height)
+    def size(self, stored: Size) -> Size:
+        """The size of the shown picture."""
+        return Size(stored.width, stored.height) if self.transpose else stored
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """Turn `picture` uint8 [H, W, 3] upright; the result is `picture` itself where nothing turns."""
@@ -50,14 +52,14 @@ class Orientation:
         return picture
 
 
-def square_pixel_size(width: int, height: int, pixel_aspect: Fraction | None) -> tuple[int, int]:
-    """(width, height) that shows a stored picture with square pixels, by enlarging one side.
+def square_pixel_size(stored: Size, pixel_aspect: Fraction | None) -> Size:
+    """The size that shows a stored picture with square pixels, by enlarging one side.
 
     `pixel_aspect` is width over height of one stored pixel; None, zero and anything beyond 1:8 or 8:1 (nonsense in
     a header) count as square.
     """
     if pixel_aspect is None or not Fraction(1, 8) <= pixel_aspect <= 8:
-        return width, height
+        return stored
     if pixel_aspect >= 1:
-        return round(width * pixel_aspect), height
-    return width, round(height / pixel_aspect)
+        return Size(stored.height, round(stored.width * pixel_aspect))
+    return Size(round(stored.height / pixel_aspect), stored.width)

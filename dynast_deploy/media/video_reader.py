@@ -21,6 +21,7 @@ from dynast_deploy.media.timestamps import LONGEST_STILL, ForwardClock
 from dynast_deploy.media.video_contents import Contents, video_contents
 from dynast_deploy.media.video_file import is_animated_webp, left_out, may_restart, open_video
 from dynast_deploy.media.webm_alpha import WebmAlpha
+from dynast_deploy.size import Size
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -98,14 +99,14 @@ class VideoReader:
                 raise DynastError(self._no_frames())
             self._colours.matrix(self._first)  # refused before any work is done
             self._stored_size = square_pixel_size(
-                self._first.width, self._first.height, fraction(self._stream.sample_aspect_ratio)
+                Size(self._first.height, self._first.width), fraction(self._stream.sample_aspect_ratio)
             )
             self._orientation = _orientation(self._first)
         except BaseException:
             self._container.close()
             raise
-        self.size = self._orientation.size(*self._stored_size)
-        """(width, height) of every picture, upright."""
+        self.size = self._orientation.size(self._stored_size)
+        """That of every picture, upright."""
 
     @property
     def warning(self) -> str | None:
@@ -197,11 +198,11 @@ class VideoReader:
         alpha = self._alpha.take(frame.pts) if self._alpha is not None else None
         if alpha is not None and alpha.shape == picture.shape[:2]:
             picture = over_white(np.dstack([picture, alpha]))
-        width, height = self._stored_size
-        if (frame.width, frame.height) != (width, height):
-            smaller = frame.width > width or frame.height > height
+        size = self._stored_size
+        if (frame.height, frame.width) != size:
+            smaller = frame.width > size.width or frame.height > size.height
             picture = cv2.resize(
-                picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+                picture, size.width_height, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
             )
         return self._orientation.apply(picture)
 

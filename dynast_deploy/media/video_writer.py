@@ -16,6 +16,7 @@ from dynast_deploy.files.atomic_file import AtomicFile, is_write_failure, write_
 from dynast_deploy.media.kept_metadata import kept_of_container, kept_of_stream
 from dynast_deploy.media.sound_tracks import SoundTracks
 from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.size import Size
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -65,7 +66,7 @@ VIDEO_SUFFIXES = tuple(_CONTAINERS)
 class VideoWriter:
     """Writes `path`; its suffix chooses MP4, MOV, MKV (all H.264) or WebM (VP9).
 
-    `size` is (width, height) of the pictures; an odd side is stored with its last row or column repeated once,
+    `size` is that of the pictures; an odd side is stored with its last row or column repeated once,
     because 4:2:0 colour needs even sides. `source` is the video whose times and sound are kept, or the frames per
     second where there is none. `crf` is the encoder's constant quality (lower is better and larger).
 
@@ -88,7 +89,7 @@ class VideoWriter:
     def __init__(
         self,
         path: str | Path,
-        size: tuple[int, int],
+        size: Size,
         source: VideoReader | Fraction | int,
         *,
         crf: int = 18,
@@ -101,7 +102,7 @@ class VideoWriter:
         self.frames = 0
         """Pictures written so far."""
         kind = _container(self.path)
-        width, height = size
+        height, width = size
         if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
             raise DynastError(
                 f"{self.path}: pictures of {width}x{height} cannot be encoded; sides go from 1 to {_LARGEST_SIDE}"
@@ -158,7 +159,7 @@ class VideoWriter:
         """
         if not self._open:
             raise RuntimeError(f"{self.path} is finished; no picture can be added")
-        width, height = self.size
+        height, width = self.size
         if picture.shape != (height, width, 3) or picture.dtype != np.uint8:
             raise ValueError(
                 f"picture is {picture.dtype} {picture.shape}, expected uint8 {(height, width, 3)}"
@@ -256,7 +257,7 @@ class VideoWriter:
             raise DynastError(
                 f"{self.path}: this PyAV was built without {kind.video_encoder}; install the wheel: pip install av"
             ) from error
-        width, height = self.size
+        height, width = self.size
         context = stream.codec_context
         context.width, context.height = width + width % 2, height + height % 2
         context.pix_fmt = "yuv420p"

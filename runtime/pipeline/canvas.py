@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dynast_deploy.conditions.size import MAX_SIDE
 from dynast_deploy.runtime.options import Fit
+from dynast_deploy.size import MAX_SIDE, Size
 
 MOST_PIXELS = 1 << 26
 """A larger canvas (8192x8192), as panoramas and thin pictures need it, is reduced before it is drawn on."""
@@ -33,9 +33,9 @@ class Canvas:
     bottom: int = 0
 
     @classmethod
-    def around(cls, picture_size: tuple[int, int], network_size: tuple[int, int], fit: Fit) -> Canvas:
-        """`picture_size` is (width, height), `network_size` (height, width)."""
-        width, height = picture_size
+    def around(cls, picture_size: Size, network_size: Size, fit: Fit) -> Canvas:
+        """The canvas of a picture, for a network that draws pictures of `network_size`."""
+        height, width = picture_size
         network_height, network_width = network_size
         if fit is Fit.STRETCH:
             return cls(width, height)
@@ -46,14 +46,14 @@ class Canvas:
         return cls(width, height, left, top, extra_width - left, extra_height - top)
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) with the margin."""
-        return self.left + self.width + self.right, self.top + self.height + self.bottom
+    def size(self) -> Size:
+        """The size with the margin."""
+        return Size(self.top + self.height + self.bottom, self.left + self.width + self.right)
 
     @property
     def drawn(self) -> Canvas:
         """The canvas that is drawn on: this one, or a reduced one where it is too large for the memory."""
-        width, height = self.size
+        height, width = self.size
         if width * height <= MOST_PIXELS and max(width, height) <= MAX_SIDE:
             return self
         scale = (REDUCED_PIXELS / (width * height)) ** 0.5
@@ -83,30 +83,31 @@ class Canvas:
             )
         return keypoints + np.array([drawn.left, drawn.top, 0], np.float32)
 
-    def result_size(self, network_size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of the result in the picture's own proportions, as large as the network drew it."""
-        (network_height, network_width), (whole_width, whole_height) = network_size, self.size
+    def result_size(self, network_size: Size) -> Size:
+        """The size of the result in the picture's own proportions, as large as the network drew it."""
+        (network_height, network_width), (whole_height, whole_width) = network_size, self.size
         if (
-            self.size == (self.width, self.height)
+            self.size == (self.height, self.width)
             and self.width * network_height != self.height * network_width
         ):
             # Stretched: the longer side stays, the other one shrinks back to proportion.
             scale = min(network_width / self.width, network_height / self.height)
-            return max(1, round(self.width * scale)), max(1, round(self.height * scale))
-        return (
-            max(1, round(network_width * self.width / whole_width)),
+            return Size(max(1, round(self.height * scale)), max(1, round(self.width * scale)))
+        return Size(
             max(1, round(network_height * self.height / whole_height)),
+            max(1, round(network_width * self.width / whole_width)),
         )
 
     def cut_out(self, image: np.ndarray) -> np.ndarray:
         """What the network drew, uint8 `[H, W, 3]`, without the margin and in the picture's proportions."""
-        network_height, network_width = image.shape[:2]
-        width, height = self.result_size((network_height, network_width))
-        if self.size == (self.width, self.height):
-            if (width, height) == (network_width, network_height):
+        network = Size.of(image)
+        size = self.result_size(network)
+        if self.size == (self.height, self.width):
+            if size == network:
                 return image
-            return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        whole_width, whole_height = self.size
-        left = min(round(network_width * self.left / whole_width), network_width - width)
-        top = min(round(network_height * self.top / whole_height), network_height - height)
+            return cv2.resize(image, size.width_height, interpolation=cv2.INTER_AREA)
+        height, width = size
+        whole_height, whole_width = self.size
+        left = min(round(network.width * self.left / whole_width), network.width - width)
+        top = min(round(network.height * self.top / whole_height), network.height - height)
         return image[top : top + height, left : left + width]

@@ -17,6 +17,7 @@ from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.runtime.options import Crop, Fit
 from dynast_deploy.runtime.pipeline.canvas import Canvas
 from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
+from dynast_deploy.size import Size
 
 T = TypeVar("T")
 
@@ -44,12 +45,12 @@ class Painted:
 class _Placed(Mapping[str, np.ndarray]):
     """Masks on their canvases, each placed when it is asked for: of large ones a single one is in memory."""
 
-    def __init__(self, masks: Mapping[str, np.ndarray], canvas: Callable[[tuple[int, int]], Canvas]) -> None:
+    def __init__(self, masks: Mapping[str, np.ndarray], canvas: Callable[[Size], Canvas]) -> None:
         self._masks, self._canvas = masks, canvas
 
     def __getitem__(self, part: str) -> np.ndarray:
         mask = self._masks[part]
-        return self._canvas((mask.shape[1], mask.shape[0])).place(mask.astype(np.uint8))
+        return self._canvas(Size.of(mask)).place(mask.astype(np.uint8))
 
     def __contains__(self, part: object) -> bool:
         return part in self._masks
@@ -73,12 +74,12 @@ class ConditionDrawer:
     def __init__(
         self,
         task: Task,
-        network_size: tuple[int, int],
+        network_size: Size,
         fit: Fit = Fit.PAD,
         source: PoseSource | PartSource | None = None,
         crop: Crop = Crop.NONE,
     ) -> None:
-        """`network_size` is (height, width); `source` is of the kind that `SOURCES` says, None for `Task.STYLE`."""
+        """`source` is of the kind that `SOURCES` says, None for `Task.STYLE`."""
         if not isinstance(source, SOURCES.get(task, type(None))):
             raise ValueError(f"the source of {task} conditions is no {type(source).__name__}")
         if crop is Crop.PERSON and task is not Task.POSE:
@@ -90,30 +91,30 @@ class ConditionDrawer:
         self._follower: Follower | None = None
         self._boxes: list[Box] | None = None
 
-    def look_ahead(self, picture_size: tuple[int, int]) -> None:
-        """Lay the boxes for all frames of a video of this (width, height), where its poses are known beforehand."""
+    def look_ahead(self, picture_size: Size) -> None:
+        """Lay the boxes for all frames of a video of this size, where its poses are known beforehand."""
         if self.crop is Crop.PERSON and isinstance(self.source, PoseSource):
             track = self.source.track(picture_size)
             if track is not None:
                 self._boxes = steady_boxes(track, picture_size, self._aspect)
 
-    def shown_size(self, picture_size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of what is rendered of a picture of this (width, height): all of it, or the box."""
-        return picture_size if self.crop is Crop.NONE else self.network_size[::-1]
+    def shown_size(self, picture_size: Size) -> Size:
+        """The size of what is rendered of a picture of this size: all of it, or the box."""
+        return picture_size if self.crop is Crop.NONE else self.network_size
 
     def shown(self, picture: np.ndarray, painted: Painted) -> np.ndarray:
         """What is rendered of a picture uint8 `[h, w, 3]`: all of it, or its box at the network's size."""
-        return picture if painted.box is None else painted.box.cut(picture, self.network_size[::-1])
+        return picture if painted.box is None else painted.box.cut(picture, self.network_size)
 
-    def canvas(self, picture_size: tuple[int, int]) -> Canvas:
-        """How a picture of (width, height), of `shown_size` where it is cropped, lies on the network's picture."""
+    def canvas(self, picture_size: Size) -> Canvas:
+        """How a picture of this size, of `shown_size` where it is cropped, lies on the network's picture."""
         return Canvas.around(picture_size, self.network_size, self.fit)
 
     def paint(self, picture: np.ndarray, index: int) -> Painted:
         """The condition of picture number `index`, uint8 `[height, width, 3]` RGB."""
         if isinstance(self.source, PoseSource):
             return self._paint_pose(self.source.pose(index, picture), picture, index)
-        placed = self.canvas((picture.shape[1], picture.shape[0])).place(picture)
+        placed = self.canvas(Size.of(picture)).place(picture)
         if isinstance(self.source, PartSource):
             return self._paint_face(self.source.masks(index, picture), placed)
         return Painted(style_condition(placed, self.network_size))
@@ -125,7 +126,7 @@ class ConditionDrawer:
         if the picture is tiny, nobody is seen in it, or the person that is to be cropped around is tiny.
         """
         check_exemplar_size(picture, source)
-        size = picture.shape[1], picture.shape[0]
+        size = Size.of(picture)
         painted = self.paint(picture, 0)
         if painted.empty and self.source is not None:
             words = self.source.words
@@ -138,7 +139,7 @@ class ConditionDrawer:
                 f"{source}: the person in the exemplar is {painted.box.height:.0f} pixels high, and lends nothing; "
                 "choose a picture that shows more of them"
             )
-        if painted.box is not None and painted.box.height >= FILLED * self.canvas(size).size[1]:
+        if painted.box is not None and painted.box.height >= FILLED * self.canvas(size).size.height:
             assert painted.keypoints is not None
             painted = self._drawn(painted.keypoints, False, picture, None)
         shown = self.canvas(size).place(picture) if painted.box is None else self.shown(picture, painted)
@@ -160,28 +161,29 @@ class ConditionDrawer:
         self._last_pose = None if empty else keypoints
         box = None
         if self.crop is Crop.PERSON:
-            box = self._box(keypoints, (picture.shape[1], picture.shape[0]), index)
+            box = self._box(keypoints, Size.of(picture), index)
         return self._drawn(keypoints, empty, picture, box)
 
     def _drawn(self, keypoints: np.ndarray, empty: bool, picture: np.ndarray, box: Box | None) -> Painted:
         if box is not None:
-            size = self.network_size[::-1]
-            condition = pose_condition(box.place_keypoints(keypoints, size), size, self.network_size)
+            placed = box.place_keypoints(keypoints, self.network_size)
+            condition = pose_condition(placed, self.network_size.width_height, self.network_size)
             return Painted(condition, keypoints, empty, box)
-        canvas = self.canvas((picture.shape[1], picture.shape[0]))
+        canvas = self.canvas(Size.of(picture))
         placed, size = canvas.place_keypoints(keypoints), canvas.drawn.size
         if self.crop is Crop.PERSON:
             # As thick as in the boxes of the frames, whatever the size of the picture.
-            width, height = self.network_size[::-1]
-            placed, size = placed * np.array([width / size[0], height / size[1], 1]), (width, height)
-        return Painted(pose_condition(placed, size, self.network_size), keypoints, empty)
+            network = self.network_size
+            placed = placed * np.array([network.width / size.width, network.height / size.height, 1])
+            size = network
+        return Painted(pose_condition(placed, size.width_height, self.network_size), keypoints, empty)
 
     @property
     def _aspect(self) -> float:
         """Width of a box for each unit of its height."""
-        return self.network_size[1] / self.network_size[0]
+        return self.network_size.width / self.network_size.height
 
-    def _box(self, pose: np.ndarray, picture_size: tuple[int, int], index: int) -> Box:
+    def _box(self, pose: np.ndarray, picture_size: Size, index: int) -> Box:
         if self._boxes is not None:
             return self._boxes[min(index, len(self._boxes) - 1)]
         if self._follower is None:

@@ -15,6 +15,7 @@ from dynast_deploy.keypoints import PoseSource, poses_beside, resolve_poses
 from dynast_deploy.media.picture_names import has_picture_beside
 from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 from dynast_deploy.runtime.pipeline.condition_drawer import SOURCES, ConditionDrawer
+from dynast_deploy.size import Size
 
 
 class ConditionDrawers:
@@ -27,14 +28,14 @@ class ConditionDrawers:
     def __init__(
         self,
         task: Task,
-        network_size: tuple[int, int],
+        network_size: Size,
         fit: Fit = Fit.PAD,
         pose_model: Path | None = None,
         channel_order: ChannelOrder = ChannelOrder.RGB,
         pose_score: float | None = None,
         crop: Crop = Crop.NONE,
     ) -> None:
-        """`network_size` is (height, width). Keypoints that score less than `pose_score` are not seen."""
+        """Keypoints that score less than `pose_score` are not seen."""
         self.task, self.network_size, self.fit, self.pose_score = task, network_size, fit, pose_score
         self.pose_model, self.channel_order, self.crop = pose_model, channel_order, crop
         self._sources = ExitStack()

@@ -17,6 +17,7 @@ import numpy as np
 from dynast_deploy.keypoints.people import person_box
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.keypoints.smoothing import OneEuro
+from dynast_deploy.size import Size
 
 HEIGHT_SHARE = 0.74
 """Height of the keypoints' box, as a share of the picture's."""
@@ -49,15 +50,14 @@ class Box:
     width: float
     height: float
 
-    def place_keypoints(self, keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """float32 `[18, 3]` (x, y, score) in pixels of the picture, in those of the box drawn at (width, height)."""
-        scale = np.array([size[0] / self.width, size[1] / self.height, 1], np.float32)
+    def place_keypoints(self, keypoints: np.ndarray, size: Size) -> np.ndarray:
+        """float32 `[18, 3]` (x, y, score) in pixels of the picture, in those of the box drawn at `size`."""
+        scale = np.array([size.width / self.width, size.height / self.height, 1], np.float32)
         return ((keypoints - np.array([self.left, self.top, 0], np.float32)) * scale).astype(np.float32)
 
-    def cut(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """uint8 `[height, width, 3]` of the picture uint8 `[H, W, 3]`, at (width, height); its border is repeated."""
-        width, height = size
-        scale = width / self.width, height / self.height
+    def cut(self, picture: np.ndarray, size: Size) -> np.ndarray:
+        """uint8 `[height, width, 3]` of the picture uint8 `[H, W, 3]`, at `size`; its border is repeated."""
+        scale = size.width / self.width, size.height / self.height
         if max(scale) < 1:
             # Reduced first: a plain warp would skip pixels.
             smaller = cv2.resize(picture, None, fx=scale[0], fy=scale[1], interpolation=cv2.INTER_AREA)
@@ -68,8 +68,8 @@ class Box:
             return part._warped(smaller, size)
         return self._warped(picture, size)
 
-    def _warped(self, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        across, down = size[0] / self.width, size[1] / self.height
+    def _warped(self, picture: np.ndarray, size: Size) -> np.ndarray:
+        across, down = size.width / self.width, size.height / self.height
         # Pixels lie at half numbers of these coordinates, and at whole ones of OpenCV's.
         matrix = np.array(
             [
@@ -77,21 +77,23 @@ class Box:
                 [0, down, (0.5 - self.top) * down - 0.5],
             ]
         )
-        return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(
+            picture, matrix, size.width_height, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
 
 
-def wanted(pose: np.ndarray, picture_size: tuple[int, int], aspect: float) -> np.ndarray | None:
+def wanted(pose: np.ndarray, picture_size: Size, aspect: float) -> np.ndarray | None:
     """Centre x, y and height of the box for one pose, float64 `[3]`; None where too little of the person is seen.
 
     Args:
         pose: Canonical float32 `[18, 3]` in pixels.
-        picture_size: (width, height).
+        picture_size: The picture's.
         aspect: Width of the box for each unit of its height.
     """
     seen = is_seen(pose)
     if seen.sum() < LEAST_POINTS:
         return None
-    sides = np.array(picture_size, np.float64)
+    sides = np.array(picture_size.width_height, np.float64)
     low, high = person_box(pose.astype(np.float64))
     low, high = np.clip((low, high), -MOST_OUTSIDE * sides, (1 + MOST_OUTSIDE) * sides)
     height = max((high - low)[1] / HEIGHT_SHARE, (high - low)[0] / (WIDTH_SHARE * aspect))
@@ -101,9 +103,9 @@ def wanted(pose: np.ndarray, picture_size: tuple[int, int], aspect: float) -> np
     return np.array([middle[0], middle[1] + (0.5 - MIDDLE) * height, height])
 
 
-def whole(picture_size: tuple[int, int], aspect: float) -> np.ndarray:
+def whole(picture_size: Size, aspect: float) -> np.ndarray:
     """The smallest box around the whole picture, as `wanted` gives it."""
-    width, height = picture_size
+    height, width = picture_size
     return np.array([width / 2, height / 2, max(height, width / aspect)])
 
 
@@ -116,8 +118,8 @@ def box_of(place: np.ndarray, aspect: float) -> Box:
 class Follower:
     """Boxes frame by frame, from the frames so far: for poses that are estimated as the video is read."""
 
-    def __init__(self, picture_size: tuple[int, int], aspect: float) -> None:
-        """`picture_size` is (width, height), `aspect` the box's width for each unit of its height."""
+    def __init__(self, picture_size: Size, aspect: float) -> None:
+        """`aspect` is the box's width for each unit of its height."""
         self._picture_size, self._aspect = picture_size, aspect
         self._place: np.ndarray | None = None
         self._last: deque[np.ndarray] = deque(maxlen=MEDIAN)
@@ -148,7 +150,7 @@ class Follower:
         return box_of(self._place, self._aspect)
 
 
-def steady_boxes(poses: np.ndarray, picture_size: tuple[int, int], aspect: float) -> list[Box]:
+def steady_boxes(poses: np.ndarray, picture_size: Size, aspect: float) -> list[Box]:
     """A box for each frame of a video whose poses are all known, float32 `[T, 18, 3]`, looking ahead.
 
     Frames without a person keep the box before, those at the beginning have that of the first person.

@@ -26,6 +26,7 @@ from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 from dynast_deploy.runtime.pipeline.report import Report, say_stopping
 from dynast_deploy.runtime.pipeline.submit_ahead import render_batches
 from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
+from dynast_deploy.size import Size
 from dynast_deploy.stop_request import StopRequest
 
 if TYPE_CHECKING:
@@ -57,14 +58,14 @@ class Composer:
     def __init__(self, painter: ConditionDrawer, exemplar: np.ndarray | None) -> None:
         self.painter, self.exemplar = painter, exemplar
 
-    def size(self, picture_size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of what is written for a driving picture of (width, height)."""
+    def size(self, picture_size: Size) -> Size:
+        """The size of what is written for a driving picture of this size."""
         picture_size = self.painter.shown_size(picture_size)
-        width, height = self.painter.canvas(picture_size).result_size(self.painter.network_size)
+        height, width = self.painter.canvas(picture_size).result_size(self.painter.network_size)
         if self.exemplar is None:
-            return width, height
-        beside = _scaled_width(self.exemplar.shape, height) + _scaled_width(picture_size[::-1], height)
-        return beside + width, height
+            return Size(height, width)
+        beside = _scaled_width(Size.of(self.exemplar), height) + _scaled_width(picture_size, height)
+        return Size(height, beside + width)
 
     def kept(self, picture: np.ndarray) -> np.ndarray:
         """What `compose` needs of a driving picture until its turn comes: without an exemplar its shape alone."""
@@ -75,7 +76,7 @@ class Composer:
 
         Of a picture that is cropped, what is rendered of it is the driving picture.
         """
-        canvas = self.painter.canvas((picture.shape[1], picture.shape[0]))
+        canvas = self.painter.canvas(Size.of(picture))
         made = image.transpose(1, 2, 0) if image.dtype == np.uint8 else tensor_picture(image)
         result = canvas.cut_out(made)
         if self.exemplar is None:
@@ -307,9 +308,10 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield group
 
 
-def _scaled_width(shape: tuple[int, ...], height: int) -> int:
-    return max(1, round(shape[1] * height / shape[0]))
+def _scaled_width(size: Size, height: int) -> int:
+    return max(1, round(size.width * height / size.height))
 
 
 def _scaled(picture: np.ndarray, height: int) -> np.ndarray:
-    return cv2.resize(picture, (_scaled_width(picture.shape, height), height), interpolation=cv2.INTER_AREA)
+    width = _scaled_width(Size.of(picture), height)
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)

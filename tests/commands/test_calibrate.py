@@ -25,6 +25,7 @@ from dynast_deploy.formats.precision import Format
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
+from dynast_deploy.size import Size
 
 pytest.importorskip("onnxruntime", reason="ranges are measured by ONNX Runtime")
 
@@ -181,7 +182,7 @@ def test_video_and_pictures_go_through_the_condition_pipeline(
 def test_a_face_engine_is_calibrated_on_parts_from_files(tmp_path: Path) -> None:
     """The frame without a face is left out."""
     one, other, lent, _ = portraits()
-    with VideoWriter(tmp_path / "talk.mp4", (64, 64), 25) as writer:
+    with VideoWriter(tmp_path / "talk.mp4", Size(64, 64), 25) as writer:
         for shown in (one, one, other):
             writer.write(shown.picture)
     write_parts(tmp_path / "talk.npz", [{}, one.masks, other.masks])

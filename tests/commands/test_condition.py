@@ -20,6 +20,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import write_parts
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.size import Size
 from dynast_deploy.synthetic.faces import Face, View
 from dynast_deploy.synthetic.faces import render as draw_face
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
@@ -69,9 +70,9 @@ def test_condition_of_a_face_is_drawn_from_its_parts(tmp_path: Path) -> None:
 def test_condition_takes_task_and_size_from_an_engine(tmp_path: Path) -> None:
     engine = write_tiny_engine(tmp_path, crop_size=32)
     for file in (engine, engine.with_suffix(".pth")):
-        assert choose_target(file, None, None) == (Task.POSE, (32, 32))
-    assert choose_target(engine, Task.POSE, "32x32") == (Task.POSE, (32, 32))
-    assert choose_target(None, None, None) == (Task.POSE, (256, 256))
+        assert choose_target(file, None, None) == (Task.POSE, Size(32, 32))
+    assert choose_target(engine, Task.POSE, "32x32") == (Task.POSE, Size(32, 32))
+    assert choose_target(None, None, None) == (Task.POSE, Size(256, 256))
     with pytest.raises(DynastError, match="its conditions show pose, not face; leave --task out"):
         choose_target(engine, Task.FACE, None)
     with pytest.raises(DynastError, match="its pictures are 32x32, not 64x64; leave --size out"):

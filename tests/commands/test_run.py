@@ -26,6 +26,7 @@ from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 from dynast_deploy.runtime.options import Fit
 from dynast_deploy.runtime.pipeline.canvas import Canvas
+from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
 
 FRAMES = 7
@@ -38,7 +39,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_engine(folder)
     rng = np.random.default_rng(0)
     figures = [render(Identity.of_seed(1), sample_pose(rng), 64) for _ in range(FRAMES)]
-    with VideoWriter(folder / "drive.mp4", (64, 64), 25) as writer:
+    with VideoWriter(folder / "drive.mp4", Size(64, 64), 25) as writer:
         for figure in figures:
             writer.write(figure.picture)
     write_poses(folder / "drive.poses.npz", Poses(np.stack([figure.keypoints for figure in figures])))
@@ -60,7 +61,7 @@ def test_the_video_is_rendered_beside_the_input(work: Path, monkeypatch, capsys)
     assert files(work) - before == {"drive.dynast.mp4"}
     assert capsys.readouterr().out == f"{work / 'drive.dynast.mp4'} ({FRAMES} frames)\n"
     with VideoReader(work / "drive.dynast.mp4") as out, VideoReader(work / "drive.mp4") as source:
-        assert out.size == (32, 32)
+        assert out.size == Size(32, 32)
         assert [frame.time for frame in out] == [frame.time for frame in source]
 
 
@@ -106,7 +107,7 @@ def test_saved_poses_can_be_used_again(work: Path, monkeypatch) -> None:
     assert dynast_run(monkeypatch, *job(work, save_poses=work / "used.npz")) == 0
     used, given = read_poses(work / "used.npz"), read_poses(work / "drive.poses.npz")
     np.testing.assert_allclose(used.keypoints, given.keypoints)
-    assert used.picture_size == (64, 64)
+    assert used.picture_size == Size(64, 64)
     assert dynast_run(monkeypatch, *job(work, poses=work / "used.npz")) == 0
 
 
@@ -135,11 +136,11 @@ def test_several_pictures_may_follow_images(work: Path, monkeypatch) -> None:
 
 
 def test_a_tall_video_comes_back_tall(work: Path, monkeypatch) -> None:
-    with VideoWriter(work / "tall.mp4", (36, 64), 25) as writer:
+    with VideoWriter(work / "tall.mp4", Size(64, 36), 25) as writer:
         writer.write(np.zeros((64, 36, 3), np.uint8))
     write_poses(work / "tall.poses.npz", Poses(read_poses(work / "ref.poses.npz").keypoints / [2, 1, 1]))
     assert dynast_run(monkeypatch, *job(work, video=work / "tall.mp4")) == 0
-    width, height = Canvas.around((36, 64), (32, 32), Fit.PAD).result_size((32, 32))
+    height, width = Canvas.around(Size(64, 36), Size(32, 32), Fit.PAD).result_size(Size(32, 32))
     assert frames_of(work / "tall.dynast.mp4")[0].shape[:2] == (height, width) == (32, 18)
 
 
@@ -160,7 +161,7 @@ def test_frames_without_a_person_keep_the_pose_before(work: Path, monkeypatch, c
 def test_a_cut_video_renders_what_is_there(work: Path, monkeypatch, capsys) -> None:
     with (
         VideoReader(work / "drive.mp4") as reader,
-        VideoWriter(work / "long.mkv", (64, 64), reader) as writer,
+        VideoWriter(work / "long.mkv", Size(64, 64), reader) as writer,
     ):
         for repeat in range(12):
             for picture in frames_of(work / "drive.mp4"):

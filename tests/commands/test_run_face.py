@@ -17,6 +17,7 @@ from dynast_deploy.face_parts import write_parts
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
+from dynast_deploy.size import Size
 from dynast_deploy.synthetic.faces import Portrait
 
 FRAMES = 6
@@ -32,7 +33,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an engine, a driving video of one face and an exemplar of another one, with their parts."""
     folder = tmp_path_factory.mktemp("faces")
     write_tiny_engine(folder, 15)
-    with VideoWriter(folder / "drive.mp4", (64, 64), 25) as writer:
+    with VideoWriter(folder / "drive.mp4", Size(64, 64), 25) as writer:
         for portrait in drivers():
             writer.write(portrait.picture)
     write_parts(folder / "drive.parts.npz", [portrait.masks for portrait in drivers()])

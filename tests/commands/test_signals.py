@@ -24,6 +24,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.files import partial_files
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.media.video_writer import VideoWriter
+from dynast_deploy.size import Size
 from dynast_deploy.stop_request import SIGNALS, Stopping, StopRequest
 
 COMMANDS = {
@@ -42,7 +43,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_engine(folder, 3)
     rng = np.random.default_rng(0)
     write_picture(folder / "ref.png", rng.integers(0, 256, (64, 64, 3), np.uint8))
-    with VideoWriter(folder / "drive.mp4", (64, 64), 25) as writer:
+    with VideoWriter(folder / "drive.mp4", Size(64, 64), 25) as writer:
         for _ in range(30):
             writer.write(rng.integers(0, 256, (64, 64, 3), np.uint8))
     return folder

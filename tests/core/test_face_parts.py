@@ -12,6 +12,7 @@ from miniature_data import portraits, write_celebamask
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartsFile, find_parts_beside, resolve_parts, sources, write_parts
 from dynast_deploy.face_parts.mask_pictures import find_mask_pictures
+from dynast_deploy.size import Size
 
 PICTURE = np.zeros((64, 64, 3), np.uint8)
 
@@ -24,7 +25,7 @@ def test_what_is_written_is_read_again_in_any_order(tmp_path: Path) -> None:
     frames = [*(portrait.masks for portrait in portraits()), {}]
     write_parts(tmp_path / "a.npz", frames)
     with PartsFile(tmp_path / "a.npz") as file:
-        assert (file.frames, file.size) == (5, (64, 64))
+        assert (file.frames, file.size) == (5, Size(64, 64))
         for index in (0, 3, 1, 4, 4, 2):
             assert same(file.masks(index), frames[index])
 
@@ -41,7 +42,7 @@ def test_any_integers_are_masks_in_any_layout(tmp_path: Path, kind: type) -> Non
     skin, nose = (rng.integers(0, 3, (3, 6, 4)).astype(kind) for _ in range(2))
     np.savez(tmp_path / "a.npz", skin=skin, nose=np.asfortranarray(nose))
     with PartsFile(tmp_path / "a.npz") as file:
-        assert (file.frames, file.size) == (3, (4, 6))
+        assert (file.frames, file.size) == (3, Size(6, 4))
         for index in (2, 0):
             assert same(file.masks(index), {"skin": skin[index] != 0, "nose": nose[index] != 0})
 
@@ -50,7 +51,7 @@ def test_a_picture_needs_no_axis_of_frames(tmp_path: Path) -> None:
     mask = np.eye(5, dtype=np.uint8)[:3] * 255
     np.savez(tmp_path / "a.npz", hair=mask, skin=np.asfortranarray(mask)[None])
     with PartsFile(tmp_path / "a.npz") as file:
-        assert (file.frames, file.size) == (1, (5, 3))
+        assert (file.frames, file.size) == (1, Size(3, 5))
         assert same(file.masks(0), {"hair": mask > 0, "skin": mask > 0})
 
 

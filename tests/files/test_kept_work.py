@@ -20,6 +20,7 @@ from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 from dynast_deploy.runtime.pipeline import render
+from dynast_deploy.size import Size
 from dynast_deploy.stop_request import SIGNALS
 
 FRAMES = 12
@@ -31,7 +32,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kept")
     write_tiny_engine(folder)
     rng = np.random.default_rng(0)
-    with VideoWriter(folder / "drive.mp4", (64, 64), 25) as writer:
+    with VideoWriter(folder / "drive.mp4", Size(64, 64), 25) as writer:
         for _ in range(FRAMES):
             writer.write(rng.integers(0, 256, (64, 64, 3), np.uint8))
     write_picture(folder / "ref.png", rng.integers(0, 256, (64, 64, 3), np.uint8))

@@ -13,6 +13,7 @@ from run_command import files
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.written_files import check_written, check_written_folder
 from dynast_deploy.media.video_writer import VideoWriter
+from dynast_deploy.size import Size
 
 
 def refused(words: str, written: dict[str, object], read: dict[str, object]) -> None:
@@ -79,5 +80,5 @@ def test_a_full_disk_shows_before_any_work(tmp_path: Path) -> None:
 
 def test_a_video_that_cannot_be_begun_says_why(tmp_path: Path) -> None:
     with no_space(), pytest.raises(DynastError, match=r"a\.mp4 cannot be written: the file is larger"):
-        VideoWriter(tmp_path / "a.mp4", (64, 64), 25)
+        VideoWriter(tmp_path / "a.mp4", Size(64, 64), 25)
     assert files(tmp_path) == set()

@@ -15,6 +15,7 @@ from dynast_deploy.keypoints.files import read_recording
 from dynast_deploy.keypoints.pose_file import PoseFile
 from dynast_deploy.keypoints.skeletons import to_openpose18
 from dynast_deploy.keypoints.sources import FilePoses
+from dynast_deploy.size import Size
 
 
 def body(count: int = 18, at: float = 100.0, spread: float = 40.0, seed: int = 0) -> np.ndarray:
@@ -120,22 +121,22 @@ class TestJson:
         points[5] = (1.1, 0.5, 1)  # an estimator may place a hidden wrist outside
         document = frame(points, canvas_width=640, canvas_height=360)
         poses = read_poses(write_json(tmp_path / "dw.json", document))
-        assert poses.picture_size == (640, 360)
+        assert poses.picture_size == Size(360, 640)
         np.testing.assert_allclose(poses.keypoints[0], points * [640, 360, 1], rtol=1e-6)
 
     def test_fractions_without_a_canvas_scale_to_any_picture(self, tmp_path: Path) -> None:
         points = body(at=0.1, spread=0.8)
         poses = read_poses(write_json(tmp_path / "dw.json", frame(points)))
-        assert poses.picture_size == (1, 1)
-        scaled = poses.scaled_to((200, 100))
+        assert poses.picture_size == Size(1, 1)
+        scaled = poses.scaled_to(Size(100, 200))
         np.testing.assert_allclose(scaled.keypoints[0], points * [200, 100, 1], rtol=1e-6)
-        assert scaled.picture_size == (200, 100)
+        assert scaled.picture_size == Size(100, 200)
 
     def test_pixels_stay_pixels_where_a_canvas_is_stated(self, tmp_path: Path) -> None:
         document = frame(body(), canvas_width=640, canvas_height=360)
         poses = read_poses(write_json(tmp_path / "dw.json", document))
         np.testing.assert_array_equal(poses.keypoints[0], body())
-        np.testing.assert_allclose(poses.scaled_to((320, 180)).keypoints[0, :, :2], body()[:, :2] / 2)
+        np.testing.assert_allclose(poses.scaled_to(Size(180, 320)).keypoints[0, :, :2], body()[:, :2] / 2)
 
     def test_coco_annotations_are_frames_in_the_order_of_their_ids(self, tmp_path: Path) -> None:
         document = {
@@ -147,7 +148,7 @@ class TestJson:
             ],
         }
         poses = read_poses(write_json(tmp_path / "coco.json", document))
-        assert poses.picture_size == (640, 480)
+        assert poses.picture_size == Size(480, 640)
         np.testing.assert_allclose(poses.keypoints[:, 0], [body(17, at=30)[0], body(17, at=70)[0]])
 
     @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ class TestNpz:
     def test_poses_survive_the_way_there_and_back(self, tmp_path: Path) -> None:
         keypoints = np.stack([body(at=at) for at in (50, 60)])
         keypoints[1, 4] = 0
-        for size in (None, (640, 480)):
+        for size in (None, Size(480, 640)):
             poses = Poses(keypoints, size)
             write_poses(tmp_path / "walk.npz", poses)
             again = read_poses(tmp_path / "walk.npz")

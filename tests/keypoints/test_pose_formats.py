@@ -15,6 +15,7 @@ from dynast_deploy.keypoints import json_stream, read_poses
 from dynast_deploy.keypoints.files import read_recording
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.keypoints.recording import MOST_FRAMES
+from dynast_deploy.size import Size
 
 OF_COCO = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
 """OpenPose's index of each of COCO's 17 keypoints."""
@@ -95,16 +96,16 @@ def test_one_frame_of_every_tool(
     monkeypatch.setattr(json_stream, "CHUNK", chunk)
     poses = read_poses(write(tmp_path / "one.json", ONE_FRAME[name]))
     np.testing.assert_allclose(poses.keypoints, DANCER[None], rtol=1e-6)
-    assert poses.picture_size in (None, (256, 256))
+    assert poses.picture_size in (None, Size(256, 256))
 
 
 @pytest.mark.parametrize(
     ("document", "size"),
     [
-        ({"width": 320, "height": 240, "keypoints": [DANCER[:, :2].tolist()]}, (320, 240)),
+        ({"width": 320, "height": 240, "keypoints": [DANCER[:, :2].tolist()]}, Size(240, 320)),
         (
             {"width": 320, "height": 240, "keypoints": DANCER[:, :2].tolist(), "hands_keypoints": []},
-            (320, 240),
+            Size(240, 320),
         ),
         ({"people": [{"pose_keypoints_2d": DANCER[:, :2].ravel().tolist()}]}, None),
     ],
@@ -140,7 +141,7 @@ def test_a_keypoint_may_be_null_as_a_whole(tmp_path: Path, width: int, editor: b
     poses = read_poses(write(tmp_path / "one.json", document))
     np.testing.assert_array_equal(poses.keypoints[0, 4], [np.nan, np.nan, 0])
     assert is_seen(poses.keypoints).sum() == 17
-    assert poses.picture_size == ((320, 240) if editor and width == 2 else None)
+    assert poses.picture_size == (Size(240, 320) if editor and width == 2 else None)
 
 
 def test_arrays_say_the_same_of_keypoints_that_were_not_found(tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_labels_of_ultralytics_are_fractions_of_the_picture(tmp_path: Path) -> N
     lines = [f"0 0.5 0.5 0.2 0.4 {scored}", f"0 0.5 0.5 0.2 0.4 {scored} 0.9 3", f"0 .5 .5 .2 .4 {bare}\n"]
     for number, line in zip((1, 2, 10), lines, strict=True):
         (folder / f"walk_{number}.txt").write_text(line)
-    poses = read_poses(folder).scaled_to((256, 256)).keypoints
+    poses = read_poses(folder).scaled_to(Size(256, 256)).keypoints
     assert len(poses) == 10
     for frame in (0, 1, 9):
         np.testing.assert_allclose(poses[frame, :, :2], DANCER[:, :2], atol=0.01)

@@ -12,6 +12,7 @@ from test_pose_models import HEIGHT, WIDTH, constant_model, saved, simcc_model, 
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.pose_model import PoseModel
+from dynast_deploy.size import Size
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime runs the models")
 
@@ -73,9 +74,9 @@ def test_a_spot_is_found_however_the_picture_goes_in(tmp_path: Path, shape: Shap
 
 def test_open_sizes_are_what_such_models_are_trained_at(tmp_path: Path) -> None:
     crop = taking(simcc_model(tmp_path / "crop.onnx"), [1, 3, "height", "width"])
-    assert PoseModel(crop)._size == (192, 256)
+    assert PoseModel(crop)._size == Size(256, 192)
     yolo = taking(constant_model(tmp_path / "yolo.onnx", yolo_row(24, 32, 0.9)[:, None]), [1, 3, "h", "w"])
-    assert PoseModel(yolo)._size == (640, 640)
+    assert PoseModel(yolo)._size == Size(640, 640)
     # 160x120 lies in 640x640 four times as large, 80 rows from the top.
     np.testing.assert_allclose(PoseModel(yolo)(spot(80, 60))[2, :2], [24 / 4, (32 - 80) / 4], rtol=1e-5)
 

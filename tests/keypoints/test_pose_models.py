@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.heads import heatmap_keypoints, simcc_keypoints, yolo_keypoints
 from dynast_deploy.keypoints.pose_model import PoseModel
+from dynast_deploy.size import Size
 
 WIDTH, HEIGHT = 48, 64
 
@@ -103,14 +104,16 @@ class TestHeads:
         x, y = np.zeros((2, 96)), np.zeros((2, 128))
         x[0, 31], y[0, 90] = 0.8, 0.6
         x[1, 3] = 0.9  # no height: not seen
-        np.testing.assert_allclose(simcc_keypoints(x, y, (48, 64)), np.array([[15.5, 45, 0.6], [0, 0, 0]]))
+        np.testing.assert_allclose(
+            simcc_keypoints(x, y, Size(64, 48)), np.array([[15.5, 45, 0.6], [0, 0, 0]])
+        )
 
     def test_heatmaps_lean_towards_the_higher_neighbour(self) -> None:
         heatmaps = np.zeros((3, 16, 12))
         heatmaps[0, 5, 4], heatmaps[0, 5, 5], heatmaps[0, 4, 4] = 0.9, 0.5, 0.5
         heatmaps[1, 0, 11] = 0.7  # in the corner: no neighbours to lean to
         expected = np.array([[4.25 * 4, 4.75 * 4, 0.9], [11 * 4, 0, 0.7], [0, 0, 0]])
-        np.testing.assert_allclose(heatmap_keypoints(heatmaps, (48, 64)), expected)
+        np.testing.assert_allclose(heatmap_keypoints(heatmaps, Size(64, 48)), expected)
 
     @pytest.mark.parametrize("candidates_first", [True, False])
     def test_yolo_keeps_one_box_a_person(self, candidates_first: bool) -> None:

@@ -15,6 +15,7 @@ from dynast_deploy.keypoints.mediapipe_face import OUTLINES, FaceMesh, face_mask
 from dynast_deploy.keypoints.mediapipe_models import MediaPipeNetwork, find_models
 from dynast_deploy.keypoints.mediapipe_pose import MediaPipePose, openpose18_of_landmarks
 from dynast_deploy.keypoints.poses import is_seen, no_person
+from dynast_deploy.size import Size
 
 PICTURE = np.zeros((90, 160, 3), np.uint8)
 
@@ -24,7 +25,7 @@ needs_models = pytest.mark.skipif(
 )
 
 
-def poses(count: int = 2, picture_size: tuple[int, int] | None = None) -> Poses:
+def poses(count: int = 2, picture_size: Size | None = None) -> Poses:
     return Poses(np.arange(count * 54, dtype=np.float32).reshape(count, 18, 3) + 1, picture_size)
 
 
@@ -108,7 +109,7 @@ class TestFilePoses:
                 source.pose(2, PICTURE)
 
     def test_poses_of_another_picture_size_are_scaled(self, video: Path, tmp_path: Path) -> None:
-        write_poses(tmp_path / "walk.poses.npz", poses(picture_size=(320, 180)))
+        write_poses(tmp_path / "walk.poses.npz", poses(picture_size=Size(180, 320)))
         with resolve_poses(video) as source:
             np.testing.assert_allclose(
                 source.pose(0, PICTURE), poses().keypoints[0] * np.array([0.5, 0.5, 1], np.float32)
@@ -151,7 +152,7 @@ class TestMediaPipe:
         points = np.column_stack([np.arange(33) + 10.0, np.arange(33) + 20.0, np.full(33, 0.9)])
         points[14, 2] = 0.4  # right elbow: hidden
         points[27, 0] = 99  # left ankle: outside
-        pose = openpose18_of_landmarks(points, (60, 60))
+        pose = openpose18_of_landmarks(points, Size(60, 60))
         assert [int(x) - 10 for x in np.nan_to_num(pose[:, 0], nan=9)] == [
             *(0, 11, 12, -1, 16, 11, 13, 15, 24),
             *(26, 28, 23, 25, -1, 5, 2, 8, 7),
@@ -162,12 +163,12 @@ class TestMediaPipe:
     def test_a_hidden_shoulder_hides_the_neck(self) -> None:
         points = np.full((33, 3), 5.0)
         points[11, 2] = 0.1
-        assert np.isnan(openpose18_of_landmarks(points, (60, 60))[1, 0])
+        assert np.isnan(openpose18_of_landmarks(points, Size(60, 60))[1, 0])
 
     def test_parts_of_the_mesh_are_parts_of_a_face_condition(self) -> None:
         angles = np.linspace(0, 2 * np.pi, 468)
         points = 30 + 20 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        masks = masks_of_mesh(points, (60, 60))
+        masks = masks_of_mesh(points, Size(60, 60))
         assert set(masks) == set(OUTLINES)
         assert set(masks) < set(FACE_PARTS)
         assert all(mask.dtype == bool and mask.shape == (60, 60) for mask in masks.values())

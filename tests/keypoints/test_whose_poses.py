@@ -25,9 +25,10 @@ from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.keypoints.timeline import timeline
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers
+from dynast_deploy.size import Size
 
 DANCE = read_poses(EXAMPLES / "dance.poses.npz").keypoints
-SIZE = (256, 256)
+SIZE = Size(256, 256)
 
 
 @pytest.fixture(autouse=True)
@@ -147,15 +148,15 @@ class TestPictures:
             document(DANCE[10] * [2, 1, 1], canvas_width=512, canvas_height=256),
         ]
         file = PoseFile(read_recording(write(tmp_path / "two.json", frames)), [Path("a.png"), Path("b.png")])
-        np.testing.assert_allclose(file.pose(0, (512, 512)), DANCE[0] * [2, 2, 1], rtol=1e-6)
-        np.testing.assert_allclose(file.pose(1, (256, 128))[:, 0], DANCE[10][:, 0], rtol=1e-6)
+        np.testing.assert_allclose(file.pose(0, Size(512, 512)), DANCE[0] * [2, 2, 1], rtol=1e-6)
+        np.testing.assert_allclose(file.pose(1, Size(128, 256))[:, 0], DANCE[10][:, 0], rtol=1e-6)
         with pytest.raises(DynastError, match=r"b\.png states a canvas of 512x256, and the picture is"):
             file.pose(1, SIZE)
 
     def test_one_picture_does_not_take_a_frame_of_a_video(self, tmp_path: Path) -> None:
         [picture] = pictures(tmp_path, "ref.png")
         write_poses(tmp_path / "other.npz", Poses(DANCE[:4]))
-        with ConditionDrawers(Task.POSE, (64, 64)) as painters:
+        with ConditionDrawers(Task.POSE, Size(64, 64)) as painters:
             for make in (painters.of_exemplar, painters.of_picture):
                 with pytest.raises(
                     DynastError, match=r"other\.npz holds 4 poses, and ref\.png is one picture"
@@ -171,7 +172,7 @@ def test_one_limit_of_scores_holds_for_files_and_exemplars(tmp_path: Path) -> No
     pose[:, 2] = np.linspace(0.05, 0.95, 18)
     write_poses(tmp_path / "ref.poses.npz", Poses(pose[None]))
     for limit, seen in ((None, 18), (0.0, 18), (0.3, 13), (0.9, 1)):
-        with ConditionDrawers(Task.POSE, (64, 64), pose_score=limit) as painters:
+        with ConditionDrawers(Task.POSE, Size(64, 64), pose_score=limit) as painters:
             for given in (None, tmp_path / "ref.poses.npz"):
                 painted = painters.of_exemplar(picture, given).paint(np.zeros((256, 256, 3), np.uint8), 0)
                 assert is_seen(painted.keypoints).sum() == seen
@@ -194,7 +195,7 @@ class TestBeside:
 
     def test_poses_of_a_video_are_not_the_pictures(self, walk: Path) -> None:
         write_poses(walk / "walk.poses.npz", Poses(DANCE[:4]))
-        with ConditionDrawers(Task.POSE, (64, 64)) as painters:
+        with ConditionDrawers(Task.POSE, Size(64, 64)) as painters:
             assert painters.of_video(walk / "walk.mp4", None).source is not None
             with pytest.raises(DynastError, match=r"walk\.png \(.*walk\.poses\.npz is of another picture or"):
                 painters.of_exemplar(walk / "walk.png", None)
@@ -203,7 +204,7 @@ class TestBeside:
 
     def test_a_pose_of_the_picture_is_not_the_videos(self, walk: Path) -> None:
         write_poses(walk / "walk.poses.npz", Poses(DANCE[:1]))
-        with ConditionDrawers(Task.POSE, (64, 64)) as painters:
+        with ConditionDrawers(Task.POSE, Size(64, 64)) as painters:
             assert painters.of_exemplar(walk / "walk.png", None).source is not None
             with pytest.raises(DynastError, match="is of another picture or video of that name"):
                 painters.of_video(walk / "walk.mp4", None)
@@ -212,7 +213,7 @@ class TestBeside:
 
     def test_parts_go_the_same_way(self, walk: Path) -> None:
         mask = {"skin": np.ones((8, 8), bool)}
-        with ConditionDrawers(Task.FACE, (64, 64)) as painters:
+        with ConditionDrawers(Task.FACE, Size(64, 64)) as painters:
             write_parts(walk / "walk.parts.npz", [mask] * 4)
             assert painters.of_video(walk / "walk.mp4", None).source is not None
             with pytest.raises(DynastError, match=r"walk\.png \(.*walk\.parts\.npz is of another picture or"):
@@ -333,13 +334,13 @@ class TestPixels:
                 "100% of the keypoints lie outside the picture of 256x256",
             ),
             (_scaled(2, 2), SIZE, "of the keypoints lie outside the picture of 256x256 .* in another size"),
-            (_scaled(1920 / 256, 1080 / 256), (1080, 1920), "1080x1920 .* turned, or in another size"),
+            (_scaled(1920 / 256, 1080 / 256), Size(1920, 1080), "1080x1920 .* turned, or in another size"),
             (lambda pose: pose - [400, 0, 0], SIZE, "100% of the keypoints lie outside"),
         ],
         ids=["-1..1", "1080p", "twice", "turned", "negative"],
     )
     def test_keypoints_of_other_pixels_are_refused(
-        self, tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], size: tuple[int, int], message: str
+        self, tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], size: Size, message: str
     ) -> None:
         frames = [document(change(pose)) for pose in DANCE[:12]]
         path = write(tmp_path / "other.json", frames)
@@ -370,31 +371,31 @@ class TestPixels:
     @pytest.mark.parametrize(
         ("canvas", "size", "fits"),
         [
-            ((128, 128), SIZE, True),
-            ((1920, 1080), (854, 480), True),
+            (Size(128, 128), SIZE, True),
+            (Size(1080, 1920), Size(480, 854), True),
             (
-                (512, 896),
-                (1080, 1920),
+                Size(896, 512),
+                Size(1920, 1080),
                 True,
             ),  # ControlNet: the sides of a multiple of 64 nearest to the picture's
-            ((1080, 1920), (1920, 1080), False),
-            ((640, 480), (640, 360), False),
-            ((512, 512), (1080, 1920), False),
+            (Size(1920, 1080), Size(1080, 1920), False),
+            (Size(480, 640), Size(360, 640), False),
+            (Size(512, 512), Size(1920, 1080), False),
         ],
     )
     def test_a_stated_canvas_must_have_the_pictures_proportions(
-        self, tmp_path: Path, canvas: tuple[int, int], size: tuple[int, int], fits: bool
+        self, tmp_path: Path, canvas: Size, size: Size, fits: bool
     ) -> None:
-        pose = DANCE[0] * np.float32([canvas[0] / 256, canvas[1] / 256, 1])
-        for frames in ([document(pose)], [document(pose / np.float32([*canvas, 1]))]):
-            frames[0] |= {"canvas_width": canvas[0], "canvas_height": canvas[1]}
+        pose = DANCE[0] * np.float32([canvas.width / 256, canvas.height / 256, 1])
+        for frames in ([document(pose)], [document(pose / np.float32([canvas.width, canvas.height, 1]))]):
+            frames[0] |= {"canvas_width": canvas.width, "canvas_height": canvas.height}
             recording = read_recording(write(tmp_path / "stated.json", frames))
             for file in (PoseFile(recording), PoseFile(recording, [Path("a.png")])):
                 if fits:
-                    expected = DANCE[0] * np.float32([size[0] / 256, size[1] / 256, 1])
+                    expected = DANCE[0] * np.float32([size.width / 256, size.height / 256, 1])
                     np.testing.assert_allclose(file.pose(0, size), expected, rtol=1e-5)
                 else:
                     with pytest.raises(
-                        DynastError, match=f"canvas of {canvas[0]}x{canvas[1]}, and the picture is"
+                        DynastError, match=f"canvas of {canvas.width}x{canvas.height}, and the picture is"
                     ):
                         file.pose(0, size)

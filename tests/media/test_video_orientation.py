@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dynast_deploy.media.orientation import Orientation, square_pixel_size
+from dynast_deploy.size import Size
 
 ONE = 1 << 16
 
@@ -40,7 +41,7 @@ def test_every_right_angle_and_mirror_image_is_shown_as_the_matrix_defines(
     upright = orientation.apply(picture)
     np.testing.assert_array_equal(upright, shown_by_definition(picture, a, b, c, d))
     assert upright.flags.c_contiguous
-    assert orientation.size(5, 3) == (upright.shape[1], upright.shape[0])
+    assert orientation.size(Size(3, 5)) == Size.of(upright)
 
 
 def test_an_angle_in_between_goes_to_the_nearer_right_angle() -> None:
@@ -58,13 +59,13 @@ def test_a_broken_matrix_turns_nothing(broken: bytes) -> None:
 @pytest.mark.parametrize(
     ("aspect", "size"),
     [
-        (Fraction(64, 45), (1024, 576)),
-        (Fraction(1, 2), (720, 1152)),
-        (Fraction(1), (720, 576)),
-        (None, (720, 576)),
-        (Fraction(0), (720, 576)),
-        (Fraction(1000), (720, 576)),
+        (Fraction(64, 45), Size(576, 1024)),
+        (Fraction(1, 2), Size(1152, 720)),
+        (Fraction(1), Size(576, 720)),
+        (None, Size(576, 720)),
+        (Fraction(0), Size(576, 720)),
+        (Fraction(1000), Size(576, 720)),
     ],
 )
-def test_pixels_are_made_square_by_enlarging(aspect: Fraction | None, size: tuple[int, int]) -> None:
-    assert square_pixel_size(720, 576, aspect) == size
+def test_pixels_are_made_square_by_enlarging(aspect: Fraction | None, size: Size) -> None:
+    assert square_pixel_size(Size(576, 720), aspect) == size

@@ -13,6 +13,7 @@ from video_clips import TICK, corner_picture, jittered_times, write_clip
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.media.video_reader import Frame, VideoReader
+from dynast_deploy.size import Size
 
 EVEN = [index * 3003 for index in range(60)]
 
@@ -58,9 +59,9 @@ def test_every_time_of_a_variable_rate_clip_is_exact(tmp_path: Path) -> None:
 def test_rotated_clips_are_read_upright(tmp_path: Path, rotation: int, expected: list[str]) -> None:
     write_clip(tmp_path / "a.mp4", times=EVEN[:3], rotation=rotation, sound=None)
     reader, frames = read(tmp_path / "a.mp4")
-    assert reader.size == ((48, 64) if abs(rotation) == 90 else (64, 48))
+    assert reader.size == (Size(64, 48) if abs(rotation) == 90 else Size(48, 64))
     for frame in frames:
-        assert frame.picture.shape == (reader.size[1], reader.size[0], 3)
+        assert frame.picture.shape == (*reader.size, 3)
         assert frame.picture.dtype == np.uint8
         assert frame.picture.flags.c_contiguous
         assert corners(frame.picture) == expected
@@ -69,7 +70,7 @@ def test_rotated_clips_are_read_upright(tmp_path: Path, rotation: int, expected:
 def test_pixels_that_are_not_square_are_widened(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", times=EVEN[:2], pixel_aspect=Fraction(3, 2), sound=None, rotation=90)
     reader, frames = read(tmp_path / "a.mp4")
-    assert reader.size == (48, 96)
+    assert reader.size == Size(96, 48)
     assert corners(frames[0].picture) == ["g", "grey", "r", "b"]
 
 
@@ -318,4 +319,4 @@ def test_reading_can_stop_early_and_close_twice(tmp_path: Path) -> None:
     reader.close()
     assert list(reader) == []
     assert reader.missing == 0
-    assert reader.size == (64, 48)
+    assert reader.size == Size(48, 64)

@@ -24,8 +24,10 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.media.video_reader import Frame, VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
+from dynast_deploy.size import Size
 
 MILLISECOND = Fraction(1, 1000)
+SIZE = Size(48, 64)
 
 
 def read(path: Path) -> list[Frame]:
@@ -84,7 +86,7 @@ def test_times_in_mp4_are_exact_and_its_index_comes_first(tmp_path: Path) -> Non
 
 def test_the_last_picture_lasts_as_long_as_in_the_source(tmp_path: Path) -> None:
     frames = [(Fraction(0), Fraction(1, 30)), (Fraction(1, 30), Fraction(5, 2))]
-    with VideoWriter(tmp_path / "a.mp4", (64, 48), 30) as writer:
+    with VideoWriter(tmp_path / "a.mp4", Size(48, 64), 30) as writer:
         for time, duration in frames:
             writer.write(corner_picture(), time, duration)
     with VideoReader(tmp_path / "a.mp4") as reader:
@@ -206,7 +208,7 @@ def test_saturated_colours_survive_and_are_tagged_bt709(tmp_path: Path, suffix: 
     ]
     picture = np.repeat(np.array(colours, np.uint8)[None], 64, axis=0).repeat(32, axis=1)
     target = tmp_path / f"a{suffix}"
-    with VideoWriter(target, (256, 64), 25) as writer:
+    with VideoWriter(target, Size(64, 256), 25) as writer:
         for _ in range(3):
             writer.write(picture)
     back = read(target)[0].picture
@@ -221,12 +223,10 @@ def test_saturated_colours_survive_and_are_tagged_bt709(tmp_path: Path, suffix: 
     np.testing.assert_allclose(luma.astype(int), [63, 173, 32], atol=2)  # BT.709, limited range
 
 
-@pytest.mark.parametrize("size", [(1, 1), (63, 47), (2, 2)])
+@pytest.mark.parametrize("size", [Size(1, 1), Size(47, 63), Size(2, 2)])
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_odd_sizes_are_padded_by_repeating_the_edge(
-    tmp_path: Path, size: tuple[int, int], suffix: str
-) -> None:
-    width, height = size
+def test_odd_sizes_are_padded_by_repeating_the_edge(tmp_path: Path, size: Size, suffix: str) -> None:
+    height, width = size
     picture = np.full((height, width, 3), (30, 200, 90), np.uint8)
     with VideoWriter(tmp_path / f"a{suffix}", size, Fraction(30000, 1001)) as writer:
         writer.write(picture)
@@ -237,7 +237,7 @@ def test_odd_sizes_are_padded_by_repeating_the_edge(
 
 def test_pictures_without_a_source_follow_at_an_exact_even_rate(tmp_path: Path) -> None:
     rate = Fraction(24000, 1001)
-    with VideoWriter(tmp_path / "a.mp4", (64, 48), rate) as writer:
+    with VideoWriter(tmp_path / "a.mp4", Size(48, 64), rate) as writer:
         for index in range(30):
             writer.write(corner_picture(index=index))
     assert [frame.time for frame in read(tmp_path / "a.mp4")] == [index / rate for index in range(30)]
@@ -287,7 +287,7 @@ def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -
 def test_an_earlier_file_is_replaced_only_on_finish(tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     target.write_bytes(b"earlier")
-    with VideoWriter(target, (64, 48), 25) as writer:
+    with VideoWriter(target, Size(48, 64), 25) as writer:
         writer.write(corner_picture())
         assert target.read_bytes() == b"earlier"
     assert len(read(target)) == 1
@@ -300,10 +300,11 @@ import numpy as np
 from pathlib import Path
 from dynast_deploy.errors import DynastError
 from dynast_deploy.media.video_writer import VideoWriter
+from dynast_deploy.size import Size
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 rng = np.random.default_rng(0)
 try:
-    with VideoWriter(Path(sys.argv[1]), (128, 128), 25) as writer:
+    with VideoWriter(Path(sys.argv[1]), Size(128, 128), 25) as writer:
         for _ in range(int(sys.argv[2])):
             writer.write(rng.integers(0, 255, (128, 128, 3), np.uint8))
 except DynastError as error:
@@ -331,7 +332,7 @@ def test_a_place_that_takes_no_more_bytes_is_one_error_and_leaves_the_earlier_fi
     assert target.read_bytes() == b"earlier"
 
 
-def refusal(path: Path, size: tuple[int, int] = (64, 48)) -> str:
+def refusal(path: Path, size: Size = SIZE) -> str:
     with pytest.raises(DynastError) as caught:
         VideoWriter(path, size, 25)
     assert "\n" not in str(caught.value)
@@ -344,8 +345,8 @@ def test_what_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> No
     assert "no folder" in refusal(tmp_path / "none" / "a.mp4")
     (tmp_path / "folder.mp4").mkdir()
     assert "it is a folder" in refusal(tmp_path / "folder.mp4")
-    assert "sides go from 1" in refusal(tmp_path / "a.mp4", (0, 48))
-    assert "sides go from 1" in refusal(tmp_path / "a.mp4", (20000, 48))
+    assert "sides go from 1" in refusal(tmp_path / "a.mp4", Size(48, 0))
+    assert "sides go from 1" in refusal(tmp_path / "a.mp4", Size(48, 20000))
     assert os.listdir(tmp_path) == ["folder.mp4"]
 
 
@@ -369,13 +370,16 @@ def test_the_video_being_read_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_video_without_pictures_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DynastError, match="not one picture"), VideoWriter(tmp_path / "a.mp4", (64, 48), 25):
+    with (
+        pytest.raises(DynastError, match="not one picture"),
+        VideoWriter(tmp_path / "a.mp4", Size(48, 64), 25),
+    ):
         pass
     assert os.listdir(tmp_path) == []
 
 
 def test_wrong_pictures_and_times_are_bugs(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "a.mp4", (64, 48), 25)
+    writer = VideoWriter(tmp_path / "a.mp4", Size(48, 64), 25)
     with pytest.raises(ValueError, match="expected uint8"):
         writer.write(np.zeros((64, 48, 3), np.uint8))
     writer.write(corner_picture(), Fraction(1))
@@ -388,7 +392,7 @@ def test_wrong_pictures_and_times_are_bugs(tmp_path: Path) -> None:
 
 
 def test_two_times_within_a_tick_stay_two_frames(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.mp4", (64, 48), 25) as writer:
+    with VideoWriter(tmp_path / "a.mp4", Size(48, 64), 25) as writer:
         for time in (Fraction(0), TICK / 1000, Fraction(1, 25)):
             writer.write(corner_picture(), time)
     assert len(read(tmp_path / "a.mp4")) == 3

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynast_deploy.conditions.size import MAX_SIDE
 from dynast_deploy.runtime.options import Fit
 from dynast_deploy.runtime.pipeline.canvas import MOST_PIXELS, Canvas
+from dynast_deploy.size import MAX_SIDE, Size
 
 sides = st.integers(1, 400)
 network_sides = st.integers(1, 32).map(lambda eighths: 8 * eighths)
@@ -19,8 +19,8 @@ network_sides = st.integers(1, 32).map(lambda eighths: 8 * eighths)
 def test_the_result_has_the_pictures_proportions_and_fits_the_network(
     width: int, height: int, network_height: int, network_width: int, fit: Fit
 ) -> None:
-    canvas = Canvas.around((width, height), (network_height, network_width), fit)
-    result_width, result_height = canvas.result_size((network_height, network_width))
+    canvas = Canvas.around(Size(height, width), Size(network_height, network_width), fit)
+    result_height, result_width = canvas.result_size(Size(network_height, network_width))
     assert 1 <= result_width <= network_width
     assert 1 <= result_height <= network_height
     # Each side is rounded to whole pixels of either picture.
@@ -35,13 +35,13 @@ def test_the_result_has_the_pictures_proportions_and_fits_the_network(
 def test_padding_is_even_and_moves_keypoints_with_the_picture(
     width: int, height: int, network_height: int, network_width: int
 ) -> None:
-    canvas = Canvas.around((width, height), (network_height, network_width), Fit.PAD)
+    canvas = Canvas.around(Size(height, width), Size(network_height, network_width), Fit.PAD)
     assert abs(canvas.left - canvas.right) <= 1
     assert abs(canvas.top - canvas.bottom) <= 1
     picture = np.zeros((height, width, 3), np.uint8)
     picture[height // 2, width // 2] = 255
     placed = canvas.place(picture)
-    assert placed.shape == (*canvas.size[::-1], 3)
+    assert placed.shape == (*canvas.size, 3)
     keypoints = np.array([[width // 2, height // 2, 1]], np.float32)
     x, y, score = canvas.place_keypoints(keypoints)[0]
     assert placed[int(y), int(x)].tolist() == [255] * 3
@@ -49,7 +49,7 @@ def test_padding_is_even_and_moves_keypoints_with_the_picture(
 
 
 def test_a_wide_picture_comes_back_without_its_margin() -> None:
-    canvas = Canvas.around((192, 108), (64, 64), Fit.PAD)
+    canvas = Canvas.around(Size(108, 192), Size(64, 64), Fit.PAD)
     assert (canvas.top, canvas.bottom, canvas.left, canvas.right) == (42, 42, 0, 0)
     image = np.zeros((64, 64, 3), np.uint8)
     image[14:50] = 200
@@ -58,51 +58,51 @@ def test_a_wide_picture_comes_back_without_its_margin() -> None:
 
 
 def test_stretching_leaves_no_margin() -> None:
-    canvas = Canvas.around((750, 1101), (256, 256), Fit.STRETCH)
-    assert canvas.size == (750, 1101)
-    assert canvas.result_size((256, 256)) == (174, 256)
+    canvas = Canvas.around(Size(1101, 750), Size(256, 256), Fit.STRETCH)
+    assert canvas.size == Size(1101, 750)
+    assert canvas.result_size(Size(256, 256)) == Size(256, 174)
 
 
 @pytest.mark.parametrize("fit", Fit)
 def test_a_picture_of_the_networks_shape_is_left_alone(fit: Fit) -> None:
-    canvas = Canvas.around((512, 512), (256, 256), fit)
+    canvas = Canvas.around(Size(512, 512), Size(256, 256), fit)
     image = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
     assert canvas.cut_out(image) is image or (canvas.cut_out(image) == image).all()
 
 
-@pytest.mark.parametrize("size", [(1, 20_000), (60_000, 1), (16_382, 3628), (9000, 8000)])
+@pytest.mark.parametrize("size", [Size(20_000, 1), Size(1, 60_000), Size(3628, 16_382), Size(8000, 9000)])
 @pytest.mark.parametrize("fit", Fit)
-def test_a_large_canvas_is_reduced_and_keypoints_with_it(size: tuple[int, int], fit: Fit) -> None:
-    canvas = Canvas.around(size, (64, 96), fit)
+def test_a_large_canvas_is_reduced_and_keypoints_with_it(size: Size, fit: Fit) -> None:
+    canvas = Canvas.around(size, Size(64, 96), fit)
     drawn = canvas.drawn
-    width, height = drawn.size
+    height, width = drawn.size
     assert width * height <= MOST_PIXELS
     assert max(width, height) <= MAX_SIDE
     # Where the picture lies on the canvas stays, up to a pixel of the reduced one.
     for part, side in (
-        (drawn.left, 0),
-        (drawn.left + drawn.width, 0),
-        (drawn.top, 1),
-        (drawn.top + drawn.height, 1),
+        (drawn.left, 1),
+        (drawn.left + drawn.width, 1),
+        (drawn.top, 0),
+        (drawn.top + drawn.height, 0),
     ):
-        before = {0: (canvas.left, canvas.left + size[0]), 1: (canvas.top, canvas.top + size[1])}[side]
+        before = {1: (canvas.left, canvas.left + size.width), 0: (canvas.top, canvas.top + size.height)}[side]
         assert (
             min(abs(part / drawn.size[side] - each / canvas.size[side]) for each in before)
             <= 1.5 / drawn.size[side]
         )
-    picture = np.zeros((size[1], size[0], 3), np.uint8)
-    picture[size[1] // 2 :, size[0] // 2 :] = 255
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[size.height // 2 :, size.width // 2 :] = 255
     placed = canvas.place(picture)
     assert placed.shape == (height, width, 3)
-    corner = np.array([[0.75 * size[0], 0.75 * size[1], 1]], np.float32)
+    corner = np.array([[0.75 * size.width, 0.75 * size.height, 1]], np.float32)
     x, y, score = canvas.place_keypoints(corner)[0]
     assert score == 1
     if min(size) > 1:
         assert placed[int(y), int(x)].tolist() == [255] * 3
-    assert canvas.result_size((64, 96)) == canvas.cut_out(np.zeros((64, 96, 3), np.uint8)).shape[1::-1]
+    assert canvas.result_size(Size(64, 96)) == canvas.cut_out(np.zeros((64, 96, 3), np.uint8)).shape[:2]
 
 
 def test_photographs_of_a_phone_are_drawn_at_their_own_size() -> None:
-    for size in ((4000, 3000), (8064, 6048), (8192, 8192)):
-        canvas = Canvas.around(size, (256, 256), Fit.PAD)
+    for size in (Size(3000, 4000), Size(6048, 8064), Size(8192, 8192)):
+        canvas = Canvas.around(size, Size(256, 256), Fit.PAD)
         assert canvas.drawn is canvas

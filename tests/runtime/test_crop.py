@@ -21,10 +21,11 @@ from dynast_deploy.runtime.options import Crop
 from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 from dynast_deploy.runtime.pipeline.condition_sources import check_crop
 from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
+from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
 from dynast_deploy.synthetic.people.animate import animate
 
-WIDE = (640, 360)
+WIDE = Size(360, 640)
 STILL = render(Identity.of_seed(5), sample_pose(np.random.default_rng(3)), 64).keypoints
 
 
@@ -155,11 +156,11 @@ def test_what_is_cut_out_is_where_the_keypoints_are_placed() -> None:
         picture = np.full((180, 320, 3), 40, np.uint8)
         picture[105:115, 8:18] = 255
         box = Box(-10.0, 90.0, 64 / scale, 64 / scale)
-        cut = box.cut(picture, (64, 64))[..., 0].astype(float) - 40
+        cut = box.cut(picture, Size(64, 64))[..., 0].astype(float) - 40
         rows, columns = np.mgrid[:64, :64] + 0.5
         centre = np.array([(cut * columns).sum(), (cut * rows).sum()]) / cut.sum()
         point = np.full((18, 3), (13, 110, 1), np.float32)
-        np.testing.assert_allclose(centre, box.place_keypoints(point, (64, 64))[0, :2], atol=0.3)
+        np.testing.assert_allclose(centre, box.place_keypoints(point, Size(64, 64))[0, :2], atol=0.3)
         assert (cut[:, :2] == 0).all()
 
 
@@ -173,7 +174,7 @@ def wide_shot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with VideoWriter(folder / "walk.mp4", WIDE, 30) as writer:
         for frame, pose in enumerate(dance):
             figure = render(Identity.of_seed(1), pose, 52)
-            picture = np.full((WIDE[1], WIDE[0], 3), 128, np.uint8)
+            picture = np.full((*WIDE, 3), 128, np.uint8)
             left = 40 + 6 * frame
             picture[200:252, left : left + 52] = figure.picture
             keypoints.append(placed(figure.keypoints, left, 200))
@@ -205,7 +206,7 @@ def test_a_walker_in_a_wide_shot_is_drawn_large(wide_shot: Path, tmp_path: Path,
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.output
         with VideoReader(out) as reader:
-            assert reader.size == (128, 128)
+            assert reader.size == Size(128, 128)
             heights[crop] = [drawn_rows(frame.picture) for frame in reader]
     assert max(heights[Crop.NONE]) < 0.15 * 128
     assert min(heights[Crop.PERSON]) > 0.5 * 128
@@ -221,7 +222,7 @@ def test_the_written_video_is_the_box_and_saved_poses_are_the_frames_own(
     assert dynast_run(monkeypatch, *options) == 0, capsys.readouterr().err
     with VideoReader(out) as reader:
         # Exemplar, box and result, all 32 pixels high.
-        assert reader.size == (53 + 32 + 32 + 1, 32), "encoded at even sizes"
+        assert reader.size == Size(32, 53 + 32 + 32 + 1), "encoded at even sizes"
         assert len(list(reader)) == 24
     np.testing.assert_allclose(
         read_poses(saved).keypoints, read_poses(wide_shot / "walk.poses.npz").keypoints, rtol=1e-5
@@ -233,7 +234,7 @@ def test_a_small_exemplar_is_cropped_and_a_large_one_is_not(wide_shot: Path) -> 
 
     photo = read_picture(wide_shot / "ref.png")
     with resolve_poses(wide_shot / "ref.png") as source:
-        cropped, _ = ConditionDrawer(Task.POSE, (32, 32), source=source, crop=Crop.PERSON).exemplar(
+        cropped, _ = ConditionDrawer(Task.POSE, Size(32, 32), source=source, crop=Crop.PERSON).exemplar(
             photo, "ref.png"
         )
     assert (np.abs(cropped - cropped[0, :, :1, :1]) > 0.1).any(axis=(0, 1, 3)).sum() > 20, (
@@ -244,7 +245,7 @@ def test_a_small_exemplar_is_cropped_and_a_large_one_is_not(wide_shot: Path) -> 
     write_poses(wide_shot / "large.poses.npz", Poses(figure.keypoints[None]))
     with resolve_poses(wide_shot / "large.png") as source:
         alone, plain = (
-            ConditionDrawer(Task.POSE, (32, 32), source=source, crop=crop).exemplar(
+            ConditionDrawer(Task.POSE, Size(32, 32), source=source, crop=crop).exemplar(
                 figure.picture, "large.png"
             )
             for crop in (Crop.PERSON, Crop.NONE)
@@ -261,7 +262,7 @@ def test_an_exemplar_of_a_few_pixels_is_refused(wide_shot: Path) -> None:
 
     write_poses(wide_shot / "far.poses.npz", Poses(placed(STILL, 100, 100, 0.2)[None]))
     with resolve_poses(wide_shot / "far.png") as source:
-        painter = ConditionDrawer(Task.POSE, (32, 32), source=source, crop=Crop.PERSON)
+        painter = ConditionDrawer(Task.POSE, Size(32, 32), source=source, crop=Crop.PERSON)
         with pytest.raises(DynastError, match=r"far\.png: the person in the exemplar is 1\d pixels high"):
             painter.exemplar(np.zeros((300, 500, 3), np.uint8), "far.png")
 
