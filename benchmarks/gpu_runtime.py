@@ -29,7 +29,7 @@ import numpy as np
 from gpu_parts import attention_layer, frames_through_a_lane
 
 from dynast_deploy.bench.timing import milliseconds_of
-from dynast_deploy.commands.probes import nvidia_driver
+from dynast_deploy.commands.probes.nvidia import nvidia_driver
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.runtime import load_engine

@@ -66,7 +66,7 @@ def programs() -> list[str]:
     return [
         name
         for name, path in modules().items()
-        if '__name__ == "__main__":' in path.read_text() and name != "dynast_deploy.commands.probes"
+        if '__name__ == "__main__":' in path.read_text() and name != "dynast_deploy.commands.probes.__main__"
     ]
 
 

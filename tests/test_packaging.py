@@ -156,7 +156,7 @@ def test_without_a_compiler_it_installs_and_says_what_is_missing(editable: Insta
     # The library is looked for in the user's cache and among the dependencies too.
     code = (
         f"import sys; sys.path.remove({sysconfig.get_path('purelib')!r})\n"
-        "from dynast_deploy.commands.probes import pytorch_attention; print(pytorch_attention())"
+        "from dynast_deploy.commands.probes.native_attention import pytorch_attention; print(pytorch_attention())"
     )
     done = run(str(editable.script("python")), "-c", code, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path))
     assert "works=False" in done.stdout

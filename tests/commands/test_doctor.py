@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 
 from dynast_deploy.cli import app
 from dynast_deploy.commands import doctor, probes
+from dynast_deploy.commands.probes import native_attention, nvidia
+from dynast_deploy.commands.probes.finding import Finding
 from dynast_deploy.plugins.bindings import library
 
 
@@ -75,19 +77,19 @@ def test_doctor_takes_a_chatty_package_at_its_word(tmp_path: Path, monkeypatch: 
     assert doctor.probe("OpenCV") == {"backend": "OpenCV", "works": True, "detail": "9.9", "fix": None}
 
 
-NO_DRIVER = probes.Finding(False, "not installed", "install its driver")
+NO_DRIVER = Finding(False, "not installed", "install its driver")
 
 
 def test_doctor_tries_what_a_plan_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "nvidia_driver", lambda: probes.Finding(True, "CUDA 12.9, 1 GPUs"))
+    monkeypatch.setattr(nvidia, "nvidia_driver", lambda: Finding(True, "CUDA 12.9, 1 GPUs"))
     with plan_machine(tmp_path) as machine:
-        assert probes.pycuda().works
-        assert "8.9, 1074 of 1074 MB free" in probes.pycuda().detail
-        assert probes.cuda_graphs().works
+        assert nvidia.pycuda().works
+        assert "8.9, 1074 of 1074 MB free" in nvidia.pycuda().detail
+        assert nvidia.cuda_graphs().works
         machine.world.check_clean()
         machine.world.refuse_capture = True
         with pytest.raises(Exception, match="INVALIDATED"):
-            probes.cuda_graphs()
+            nvidia.cuda_graphs()
 
 
 @pytest.mark.parametrize(
@@ -101,25 +103,25 @@ def test_doctor_says_why_plans_do_not_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     version: str,
-    driver: probes.Finding,
+    driver: Finding,
     works: bool,
     words: str,
 ) -> None:
-    monkeypatch.setattr(probes, "nvidia_driver", lambda: driver)
+    monkeypatch.setattr(nvidia, "nvidia_driver", lambda: driver)
     with plan_machine(tmp_path):
         monkeypatch.setattr(sys.modules["tensorrt"], "__version__", version)
-        found = probes.tensorrt()
+        found = nvidia.tensorrt()
         assert (found.works, found.detail) == (works, words)
         assert found.fix
-        assert not probes.pycuda().works
-        assert "the driver: not installed" in probes.cuda_graphs().detail
+        assert not nvidia.pycuda().works
+        assert "the driver: not installed" in nvidia.cuda_graphs().detail
 
 
 def test_doctor_tells_a_library_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "nvidia_driver", lambda: probes.Finding(True, "CUDA 12.2, 1 GPUs"))
+    monkeypatch.setattr(nvidia, "nvidia_driver", lambda: Finding(True, "CUDA 12.2, 1 GPUs"))
     with plan_machine(tmp_path) as machine:
         machine.failures.messages["Runtime"] = ["CUDA initialization failure with error: 35"]
-        found = probes.tensorrt()
+        found = nvidia.tensorrt()
     assert not found.works
     assert "does not start with this driver, CUDA 12.2" in found.detail
     assert "update the driver" in (found.fix or "")
@@ -128,9 +130,9 @@ def test_doctor_tells_a_library_that_does_not_start(tmp_path: Path, monkeypatch:
 def test_plans_for_rtx_cards_are_built_without_a_driver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "nvidia_driver", lambda: NO_DRIVER)
+    monkeypatch.setattr(nvidia, "nvidia_driver", lambda: NO_DRIVER)
     with plan_machine(tmp_path):
-        found = probes.tensorrt_rtx()
+        found = nvidia.tensorrt_rtx()
     assert found.works
     assert found.detail.endswith("builds plans all the same")
 
@@ -149,8 +151,8 @@ def test_doctor_names_the_build_command_for_stale_and_missing_libraries(
     monkeypatch.setattr(library, "find", lambda _: None)
     monkeypatch.setattr(library, "built_folder", lambda _: tmp_path)
     monkeypatch.setattr(library, "FOLDER", tmp_path)
-    missing = probes.onnxruntime_attention()
+    missing = native_attention.onnxruntime_attention()
     assert "not built" in missing.detail
     assert "python -m dynast_deploy.plugins.build" in (missing.fix or "")
     (tmp_path / library.file_name(library.CPU)).write_bytes(b"old")
-    assert "built from other sources" in probes.pytorch_attention().detail
+    assert "built from other sources" in native_attention.pytorch_attention().detail

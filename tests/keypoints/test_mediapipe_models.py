@@ -132,10 +132,10 @@ class TestFinding:
     def test_the_doctor_names_the_command(
         self, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        found = probes.mediapipe_models()
+        found = probes.models.mediapipe_models()
         assert (found.works, found.fix) == (False, "dynast fetch-models")
         fetch_models.fetch_models(wheel(bare, monkeypatch))
-        broken = probes.mediapipe_models()
+        broken = probes.models.mediapipe_models()
         assert not broken.works
         assert "pose_detector.tflite: not a TensorFlow Lite model" in broken.detail
 
