@@ -1,41 +1,24 @@
-"""`python export/build_engine.py --fp16`: `model.onnx` becomes `model.plan`, for TensorRT or TensorRT-RTX."""
+"""`dynast build-engine --fp16`: `model.onnx` becomes `model.plan`, for TensorRT or TensorRT-RTX."""
 
 from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dynast_deploy.command import run
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.precision import FP8_FROM, Precision
+from dynast_deploy.formats.precision import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dynast_deploy.export.engine_graphs import EngineGraphs
-    from dynast_deploy.export.tensorrt_build import BuildSettings
-    from dynast_deploy.formats.plan import BatchSizes, Manifest
-    from dynast_deploy.runtime.cuda.driver import GpuDevice
-
-RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
-"""What TensorRT-RTX builds for unless told otherwise; its plans run on later ones too."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the plans are for: the library, and the GPU, where one is needed."""
-
-    library: Any
-    device: GpuDevice | None
+    from dynast_deploy.formats.plan import BatchSizes
 
 
 def build_engine(
-    onnx: Annotated[Path, typer.Option(help="What export/to_onnx.py wrote.")] = Path("model.onnx"),
+    onnx: Annotated[Path, typer.Option(help="What dynast export wrote.")] = Path("model.onnx"),
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write.", show_default="NAME.plan here")
     ] = None,
@@ -82,6 +65,13 @@ def build_engine(
 ) -> None:
     """Build the engine for TensorRT out of an ONNX file. On this GPU, for this GPU, unless --rtx."""
     from dynast_deploy.calib.choose_precision import calibrations_by_precision
+    from dynast_deploy.commands.build_target import (
+        check_fp8,
+        chosen_capabilities,
+        find_target,
+        timing_cache_file,
+    )
+    from dynast_deploy.commands.plan_builder import Builder, build_fastest, summary
     from dynast_deploy.export.engine_graphs import read_engine_graphs
     from dynast_deploy.export.tensorrt_build import GIB, BuildSettings
     from dynast_deploy.files.written_files import Read, check_not_read, check_written
@@ -111,8 +101,8 @@ def build_engine(
     else:
         by_precision = dict.fromkeys([precision], calibrations[0]) if calibrations else {}
         graphs = read_engine_graphs(onnx, precision, frames, by_precision.get(precision))
-    target = _target(kind)
-    chosen = _capabilities(compute_capabilities, target)
+    target = find_target(kind)
+    chosen = chosen_capabilities(compute_capabilities, target)
     if precision is Precision.FP8:
         check_fp8(chosen, target.device, hardware_compatible)
     settings = BuildSettings(
@@ -120,7 +110,7 @@ def build_engine(
         batch=frames,
         workspace=None if workspace is None else int(workspace * GIB),
         optimization_level=optimization_level,
-        timing_cache=_timing_cache(timing_cache, target),
+        timing_cache=timing_cache_file(timing_cache, target),
         version_compatible=version_compatible,
         hardware_compatible=hardware_compatible,
         compute_capabilities=chosen,
@@ -134,137 +124,6 @@ def build_engine(
     else:
         precision = build_fastest(builder, output, target_psnr)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {precision}, {summary(read_manifest(output))}")
-
-
-@dataclass(frozen=True)
-class Builder:
-    """Builds the plans of one ONNX file in any precision; `calibrations` are those of the eight-bit ones."""
-
-    target: Target
-    settings: BuildSettings
-    source: Path
-    calibrations: Mapping[Precision, Path]
-
-    def write(self, output: Path, precision: Precision, graphs: EngineGraphs | None = None) -> None:
-        """Build both halves into `output`; `graphs` are those of the precision, where they were read before."""
-        from dynast_deploy.export.engine_graphs import read_engine_graphs
-        from dynast_deploy.export.tensorrt_build import build_plan
-        from dynast_deploy.formats.plan import write_plan_file
-
-        calibration = self.calibrations.get(precision)
-        if graphs is None:
-            graphs = read_engine_graphs(self.source, precision, self.settings.batch, calibration)
-        encoder, renderer = (
-            build_plan(self.target.library, graph, what, self.settings)
-            for graph, what in ((graphs.encoder, "exemplar encoder"), (graphs.renderer, "frame renderer"))
-        )
-        manifest = describe(graphs, self.target, self.settings, precision, self.source, calibration)
-        write_plan_file(output, manifest, encoder, renderer)
-
-
-def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precision:
-    """Build every precision that may meet the target, time each on this GPU, and keep the fastest as `output`."""
-    from dynast_deploy.calib import choose_precision as auto
-    from dynast_deploy.files.scratch_folder import scratch_folder
-
-    assert builder.target.device is not None
-    capability = builder.target.device.compute_capability
-    major, minor = (int(part) for part in capability.split("."))
-    quality = auto.quality_by_precision(builder.calibrations, builder.source)
-    trials = auto.considered(builder.calibrations, quality, target_psnr, (major, minor))
-    # In the folder of the output, so that the fastest needs only another name.
-    with scratch_folder(output.parent, output.name) as folder:
-
-        def frame_ms(precision: Precision) -> float:
-            plan = folder / f"{precision}.plan"
-            builder.write(plan, precision)
-            return auto.time_frame(plan)
-
-        trials = auto.tried(trials, frame_ms)
-        chosen = auto.fastest(trials, target_psnr)
-        auto.print_trials(trials, chosen)
-        (folder / f"{chosen.precision}.plan").replace(output)
-    return chosen.precision
-
-
-def describe(
-    graphs: EngineGraphs,
-    target: Target,
-    settings: BuildSettings,
-    precision: Precision,
-    source: Path,
-    calibration: Path | None,
-) -> Manifest:
-    """The manifest of plans built from `graphs`."""
-    from dynast_deploy.export.engine_graphs import tensor_specs
-    from dynast_deploy.formats.plan import Manifest, PlanKind
-    from dynast_deploy.plugins.tensorrt_plugin import PLUGIN_VERSION
-    from dynast_deploy.version import __version__
-
-    info, device = graphs.info, target.device
-    is_rtx = settings.kind is PlanKind.TENSORRT_RTX
-    if is_rtx:
-        capabilities = settings.compute_capabilities or rtx_capabilities(precision)
-    elif settings.hardware_compatible:
-        capabilities = ("8.0",)
-    else:
-        assert device is not None
-        capabilities = (device.compute_capability,)
-    return Manifest(
-        kind=settings.kind,
-        library_version=target.library.__version__,
-        gpu=device.name if device is not None else None,
-        compute_capabilities=capabilities,
-        precision=precision.value,
-        task=info.task,
-        channels=info.channels,
-        height=info.height,
-        width=info.width,
-        batch=settings.batch,
-        version_compatible=settings.version_compatible,
-        hardware_compatible=settings.hardware_compatible or (is_rtx and not settings.compute_capabilities),
-        encoder_inputs=tensor_specs(graphs.encoder.graph.input),
-        encoder_outputs=tensor_specs(graphs.encoder.graph.output),
-        renderer_inputs=tensor_specs(graphs.renderer.graph.input),
-        renderer_outputs=tensor_specs(graphs.renderer.graph.output),
-        cut_tensors=tuple(info.cut_tensors),
-        source=str(source),
-        source_sha256=graphs.source_sha256,
-        plugin_version=None if is_rtx else PLUGIN_VERSION,
-        producer_version=__version__,
-        calibration=None if calibration is None else str(calibration),
-    )
-
-
-def rtx_capabilities(precision: Precision) -> tuple[str, ...]:
-    """Where plans for TensorRT-RTX run that were built for no GPU in particular; on later ones too."""
-    if precision is not Precision.FP8:
-        return RTX_CAPABILITIES
-    return tuple(one for one in RTX_CAPABILITIES if _numbers(one) >= FP8_FROM)
-
-
-def check_fp8(chosen: tuple[str, ...], device: GpuDevice | None, hardware_compatible: bool) -> None:
-    """DynastError for a GPU without eight-bit floats among those that are built for."""
-    if hardware_compatible:
-        raise DynastError(
-            "--fp8: --hardware-compatible plans are for 8.0 and later, and FP8 needs 8.9; leave one out"
-        )
-    asked = chosen or ((device.compute_capability,) if device is not None else ())
-    if lacking := [one for one in asked if _numbers(one) < FP8_FROM]:
-        raise DynastError(
-            f"--fp8: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with 8.9 (Ada); "
-            "build with --int8 or --fp16 for it"
-        )
-
-
-def _numbers(capability: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in capability.split("."))
-
-
-def summary(manifest: Manifest) -> str:
-    """What a plan runs on, in a few words."""
-    capabilities = ", ".join(manifest.compute_capabilities) + " and later" * manifest.hardware_compatible
-    return f"{manifest.kind.library} {manifest.library_version}, compute capability {capabilities}"
 
 
 def parse_batch(text: str) -> BatchSizes:
@@ -308,55 +167,6 @@ def _check_options(
             "--version-compatible, --hardware-compatible and --timing-cache are TensorRT's: leave them out with --rtx, "
             "whose plans run on the version that built them and on all RTX cards"
         )
-
-
-def _target(kind: Any) -> Target:
-    """The library, and for TensorRT the GPU and the attention plugin, registered."""
-    from dynast_deploy.export.tensorrt_build import builder_library
-    from dynast_deploy.formats.plan import PlanKind
-    from dynast_deploy.plugins import gpu_kernels
-    from dynast_deploy.plugins.tensorrt_plugin import register_plugins
-    from dynast_deploy.runtime.cuda.driver import first_device
-
-    library = builder_library(kind)
-    if kind is PlanKind.TENSORRT_RTX:
-        return Target(library, None)
-    device = first_device()
-    if device is None:
-        raise DynastError(
-            "no NVIDIA GPU that can be used: TensorRT builds on the GPU that a plan is for; build there, or with "
-            "--rtx, which needs none"
-        )
-    # A missing compiler is told here in one line, and not from within TensorRT.
-    gpu_kernels.compile_ptx(gpu_kernels.kernel_name("inter", "half", max(gpu_kernels.TEAMS)))
-    register_plugins()
-    return Target(library, device)
-
-
-def _timing_cache(path: Path | None, target: Target) -> Path | None:
-    from dynast_deploy.export.timing_cache import default_path
-
-    if target.device is None:
-        return None
-    device = target.device
-    return path or default_path(device.name, device.compute_capability, target.library.__version__)
-
-
-def _capabilities(text: str | None, target: Target) -> tuple[str, ...]:
-    if text is None:
-        return ()
-    known = {
-        f"{name[2:-1]}.{name[-1]}"
-        for name in dir(target.library.ComputeCapability)
-        if name.startswith("SM") and name[2:].isdigit()
-    }
-    chosen = tuple(text.split(","))
-    if unknown := [one for one in chosen if one not in known]:
-        raise DynastError(
-            f"--compute-capabilities {unknown[0]}: TensorRT-RTX {target.library.__version__} builds for "
-            f"{', '.join(sorted(known, key=float))}"
-        )
-    return chosen
 
 
 def main() -> None:

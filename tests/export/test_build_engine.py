@@ -13,7 +13,7 @@ import pytest
 from builder_stand_in import VERSION, Flag, Recorder
 from tiny_engine import write_tiny_engine
 
-from dynast_deploy.commands import build_engine
+from dynast_deploy.commands import build_engine, build_target
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.build_progress import BuildProgress
 from dynast_deploy.formats import onnx_model as split
@@ -230,13 +230,13 @@ def assert_refused(folder: Path, status: int, error: str, message: str) -> None:
 
 
 def test_fp8_is_for_gpus_that_have_it() -> None:
-    assert build_engine.rtx_capabilities(Precision.FP8) == ("8.9", "12.0")
-    assert build_engine.rtx_capabilities(Precision.FP16)[0] == "8.0"
-    build_engine.check_fp8((), None, False)
-    build_engine.check_fp8(("8.9", "12.0"), None, False)
+    assert build_target.rtx_capabilities(Precision.FP8) == ("8.9", "12.0")
+    assert build_target.rtx_capabilities(Precision.FP16)[0] == "8.0"
+    build_target.check_fp8((), None, False)
+    build_target.check_fp8(("8.9", "12.0"), None, False)
     with pytest.raises(DynastError, match=r"compute capability 8\.6, 7\.5 has no eight-bit floats"):
-        build_engine.check_fp8(("8.9", "8.6", "7.5"), None, False)
+        build_target.check_fp8(("8.9", "8.6", "7.5"), None, False)
     with pytest.raises(DynastError, match=r"compute capability 8\.0 has no"):
-        build_engine.check_fp8((), driver.Device("A100", "8.0"), False)
+        build_target.check_fp8((), driver.Device("A100", "8.0"), False)
     with pytest.raises(DynastError, match="--hardware-compatible plans are for 8.0"):
-        build_engine.check_fp8((), driver.Device("L4", "8.9"), True)
+        build_target.check_fp8((), driver.Device("L4", "8.9"), True)

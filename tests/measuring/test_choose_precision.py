@@ -11,7 +11,7 @@ from tiny_engine import write_tiny_engine
 
 from dynast_deploy.calib import choose_precision as auto
 from dynast_deploy.calib.choose_precision import Trial, considered, fastest, tried
-from dynast_deploy.commands import build_engine
+from dynast_deploy.commands import plan_builder
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import sha256
@@ -96,19 +96,19 @@ def test_the_table_is_printed_and_one_plan_is_left(
         __version__ = VERSION
         device = GpuDevice("GPU", "8.9")
 
-    def write(builder: build_engine.Builder, output: Path, precision: Precision) -> None:
+    def write(builder: plan_builder.Builder, output: Path, precision: Precision) -> None:
         output.write_text(precision)
 
-    monkeypatch.setattr(build_engine.Builder, "write", write)
+    monkeypatch.setattr(plan_builder.Builder, "write", write)
     monkeypatch.setattr(auto, "time_frame", lambda plan: {"fp16": 3.0, "int8": 2.0}[plan.read_text()])
-    builder = build_engine.Builder(
+    builder = plan_builder.Builder(
         Stand(),  # type: ignore[arg-type]
         None,  # type: ignore[arg-type]
         model,
         auto.calibrations_by_precision(files, model),
     )
     output = tmp_path / "model.plan"
-    assert build_engine.build_fastest(builder, output, 35.0) is INT8
+    assert plan_builder.build_fastest(builder, output, 35.0) is INT8
     assert output.read_text() == "int8"
     shown = capsys.readouterr().out
     assert "taken" in shown

@@ -1,0 +1,99 @@
+"""What plans are built for: the library, the GPU, and the compute capabilities that they run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.precision import FP8_FROM, Precision
+
+if TYPE_CHECKING:
+    from dynast_deploy.formats.plan import PlanKind
+    from dynast_deploy.runtime.cuda.driver import GpuDevice
+
+RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
+"""What TensorRT-RTX builds for unless told otherwise; its plans run on later ones too."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the plans are for: the library, and the GPU, where one is needed."""
+
+    library: Any
+    device: GpuDevice | None
+
+
+def find_target(kind: PlanKind) -> Target:
+    """The library, and for TensorRT the GPU and the attention plugin, registered."""
+    from dynast_deploy.export.tensorrt_build import builder_library
+    from dynast_deploy.formats.plan import PlanKind
+    from dynast_deploy.plugins import gpu_kernels
+    from dynast_deploy.plugins.tensorrt_plugin import register_plugins
+    from dynast_deploy.runtime.cuda.driver import first_device
+
+    library = builder_library(kind)
+    if kind is PlanKind.TENSORRT_RTX:
+        return Target(library, None)
+    device = first_device()
+    if device is None:
+        raise DynastError(
+            "no NVIDIA GPU that can be used: TensorRT builds on the GPU that a plan is for; build there, or with "
+            "--rtx, which needs none"
+        )
+    # A missing compiler is told here in one line, and not from within TensorRT.
+    gpu_kernels.compile_ptx(gpu_kernels.kernel_name("inter", "half", max(gpu_kernels.TEAMS)))
+    register_plugins()
+    return Target(library, device)
+
+
+def timing_cache_file(path: Path | None, target: Target) -> Path | None:
+    from dynast_deploy.export.timing_cache import default_path
+
+    if target.device is None:
+        return None
+    device = target.device
+    return path or default_path(device.name, device.compute_capability, target.library.__version__)
+
+
+def chosen_capabilities(text: str | None, target: Target) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    known = {
+        f"{name[2:-1]}.{name[-1]}"
+        for name in dir(target.library.ComputeCapability)
+        if name.startswith("SM") and name[2:].isdigit()
+    }
+    chosen = tuple(text.split(","))
+    if unknown := [one for one in chosen if one not in known]:
+        raise DynastError(
+            f"--compute-capabilities {unknown[0]}: TensorRT-RTX {target.library.__version__} builds for "
+            f"{', '.join(sorted(known, key=float))}"
+        )
+    return chosen
+
+
+def rtx_capabilities(precision: Precision) -> tuple[str, ...]:
+    """Where plans for TensorRT-RTX run that were built for no GPU in particular; on later ones too."""
+    if precision is not Precision.FP8:
+        return RTX_CAPABILITIES
+    return tuple(one for one in RTX_CAPABILITIES if _numbers(one) >= FP8_FROM)
+
+
+def check_fp8(chosen: tuple[str, ...], device: GpuDevice | None, hardware_compatible: bool) -> None:
+    """DynastError for a GPU without eight-bit floats among those that are built for."""
+    if hardware_compatible:
+        raise DynastError(
+            "--fp8: --hardware-compatible plans are for 8.0 and later, and FP8 needs 8.9; leave one out"
+        )
+    asked = chosen or ((device.compute_capability,) if device is not None else ())
+    if lacking := [one for one in asked if _numbers(one) < FP8_FROM]:
+        raise DynastError(
+            f"--fp8: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with 8.9 (Ada); "
+            "build with --int8 or --fp16 for it"
+        )
+
+
+def _numbers(capability: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in capability.split("."))
