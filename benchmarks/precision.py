@@ -41,7 +41,7 @@ from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.quantizable import convolution_share, find_layers
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_model
 from dynast_deploy.formats.precision import Format, Method
-from dynast_deploy.frames.read_frames import FrameRequest
+from dynast_deploy.frames.request import FrameRequest
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 

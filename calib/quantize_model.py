@@ -31,7 +31,8 @@ from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model, sha256
 from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import FrameRequest, files_read, read_data
+from dynast_deploy.frames.read_frames import files_read, read_data
+from dynast_deploy.frames.request import FrameRequest
 
 CHECKED_FRAMES = 8
 """Frames that the result is judged by; no range is measured on them."""

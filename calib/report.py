@@ -16,7 +16,8 @@ from dynast_deploy.export.quantizable import Part, matching
 from dynast_deploy.files.atomic_file import AtomicFile, write_text
 from dynast_deploy.files.written_files import check_written
 from dynast_deploy.formats.precision import Format, Method
-from dynast_deploy.frames.read_frames import FrameRequest, files_read, read_data
+from dynast_deploy.frames.read_frames import files_read, read_data
+from dynast_deploy.frames.request import FrameRequest
 
 NAMED = 20
 """Layers that the plot names."""

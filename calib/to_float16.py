@@ -16,7 +16,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.tensor_extremes import value_ranges
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import FrameRequest, read_data
+from dynast_deploy.frames.read_frames import read_data
+from dynast_deploy.frames.request import FrameRequest
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 from dynast_deploy.runtime.onnxrt.errors import refusing

@@ -11,28 +11,3 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-class ChannelOrder(StrEnum):
-    """Order of a pose estimator's colour channels."""
-
-    RGB = "rgb"
-    BGR = "bgr"
-
-
-class Fit(StrEnum):
-    """What happens to a picture whose shape is not the network's.
-
-    PAD keeps proportions and fills up with the border's colours; STRETCH fills the network's picture, as the published
-    training did.
-    """
-
-    PAD = "pad"
-    STRETCH = "stretch"
-
-
-class Crop(StrEnum):
-    """Which part of a picture is rendered: all of it, or a steady box around the person."""
-
-    NONE = "none"
-    PERSON = "person"

@@ -321,7 +321,8 @@ def _array_seeds() -> list[tuple[str, bytes]]:
 
 def _read_arrays(path: Path) -> None:
     from dynast_deploy.formats.onnx_model import ModelMetadata
-    from dynast_deploy.frames.read_frames import FrameRequest, read_data
+    from dynast_deploy.frames.read_frames import read_data
+    from dynast_deploy.frames.request import FrameRequest
 
     info = ModelMetadata({"semantic_nc": 3}, "style", 64, 64, "0", "0" * 64, "fp32", [])
     read_data(FrameRequest(str(path), frames=3), info, "model.onnx")

@@ -8,33 +8,25 @@ from typing import Annotated
 
 import typer
 
-from dynast_deploy.commands import calibration_options as options
-from dynast_deploy.commands import pose_options
+from dynast_deploy.commands.option_groups import FloatModel, expand_groups
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.names import named_beside
 from dynast_deploy.formats.precision import Method
-from dynast_deploy.runtime.options import ChannelOrder, Fit
+from dynast_deploy.frames.request import FrameRequest
 
 
+@expand_groups
 def calibrate(
-    model: options.Model,
-    data: options.Data = None,
-    exemplar: options.Exemplars = None,
-    poses: options.Poses = None,
-    exemplar_poses: options.ExemplarPoses = None,
-    parts: options.Parts = None,
-    exemplar_parts: options.ExemplarParts = None,
-    pose_model: pose_options.PoseModel = None,
-    pose_channels: pose_options.PoseChannels = ChannelOrder.RGB,
-    pose_score: pose_options.PoseScore = None,
-    fit: options.FitOption = Fit.PAD,
-    frames: options.Frames = 200,
+    model: FloatModel,
+    request: FrameRequest = FrameRequest(frames=200),
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="File to write.", show_default="MODEL.int8.onnx, .fp8, .fp16"),
     ] = None,
     method: Annotated[Method, typer.Option(help="How ranges follow from values.")] = Method.MSE,
-    keep_float: options.KeepFloat = None,
+    keep_float: Annotated[
+        list[str] | None, typer.Option(help="Layers that stay in float, by regular expression.")
+    ] = None,
     target_psnr: Annotated[
         float | None,
         typer.Option(
@@ -53,7 +45,7 @@ def calibrate(
 
     A calibration file for `export/build_engine.py --int8 --calibration` is written beside it.
     """
-    if data is None:
+    if not request.data:
         raise DynastError(
             "name what to calibrate on: --data VIDEO, a folder, arrays (.npz) or a shipped source"
         )
@@ -65,21 +57,7 @@ def calibrate(
         raise DynastError("--fp16 has no layers to choose; leave --target-psnr and --keep-float out")
 
     from dynast_deploy.formats.precision import Format
-    from dynast_deploy.frames.read_frames import FrameRequest
 
-    request = FrameRequest(
-        data,
-        frames,
-        exemplar or (),
-        poses=poses,
-        exemplar_poses=exemplar_poses or (),
-        parts=parts,
-        exemplar_parts=exemplar_parts or (),
-        pose_model=pose_model,
-        pose_channels=pose_channels,
-        pose_score=pose_score,
-        fit=fit,
-    )
     if fp16:
         from dynast_deploy.calib.to_float16 import write_half
 

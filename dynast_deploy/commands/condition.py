@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dynast_deploy.commands.pose_options import PoseChannels, PoseModel, PoseScore
+from dynast_deploy.commands.option_groups import expand_groups
+from dynast_deploy.condition_options import CropOptions
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.printable import printable_name
-from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_SIZE = "256x256"
 
 
+@expand_groups
 def condition(
     media: Annotated[Path, typer.Argument(metavar="INPUT", help="Picture or video.")],
     engine: Annotated[Path | None, typer.Option(help="Engine whose task and picture size are used.")] = None,
@@ -30,22 +31,7 @@ def condition(
     size: Annotated[
         str | None, typer.Option(help="Picture size HxW.", show_default=f"the engine's, else {DEFAULT_SIZE}")
     ] = None,
-    poses: Annotated[
-        Path | None, typer.Option(help="Keypoints: OpenPose JSON (file or folder), JSONL or .npz.")
-    ] = None,
-    pose_model: PoseModel = None,
-    pose_channels: PoseChannels = ChannelOrder.RGB,
-    pose_score: PoseScore = None,
-    parts: Annotated[
-        Path | None,
-        typer.Option(help="Parts of a face: masks as .npz, or a folder of CelebAMask-HQ's (a picture)."),
-    ] = None,
-    fit: Annotated[
-        Fit, typer.Option(help="Pictures of another shape than the network's: keep proportions, or fill it.")
-    ] = Fit.PAD,
-    crop: Annotated[
-        Crop, typer.Option(help="For poses: render a steady box around the person instead of everything.")
-    ] = Crop.NONE,
+    options: CropOptions = CropOptions(),
     output: Annotated[
         Path | None,
         typer.Option(
@@ -73,19 +59,29 @@ def condition(
     read = {
         f"{'picture' if is_picture else 'video'} being read": media,
         "engine being read": engine,
-        "pose model being read": pose_model,
+        "pose model being read": options.pose_model,
     }
-    check_written({"-o": output}, {**read, **sources_read([media], poses, parts)})
+    check_written({"-o": output}, {**read, **sources_read([media], options.poses, options.parts)})
     task, network_size = choose_target(engine, task, size)
     drawn_by = str(engine or f"--task {task}")
-    check_options(task, drawn_by, (poses, pose_model, pose_score is not None), (parts,))
-    check_crop(task, drawn_by, crop)
-    with ConditionDrawers(task, network_size, fit, pose_model, pose_channels, pose_score, crop) as painters:
+    of_poses = (options.poses, options.pose_model, options.pose_score is not None)
+    check_options(task, drawn_by, of_poses, (options.parts,))
+    check_crop(task, drawn_by, options.crop)
+    given = options.poses or options.parts
+    with ConditionDrawers(
+        task,
+        network_size,
+        options.fit,
+        options.pose_model,
+        options.pose_channels,
+        options.pose_score,
+        options.crop,
+    ) as painters:
         if is_picture:
-            draw_picture(painters.of_picture(media, poses or parts), media, output)
+            draw_picture(painters.of_picture(media, given), media, output)
             print(printable_name(output))
         else:
-            report = draw_video(painters.of_video(media, poses or parts), media, output)
+            report = draw_video(painters.of_video(media, given), media, output)
             print(printable_name(report.video), flush=True)
             if status := conclude(report, output):
                 raise typer.Exit(status)

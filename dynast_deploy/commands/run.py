@@ -11,52 +11,33 @@ from typing import Annotated
 import typer
 
 from dynast_deploy.command import run
-from dynast_deploy.commands.pose_options import PoseChannels, PoseModel, PoseScore
+from dynast_deploy.commands.option_groups import expand_groups
+from dynast_deploy.condition_options import RenderOptions
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.result_folder import result_folder
 from dynast_deploy.files.written_files import check_written, check_written_folder
 from dynast_deploy.printable import print_note
-from dynast_deploy.runtime.options import ChannelOrder, Crop, Device, Fit
+from dynast_deploy.runtime.options import Device
 from dynast_deploy.runtime.pipeline.job_files import default_video_output, picture_outputs, sources_read
 
 
+@expand_groups
 def dynast_run(
     engine: Annotated[Path, typer.Option(help="Engine: model.plan, model.onnx, or a PyTorch checkpoint.")],
     exemplar: Annotated[Path, typer.Option(help="Picture whose appearance is painted.")],
     video: Annotated[Path | None, typer.Option(help="Driving video.")] = None,
     images: Annotated[list[Path] | None, typer.Option(help="Driving pictures: a folder or files.")] = None,
     more_images: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
-    poses: Annotated[
-        Path | None,
-        typer.Option(help="Keypoints: OpenPose JSON (file or folder), JSONL or .npz."),
-    ] = None,
-    exemplar_poses: Annotated[Path | None, typer.Option(help="Keypoints of the exemplar.")] = None,
-    pose_model: PoseModel = None,
-    pose_channels: PoseChannels = ChannelOrder.RGB,
-    pose_score: PoseScore = None,
-    parts: Annotated[
-        Path | None,
-        typer.Option(help="Parts of a face: masks as .npz, or a folder of CelebAMask-HQ's (pictures)."),
-    ] = None,
-    exemplar_parts: Annotated[Path | None, typer.Option(help="Parts of the exemplar's face.")] = None,
+    options: RenderOptions = RenderOptions(),
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Output.", show_default="beside the input, NAME.dynast.mp4"),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Frames rendered at once.")] = 1,
     device: Annotated[Device, typer.Option(help="Where the engine runs.")] = Device.AUTO,
-    fit: Annotated[
-        Fit, typer.Option(help="Pictures of another shape than the engine's: keep proportions, or fill it.")
-    ] = Fit.PAD,
-    crop: Annotated[
-        Crop, typer.Option(help="For poses: render a steady box around the person instead of everything.")
-    ] = Crop.NONE,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Exemplar, driving picture, result.")
     ] = False,
-    save_poses: Annotated[
-        Path | None, typer.Option(help="Write the keypoints that were used, as .npz.")
-    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first picture that cannot be rendered.")
     ] = False,
@@ -70,8 +51,8 @@ def dynast_run(
     if video is not None:
         output = output or default_video_output(video)
         _check_video_paths(video, output)
-    if save_poses is not None and save_poses.suffix != ".npz":
-        raise DynastError(f"--save-poses {save_poses}: keypoints are written as .npz")
+    if options.save_poses is not None and options.save_poses.suffix != ".npz":
+        raise DynastError(f"--save-poses {options.save_poses}: keypoints are written as .npz")
 
     from dynast_deploy.media.picture_files import list_pictures, read_picture
     from dynast_deploy.media.video_reader import VideoReader
@@ -97,43 +78,58 @@ def dynast_run(
                     check_written_folder("-o", folder, {"folder of the pictures being read": images})
                 stack.enter_context(result_folder(folder))
         check_written(
-            {"-o": output if video is not None else outputs.values(), "--save-poses": save_poses},
+            {"-o": output if video is not None else outputs.values(), "--save-poses": options.save_poses},
             {
                 "engine being read": engine,
                 "exemplar being read": exemplar,
                 "video being read": video,
                 "picture being read": listed,
-                "pose model being read": pose_model,
-                **sources_read([video] if video is not None else listed, poses, parts),
-                **sources_read([exemplar], exemplar_poses, exemplar_parts, "exemplar's "),
+                "pose model being read": options.pose_model,
+                **sources_read([video] if video is not None else listed, options.poses, options.parts),
+                **sources_read([exemplar], options.exemplar_poses, options.exemplar_parts, "exemplar's "),
             },
         )
 
         loaded = load_engine(engine, device.value)
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
-        of_poses, of_parts = (
-            (poses, exemplar_poses, pose_model, save_poses, pose_score is not None),
-            (parts, exemplar_parts),
+        of_poses = (
+            options.poses,
+            options.exemplar_poses,
+            options.pose_model,
+            options.save_poses,
+            options.pose_score is not None,
         )
-        check_crop(task, str(engine), crop)
-        check_options(task, str(engine), of_poses, of_parts)
+        check_crop(task, str(engine), options.crop)
+        check_options(task, str(engine), of_poses, (options.parts, options.exemplar_parts))
+        given, given_exemplar = (
+            options.poses or options.parts,
+            options.exemplar_poses or options.exemplar_parts,
+        )
         painters = stack.enter_context(
-            ConditionDrawers(task, loaded.info.size, fit, pose_model, pose_channels, pose_score, crop)
+            ConditionDrawers(
+                task,
+                loaded.info.size,
+                options.fit,
+                options.pose_model,
+                options.pose_channels,
+                options.pose_score,
+                options.crop,
+            )
         )
-        painter = painters.of_exemplar(exemplar, exemplar_poses or exemplar_parts)
+        painter = painters.of_exemplar(exemplar, given_exemplar)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))
         beside = exemplar_picture if side_by_side else None
         if reader is not None:
             assert video is not None
             assert output is not None
-            painter = painters.of_video(video, poses or parts)
+            painter = painters.of_video(video, given)
             report = render_video(loaded, encoded, painter, Composer(painter, beside), reader, output, batch)
         else:
-            of_picture = painters.of_pictures(listed, poses or parts)
+            of_picture = painters.of_pictures(listed, given)
             report = render_pictures(loaded, encoded, of_picture, beside, outputs, batch, strict)
         if report.outputs:
             print(report.summary(), flush=True)
-        status = conclude(report, output, save_poses)
+        status = conclude(report, output, options.save_poses)
     if status:
         sys.exit(status)
 

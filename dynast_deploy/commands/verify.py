@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from dynast_deploy.commands import calibration_options as options
-from dynast_deploy.commands import pose_options
+from dynast_deploy.commands.option_groups import expand_groups
 from dynast_deploy.commands.show import show
-from dynast_deploy.runtime.options import ChannelOrder, Fit
+from dynast_deploy.frames.request import FrameRequest
 
 
+@expand_groups
 def verify(
     engine: Annotated[Path, typer.Option(help="What is to be verified: .plan, or a converted .onnx.")] = Path(
         "model.plan"
@@ -21,17 +21,7 @@ def verify(
     checkpoint: Annotated[
         Path | None, typer.Option(help="The checkpoint that was exported; runs on PyTorch.")
     ] = None,
-    data: options.Data = None,
-    exemplar: options.Exemplars = None,
-    poses: options.Poses = None,
-    exemplar_poses: options.ExemplarPoses = None,
-    parts: options.Parts = None,
-    exemplar_parts: options.ExemplarParts = None,
-    pose_model: pose_options.PoseModel = None,
-    pose_channels: pose_options.PoseChannels = ChannelOrder.RGB,
-    pose_score: pose_options.PoseScore = None,
-    fit: options.FitOption = Fit.PAD,
-    frames: Annotated[int, typer.Option(min=1, help="Frames to compare.")] = 8,
+    frames: FrameRequest = FrameRequest(frames=8),
     stages: Annotated[
         bool, typer.Option("--stages", help="Compare the encoded exemplars' tensors and the matches too.")
     ] = False,
@@ -45,24 +35,10 @@ def verify(
 
     Ends with status 1 where the engine fails.
     """
-    from dynast_deploy.frames.read_frames import FrameRequest as DataRequest
     from dynast_deploy.verification.verify import VerificationRequest
     from dynast_deploy.verification.verify import verify as run_verification
 
-    wanted = DataRequest(
-        data or "",
-        frames,
-        exemplar or (),
-        poses=poses,
-        exemplar_poses=exemplar_poses or (),
-        parts=parts,
-        exemplar_parts=exemplar_parts or (),
-        pose_model=pose_model,
-        pose_channels=pose_channels,
-        pose_score=pose_score,
-        fit=fit,
-    )
-    document = run_verification(VerificationRequest(engine, onnx, wanted, checkpoint, target_psnr, stages))
+    document = run_verification(VerificationRequest(engine, onnx, frames, checkpoint, target_psnr, stages))
     show(document, as_json)
     if not document["verdict"].startswith("passed"):
         raise typer.Exit(1)

@@ -6,7 +6,6 @@ Conditions are drawn by the painters that `dynast-run` uses, so ranges are those
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.npz import NpzFile
 from dynast_deploy.formats.onnx_model import ModelMetadata
 from dynast_deploy.frames.frame_set import CalibrationData
+from dynast_deploy.frames.request import FrameRequest
 from dynast_deploy.printable import print_note
-from dynast_deploy.runtime.options import ChannelOrder, Fit
 from dynast_deploy.runtime.pipeline.job_files import sources_read
 from dynast_deploy.size import Size
 
@@ -28,23 +27,6 @@ if TYPE_CHECKING:
 ARRAYS = ("condition", "exemplar", "exemplar_condition")
 FRAMES_AN_EXEMPLAR = 4
 """Of data that ship, in which every sample has an exemplar of its own."""
-
-
-@dataclass(frozen=True)
-class FrameRequest:
-    """What the command line says about the data; see `dynast calibrate --help`."""
-
-    data: str
-    frames: int
-    exemplars: Sequence[Path] = ()
-    poses: Path | None = None
-    exemplar_poses: Sequence[Path] = ()
-    parts: Path | None = None
-    exemplar_parts: Sequence[Path] = ()
-    pose_model: Path | None = None
-    pose_channels: ChannelOrder = ChannelOrder.RGB
-    pose_score: float | None = None
-    fit: Fit = Fit.PAD
 
 
 def files_read(request: FrameRequest, model: Path) -> dict[str, Path | str | Sequence[Path] | None]:

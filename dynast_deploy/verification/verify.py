@@ -15,8 +15,8 @@ from dynast_deploy.formats.file_kind import FileKind, kind_of
 from dynast_deploy.formats.onnx_model import ModelMetadata, sha256
 from dynast_deploy.formats.onnx_reader import read_graph
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import FrameRequest as DataRequest
 from dynast_deploy.frames.read_frames import read_data
+from dynast_deploy.frames.request import FrameRequest as DataRequest
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dynast_deploy.runtime.options import Fit
+from dynast_deploy.condition_options import Fit
 from dynast_deploy.size import MAX_SIDE, Size
 
 MOST_PIXELS = 1 << 26

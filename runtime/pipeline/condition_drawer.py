@@ -8,13 +8,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from dynast_deploy.condition_options import Crop, Fit
 from dynast_deploy.conditions import face_condition, picture_tensor, pose_condition, style_condition
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartSource
 from dynast_deploy.keypoints import PoseSource
 from dynast_deploy.keypoints.poses import is_seen
-from dynast_deploy.runtime.options import Crop, Fit
 from dynast_deploy.runtime.pipeline.canvas import Canvas
 from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
 from dynast_deploy.size import Size

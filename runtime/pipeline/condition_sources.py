@@ -8,12 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from dynast_deploy.condition_options import ChannelOrder, Crop, Fit
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartSource, parts_beside, resolve_parts
 from dynast_deploy.keypoints import PoseSource, poses_beside, resolve_poses
 from dynast_deploy.media.picture_names import has_picture_beside
-from dynast_deploy.runtime.options import ChannelOrder, Crop, Fit
 from dynast_deploy.runtime.pipeline.condition_drawer import SOURCES, ConditionDrawer
 from dynast_deploy.size import Size
 

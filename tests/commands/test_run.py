@@ -18,13 +18,13 @@ from tiny_engine import write_tiny_checkpoint, write_tiny_engine
 from video_clips import AUDIO_RATE, jittered_times, sound_packets, sound_samples, write_clip
 
 from dynast_deploy.commands import run
+from dynast_deploy.condition_options import Fit
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
-from dynast_deploy.runtime.options import Fit
 from dynast_deploy.runtime.pipeline.canvas import Canvas
 from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose

@@ -24,7 +24,8 @@ from dynast_deploy.formats.calibration import Calibration, read_calibration
 from dynast_deploy.formats.onnx_model import ModelMetadata
 from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
-from dynast_deploy.frames.read_frames import FrameRequest, read_data, spread
+from dynast_deploy.frames.read_frames import read_data, spread
+from dynast_deploy.frames.request import FrameRequest
 
 pytest.importorskip("onnxruntime", reason="ranges are measured by ONNX Runtime")
 

@@ -9,6 +9,7 @@ import pytest
 from run_command import dynast_run, only_error
 from tiny_engine import write_tiny_engine
 
+from dynast_deploy.condition_options import Crop
 from dynast_deploy.conditions.pose import pose_condition
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
@@ -17,7 +18,6 @@ from dynast_deploy.keypoints.poses import no_person
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
-from dynast_deploy.runtime.options import Crop
 from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 from dynast_deploy.runtime.pipeline.condition_sources import check_crop
 from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
