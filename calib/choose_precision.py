@@ -1,4 +1,4 @@
-"""`build_engine.py --auto`: the fastest precision that keeps the picture."""
+"""`dynast build-engine --auto`: the fastest precision that keeps the picture."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def write_eight_bits(
     for line in summary(source, calibration, checks):
         print(line)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB (float32 {path.stat().st_size / 1e6:.1f} MB)")
-    print(f"{calibration_path}: for build_engine.py --{number_format} --calibration")
+    print(f"{calibration_path}: for dynast build-engine --{number_format} --calibration")
     if number_format is Format.INT8:
         print(f"on a CPU, see first whether it is faster: dynast bench --engine {path} --engine {output}")
     return calibration

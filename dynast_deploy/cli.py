@@ -13,8 +13,10 @@ from dynast_deploy.commands.convert import convert
 from dynast_deploy.commands.data import data
 from dynast_deploy.commands.doctor import doctor
 from dynast_deploy.commands.evaluate import evaluate
+from dynast_deploy.commands.export import export
 from dynast_deploy.commands.export_triton import export_triton
 from dynast_deploy.commands.fetch_models import fetch_models
+from dynast_deploy.commands.from_onnx import from_onnx
 from dynast_deploy.commands.inspect import inspect
 from dynast_deploy.commands.sensitivity import sensitivity
 from dynast_deploy.commands.train import train
@@ -28,21 +30,25 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 COMMANDS = (
+    export,
+    build_engine,
     inspect,
+    verify,
+    bench,
     condition,
-    convert,
-    doctor,
-    fetch_models,
+    calibrate,
+    sensitivity,
     data,
     train,
     evaluate,
-    bench,
-    build_engine,
-    verify,
-    calibrate,
-    sensitivity,
+    convert,
+    from_onnx,
     export_triton,
+    fetch_models,
+    doctor,
 )
+"""In the order of `dynast --help`: make an engine, look at it, draw, measure, train, convert, this machine."""
+
 for command in COMMANDS:
     app.command()(command)
 

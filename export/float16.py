@@ -6,7 +6,7 @@ the file), and whatever else the caller names. The sparse attention nodes take f
 function bodies compute in float32 whatever the storage type. Inputs and the image stay float32 outside, so that the
 file is used like any other; the cut tensors become float16. Quantized layers keep their eight bits.
 
-TensorRT from 11 on knows no precision but what the graph says, so this is also what `build_engine.py --fp16` builds.
+TensorRT from 11 on knows no precision but what the graph says, so `dynast build-engine --fp16` builds this too.
 """
 
 from __future__ import annotations

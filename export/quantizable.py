@@ -64,7 +64,7 @@ def find_layers(model: onnx.ModelProto, cut_tensors: Iterable[str]) -> list[Quan
         if shape is None:
             raise DynastError(
                 f"layer {node.name} has no shape that follows from the graph, so this is not a file as "
-                "export/to_onnx.py writes it; export it again"
+                "dynast export writes it; export it again"
             )
         is_convolution = node.op_type == "Conv"
         sums = prod(weight.dims[1:]) if is_convolution else weight.dims[0]

@@ -59,7 +59,7 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
         copy_weights(EngineWeights(model), generator, show)
     except (KeyError, IndexError, ValueError, RuntimeError, StopIteration) as error:
         raise DynastError(
-            f"{source}: its graph is not the one that export/to_onnx.py writes for its settings ({error}), so the "
+            f"{source}: its graph is not the one that dynast export writes for its settings ({error}), so the "
             "weights cannot be found in it"
         ) from None
     stream = training_data(task, None, generator.config.crop_size, seed=0)

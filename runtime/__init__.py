@@ -37,7 +37,7 @@ def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int
 
         return TorchEngine(path, device, threads)
     raise DynastError(
-        f"{path}: a zip archive, but not an engine this version runs; it takes ONNX files (from export/to_onnx.py), "
+        f"{path}: a zip archive, but not an engine this version runs; it takes ONNX files (from dynast export), "
         "plans (from dynast build-engine) and checkpoints"
     )
 

@@ -1,4 +1,4 @@
-"""A generator with random weights, as a checkpoint and as the file that `export/to_onnx.py` makes of it."""
+"""A generator with random weights, as a checkpoint and as the file that `dynast export` makes of it."""
 
 from __future__ import annotations
 

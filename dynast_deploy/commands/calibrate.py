@@ -43,7 +43,7 @@ def calibrate(
 ) -> None:
     """Measure ranges on your own frames and write the engine with eight-bit layers (Q/DQ nodes).
 
-    A calibration file for `export/build_engine.py --int8 --calibration` is written beside it.
+    A calibration file for `dynast build-engine --int8 --calibration` is written beside it.
     """
     if not request.data:
         raise DynastError(

@@ -1,4 +1,4 @@
-"""`python export/to_onnx.py ckpt.pth`: a checkpoint becomes one ONNX file that any runtime executes."""
+"""`dynast export ckpt.pth`: a checkpoint becomes one ONNX file that any runtime executes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python export/from_onnx.py model.onnx -o ckpt.pth`: the weights of an engine as a checkpoint to train on."""
+"""`dynast from-onnx model.onnx -o ckpt.pth`: the weights of an engine as a checkpoint to train on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typer
 from dynast_deploy.command import run
 
 
-def take_weights(
-    engine: Annotated[Path, typer.Argument(help="A float32 ONNX file that to_onnx.py wrote.")],
+def from_onnx(
+    engine: Annotated[Path, typer.Argument(help="A float32 ONNX file that dynast export wrote.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("ckpt.pth"),
 ) -> None:
     """Write the weights of an engine as a checkpoint, and compare both."""
@@ -30,4 +30,4 @@ def take_weights(
 
 
 def main() -> None:
-    run(take_weights)
+    run(from_onnx)

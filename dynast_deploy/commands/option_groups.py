@@ -31,7 +31,7 @@ def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
     """`command` with an option for each field of every parameter that is a dataclass, in the place of that parameter.
 
     Fields are `Annotated` with `typer.Option`. A field with a sequence may be given many times. Parameters are found by
-    typer in the signature and in the annotations of what is returned, which takes them by keyword.
+    typer in the signature and in the annotations of what is returned.
     """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, _Group] = {}
@@ -46,7 +46,10 @@ def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
                 parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
             )
 
-    def expanded(**values: Any) -> None:
+    names = [parameter.name for parameter in parameters]
+
+    def expanded(*arguments: Any, **values: Any) -> None:
+        values |= zip(names, arguments, strict=False)
         for name, group in groups.items():
             given = {option: values.pop(option, None) for option in group.defaults}
             chosen = {option: value for option, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The calibration file: what was measured of a model, to be shipped with it and passed to `build_engine.py`.
+"""The calibration file: what was measured of a model, to be shipped with it and passed to `dynast build-engine`.
 
 JSON. `ranges` maps tensors of the graph to the largest magnitude to represent; `left` maps layers that stay in float to
 the reason.

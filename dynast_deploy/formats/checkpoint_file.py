@@ -99,7 +99,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:
 
 
 _NAMES = {
-    FileKind.ONNX: "an ONNX file; export/from_onnx.py makes a checkpoint of one of this project",
+    FileKind.ONNX: "an ONNX file; dynast from-onnx makes a checkpoint of one of this project",
     FileKind.PLAN: "an engine bundle",
     FileKind.ARCHIVE: "a zip archive of other files",
 }

@@ -28,7 +28,7 @@ MOST_OF_A_SETTING = 1 << 16
 """Of the generator's whole numbers: channels, layers, matches, pixels."""
 LONGEST_TEXT = 200
 """Letters of a version, a SHA-256 or a name of a tensor."""
-EXPORT = "export it again: python export/to_onnx.py ckpt.pth"
+EXPORT = "export it again: dynast export ckpt.pth"
 PICTURE_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
@@ -91,7 +91,7 @@ def metadata_values(texts: dict[str, str], source: str) -> dict[str, Any]:
     if texts.keys() != RULES.keys():
         raise DynastError(
             f"{source}: no engine of this project (its `dynast.` metadata is missing or of another version); "
-            "make one with: python export/to_onnx.py ckpt.pth"
+            "make one with: dynast export ckpt.pth"
         )
     values: dict[str, Any] = {}
     for name, rule in RULES.items():

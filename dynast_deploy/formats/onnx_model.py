@@ -98,7 +98,7 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     except Exception as error:  # protobuf and the checker raise many classes, none of which says which file
         if (kind := _kind(path)) not in (None, FileKind.ONNX):
             raise DynastError(
-                f"{path}: is no ONNX file, but of the kind {kind}; make one with: python export/to_onnx.py ckpt.pth"
+                f"{path}: is no ONNX file, but of the kind {kind}; make one with: dynast export ckpt.pth"
             ) from None
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DynastError(f"{path}: damaged, or no ONNX file ({reason})") from None

@@ -69,6 +69,11 @@ def test_help_imports_nothing_heavy() -> None:
         ("train",),
         ("bench",),
         ("build-engine",),
+        ("export",),
+        ("from-onnx",),
+        ("calibrate",),
+        ("sensitivity",),
+        ("verify",),
     ],
 )
 def test_every_command_has_help(command: tuple[str, ...]) -> None:
@@ -88,6 +93,17 @@ def test_no_help_has_square_brackets_which_would_be_taken_for_markup(function: C
     ]
     assert shown
     assert not [option.help for option in shown if "[" in (option.help or "")]
+
+
+def test_export_and_from_onnx_are_there_without_a_checkout(tmp_path: Path) -> None:
+    checkpoint, engine, again = (tmp_path / name for name in ("tiny.pth", "tiny.onnx", "again.pth"))
+    write_tiny_checkpoint(checkpoint)
+    exported = dynast("export", checkpoint, "-o", engine, "--size", "32x32")
+    assert exported.exit_code == 0, exported.output
+    assert "32x32" in exported.output
+    taken = dynast("from-onnx", engine, "-o", again)
+    assert taken.exit_code == 0, taken.output
+    assert load_generator(again).config == load_generator(checkpoint).config
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from dynast_deploy.formats.precision import Precision
 from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
 from dynast_deploy.runtime.cuda import driver
 
-ADA = driver.Device("NVIDIA L40S", "8.9")
+ADA = driver.GpuDevice("NVIDIA L40S", "8.9")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -237,6 +237,6 @@ def test_fp8_is_for_gpus_that_have_it() -> None:
     with pytest.raises(DynastError, match=r"compute capability 8\.6, 7\.5 has no eight-bit floats"):
         build_target.check_fp8(("8.9", "8.6", "7.5"), None, False)
     with pytest.raises(DynastError, match=r"compute capability 8\.0 has no"):
-        build_target.check_fp8((), driver.Device("A100", "8.0"), False)
+        build_target.check_fp8((), driver.GpuDevice("A100", "8.0"), False)
     with pytest.raises(DynastError, match="--hardware-compatible plans are for 8.0"):
-        build_target.check_fp8((), driver.Device("L4", "8.9"), True)
+        build_target.check_fp8((), driver.GpuDevice("L4", "8.9"), True)
