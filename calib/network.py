@@ -11,9 +11,9 @@ import onnx
 from dynast_deploy.export.quantizable import ancestors
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu
 from dynast_deploy.formats.onnx_model import ENCODER_INPUTS, ModelMetadata, extract
+from dynast_deploy.onnxruntime_session import refusing
 from dynast_deploy.runtime.onnxrt.cpu_graph import for_cpu
 from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
-from dynast_deploy.runtime.onnxrt.errors import refusing
 from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
 Encoded = dict[str, np.ndarray]

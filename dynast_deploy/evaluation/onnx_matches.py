@@ -20,8 +20,8 @@ class OnnxMatches:
     """A second session of the whole file, on the CPU, that gives matches alone."""
 
     def __init__(self, path: Path) -> None:
+        from dynast_deploy.onnxruntime_session import refusing
         from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
-        from dynast_deploy.runtime.onnxrt.errors import refusing
         from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
         onnxruntime = import_onnxruntime()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dynast_deploy.errors import DynastWarning
+from dynast_deploy.onnxruntime_session import reason
 from dynast_deploy.plugins.bindings import library
-from dynast_deploy.runtime.onnxrt.errors import reason
 
 
 class Operators(NamedTuple):

@@ -13,11 +13,11 @@ from onnx import TensorProto
 
 from dynast_deploy.errors import DynastError, DynastWarning
 from dynast_deploy.formats.onnx_weights import Weights
+from dynast_deploy.onnxruntime_session import reason, refusal
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnxrt.cpu_dense import dense_in_one_pass
 from dynast_deploy.runtime.onnxrt.cpu_graph import for_cpu, name_nodes
 from dynast_deploy.runtime.onnxrt.cpu_layers import channels_last
-from dynast_deploy.runtime.onnxrt.errors import reason, refusal
 
 OUR_DOMAIN = "dynast"
 T = TypeVar("T")

@@ -18,7 +18,7 @@ PARTS = ("calib", "export", "plugins", "runtime")
 
 LAYERS = {
     "base": "formats files media errors version config console command broken_package printable stop_request progress "
-    "size condition_options tensorrt_library",
+    "size condition_options tensorrt_library onnxruntime_session",
     "core": "attention generator generator_state layers checkpoint objective conditions keypoints face_parts synthetic "
     "condition_input",
     "kernels": "plugins",
