@@ -140,23 +140,25 @@ def onnxruntime_cuda(path: Path, frames: int, device: str = "cuda") -> dict[str,
     """Milliseconds of a frame, from bytes to bytes, and how far the pictures lie from the CPU's, in levels."""
     from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
-    reference = OnnxRuntimeEngine(path, "cpu")
-    info = reference.info
-    random = np.random.default_rng(0)
-    picture = random.random((1, 3, info.height, info.width), np.float32) * 2 - 1
-    conditions = random.integers(0, 256, (max(BATCHES), info.channels, info.height, info.width), np.uint8)
-    wanted = reference.render_bytes(reference.encode_exemplar(picture, conditions[:1]), conditions[:1])
+    with OnnxRuntimeEngine(path, "cpu") as reference:
+        info = reference.info
+        random = np.random.default_rng(0)
+        picture = random.random((1, 3, info.height, info.width), np.float32) * 2 - 1
+        conditions = random.integers(0, 256, (max(BATCHES), info.channels, info.height, info.width), np.uint8)
+        wanted = reference.render_bytes(reference.encode_exemplar(picture, conditions[:1]), conditions[:1])
     found: dict[str, Any] = {"engine": path.name, "height": info.height, "width": info.width}
 
     def row(graphs: bool) -> dict[str, Any]:
-        engine = OnnxRuntimeEngine(path, device, cuda_graphs=graphs)
-        exemplar = engine.encode_exemplar(picture, conditions[:1])
-        image = engine.render_bytes(exemplar, conditions[:1]).astype(int)
-        times = {}
-        for batch in BATCHES:
-            given = conditions[:batch]
-            times[f"batch {batch}"] = milliseconds_of(partial(engine.render_bytes, exemplar, given), frames)
-        again = engine.render_bytes(exemplar, conditions[:1])
+        with OnnxRuntimeEngine(path, device, cuda_graphs=graphs) as engine:
+            exemplar = engine.encode_exemplar(picture, conditions[:1])
+            image = engine.render_bytes(exemplar, conditions[:1]).astype(int)
+            times = {}
+            for batch in BATCHES:
+                given = conditions[:batch]
+                times[f"batch {batch}"] = milliseconds_of(
+                    partial(engine.render_bytes, exemplar, given), frames
+                )
+            again = engine.render_bytes(exemplar, conditions[:1])
         return times | {
             "attention": engine.info.attention,
             "largest difference": int(np.abs(image - wanted).max()),
@@ -174,7 +176,8 @@ def tensorrt(path: Path | None, frames: int) -> dict[str, Any]:
         raise DynastError("give a plan with --plan")
     from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
-    info = load_engine(path).info
+    with load_engine(path) as loaded:
+        info = loaded.info
     random = np.random.default_rng(0)
     picture = random.integers(0, 256, (1, 3, info.height, info.width), np.uint8)
     conditions = random.integers(0, 256, (2, info.channels, info.height, info.width), np.uint8)

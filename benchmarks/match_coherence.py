@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from dynast_deploy.bench import operators as bench
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.media.picture_files import read_picture
+from dynast_deploy.onnxruntime_session import make_session
 from dynast_deploy.plugins import onnxruntime_library
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -73,11 +73,7 @@ def engine_matches(path: Path) -> list[tuple[str, np.ndarray, int]]:
     layers = [node for node in model.graph.node if node.op_type == "InnerScaleAttention"]
     for node in layers:
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(node.input[5]))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if (library := onnxruntime_library()) is not None:
-        options.register_custom_ops_library(str(library))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    session = make_session(model.SerializeToString(), operators=onnxruntime_library())
     size = next(x.shape[-1] for x in session.get_inputs() if x.name == "condition")
     found = session.run([node.input[5] for node in layers], inputs(size))
     widths = [next(a.i for a in node.attribute if a.name == "query_width") for node in layers]

@@ -122,14 +122,17 @@ def time_frames(rows: list[Row], info: ModelMetadata, repeats: int = 7) -> None:
     shape = (1, info.channels, info.height, info.width)
     condition = rng.integers(0, 256, shape, np.uint8)
     picture = rng.random((1, 3, info.height, info.width), np.float32) * 2 - 1
-    engines = [(row, load_engine(row.path, "cpu")) for row in rows if row.path is not None]
-    encoded = {row.name: engine.encode_exemplar(picture, condition) for row, engine in engines}
-    for repeat in range(repeats + 1):
-        for row, engine in engines:
-            start = time.perf_counter()
-            engine.render(encoded[row.name], condition)
-            if repeat:
-                row.milliseconds.append((time.perf_counter() - start) * 1000)
+    with contextlib.ExitStack() as stack:
+        engines = [
+            (row, stack.enter_context(load_engine(row.path, "cpu"))) for row in rows if row.path is not None
+        ]
+        encoded = {row.name: engine.encode_exemplar(picture, condition) for row, engine in engines}
+        for repeat in range(repeats + 1):
+            for row, engine in engines:
+                start = time.perf_counter()
+                engine.render(encoded[row.name], condition)
+                if repeat:
+                    row.milliseconds.append((time.perf_counter() - start) * 1000)
 
 
 def build(rows: list[Row], engine: Path, folder: Path) -> None:

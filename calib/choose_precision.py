@@ -106,17 +106,17 @@ def time_frame(plan: Path) -> float:
 
     from dynast_deploy.runtime import load_engine
 
-    engine = load_engine(plan)
-    info = engine.info
-    rng = np.random.default_rng(0)
-    condition = rng.integers(0, 256, (1, info.channels, info.height, info.width), np.uint8)
-    picture = rng.random((1, 3, info.height, info.width), np.float32) * 2 - 1
-    exemplar = engine.encode_exemplar(picture, condition)
-    seconds = []
-    for _ in range(WARM_UP + TIMED):
-        start = time.perf_counter()
-        engine.render(exemplar, condition)
-        seconds.append(time.perf_counter() - start)
+    with load_engine(plan) as engine:
+        info = engine.info
+        rng = np.random.default_rng(0)
+        condition = rng.integers(0, 256, (1, info.channels, info.height, info.width), np.uint8)
+        picture = rng.random((1, 3, info.height, info.width), np.float32) * 2 - 1
+        exemplar = engine.encode_exemplar(picture, condition)
+        seconds = []
+        for _ in range(WARM_UP + TIMED):
+            start = time.perf_counter()
+            engine.render(exemplar, condition)
+            seconds.append(time.perf_counter() - start)
     return 1000 * statistics.median(seconds[WARM_UP:])
 
 

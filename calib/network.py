@@ -11,9 +11,8 @@ import onnx
 from dynast_deploy.export.quantizable import ancestors
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu
 from dynast_deploy.formats.onnx_model import ENCODER_INPUTS, ModelMetadata, extract
-from dynast_deploy.onnxruntime_session import refusing
+from dynast_deploy.onnxruntime_session import import_onnxruntime, make_session, refusing
 from dynast_deploy.runtime.onnxrt.cpu_graph import for_cpu
-from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
 Encoded = dict[str, np.ndarray]
@@ -78,21 +77,18 @@ class WatchedModel:
         if half == "renderer":
             inputs = [*self._info.cut_tensors, "condition"]
         part = with_outputs(self._model, inputs, outputs)
-        onnxruntime = import_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Quantized values stay what the file says, and constant weights are dequantized once.
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        options.enable_mem_pattern = False
-        library = operators_or_warning(onnxruntime)
-        if library is not None:
-            options.register_custom_ops_library(str(library))
-        if self._as_stored:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        operators = operators_or_warning(import_onnxruntime())
         part = rounded_like_a_gpu(part) if self._as_stored else for_cpu(part)
         with refusing(THE_MODEL):
-            return onnxruntime.InferenceSession(part.SerializeToString(), options, ["CPUExecutionProvider"])
+            return make_session(
+                part.SerializeToString(),
+                operators=operators,
+                optimize=not self._as_stored,
+                spin=False,
+                plan_memory=False,
+                # Quantized values stay what the file says, and constant weights are dequantized once.
+                settings={"session.disable_quant_qdq": "1"},
+            )
 
 
 def with_outputs(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:

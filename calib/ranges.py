@@ -29,8 +29,8 @@ from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.formats.npz import NpzFile
 from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.frame_set import CalibrationData
+from dynast_deploy.onnxruntime_session import import_onnxruntime
 from dynast_deploy.progress import Progress
-from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 
 PASS_BYTES = 400_000_000
 SAMPLE = 1 << 15

@@ -18,9 +18,8 @@ from dynast_deploy.export.tensor_extremes import value_ranges
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import read_data
 from dynast_deploy.frames.request import FrameRequest
-from dynast_deploy.onnxruntime_session import refusing
+from dynast_deploy.onnxruntime_session import import_onnxruntime, refusing
 from dynast_deploy.progress import Progress
-from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
 from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
 MEASURED_FRAMES = 8

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from dynast_deploy.errors import DynastError
+from dynast_deploy.onnxruntime_session import import_onnxruntime, make_session, refusing
+
 if TYPE_CHECKING:
     from dynast_deploy.generator import Generator
 
@@ -20,9 +23,9 @@ def difference(generator: Generator, path: Path, height: int, width: int) -> str
     the picture around it. The median error shows the arithmetic, the PSNR the consequence.
     """
     try:
-        import onnxruntime
-    except ImportError:
-        return "not compared with PyTorch, since onnxruntime is not installed: pip install onnxruntime"
+        import_onnxruntime("comparing with PyTorch")
+    except DynastError as missing:
+        return f"not compared with PyTorch: {missing}"
 
     rng = np.random.default_rng(0)
     channels = generator.config.semantic_nc
@@ -31,8 +34,8 @@ def difference(generator: Generator, path: Path, height: int, width: int) -> str
         "exemplar": rng.random((1, 3, height, width), np.float32) * 2 - 1,
         "exemplar_condition": rng.random((1, channels, height, width), np.float32),
     }
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    exported = session.run(["image"], feed)[0]
+    with refusing(str(path)):
+        exported = make_session(path).run(["image"], feed)[0]
     expected = generator(*(torch.from_numpy(feed[name]) for name in feed)).numpy()
     error = np.abs(exported.astype(np.float64) - expected)
     psnr = 10 * np.log10(4 / max((error**2).mean(), 1e-30))

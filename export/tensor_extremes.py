@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from dynast_deploy.errors import DynastError
+from dynast_deploy.onnxruntime_session import import_onnxruntime, make_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,23 +43,17 @@ def value_ranges(
     operators (`plugins.onnxruntime_library()`); without it attention runs as functions, whose inner tensors are not
     shown. Weights have to be inside the model.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise DynastError("measuring ranges needs ONNX Runtime: pip install onnxruntime") from None
-
+    onnxruntime = import_onnxruntime("measuring ranges")
     tensors = [(name, node) for name, node, _ in _float_tensors(model)]
     measured = rounded_like_a_gpu(model)
     _add_measurements(measured, [name for name, _ in tensors])
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
     # Only the casts that kernels need: a fused node would hide what lies inside it.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.enable_mem_pattern = False
-    if library is not None:
-        options.register_custom_ops_library(str(library))
-    session = onnxruntime.InferenceSession(
-        measured.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    session = make_session(
+        measured.SerializeToString(),
+        operators=library,
+        optimize=False,
+        plan_memory=False,
+        onnxruntime=onnxruntime,
     )
     names = [f"{name}.{part}" for name, _ in tensors for part in _PARTS]
     runs = [np.array(session.run(names, dict(feed)), np.float64).reshape(-1, len(_PARTS)) for feed in feeds]

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.file_kind import FileKind, kind_of
+from dynast_deploy.runtime.backends import load
 
 if TYPE_CHECKING:
     from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo
@@ -19,27 +18,19 @@ def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int
     """The engine in a file, whatever its name: a plan runs on TensorRT, an ONNX file on ONNX Runtime, a checkpoint on
     PyTorch.
 
-    `device` is "auto", "cpu" or "cuda"; `threads` bounds the CPU threads of one operator, where it runs on CPUs. Raises
-    DynastError if the file is missing, damaged or of another kind, or if what it needs to run is not installed.
+    Args:
+        path: The file.
+        device: "auto", "cpu", "cuda" or another device of `onnxrt.provider.PROVIDERS`.
+        threads: The CPU threads of one operator, where it runs on CPUs; None for all cores.
+
+    Returns:
+        An engine to close after use, or to use as a context manager.
+
+    Raises:
+        DynastError: Where the file is missing, damaged or of another kind, where there is no such device, or where
+            what the engine needs to run is not installed.
     """
-    path = Path(path)
-    kind = kind_of(path)
-    if kind is FileKind.PLAN:
-        from dynast_deploy.runtime.trt.engine import TensorRTEngine
-
-        return TensorRTEngine(path, device)
-    if kind is FileKind.ONNX:
-        from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
-
-        return OnnxRuntimeEngine(path, device, threads)
-    if kind.is_checkpoint:
-        from dynast_deploy.runtime.pyt.engine import TorchEngine
-
-        return TorchEngine(path, device, threads)
-    raise DynastError(
-        f"{path}: a zip archive, but not an engine this version runs; it takes ONNX files (from dynast export), "
-        "plans (from dynast build-engine) and checkpoints"
-    )
+    return load(Path(path), device, threads)
 
 
 def __getattr__(name: str) -> type:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from dynast_deploy.runtime import device_names
+from dynast_deploy.runtime.onnxrt.provider import DEVICES
+
 
 class Device(StrEnum):
-    """Where an engine runs."""
+    """Where an engine runs. There is one more for every device in the table of providers."""
 
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
+    AUTO = device_names.AUTO
+    vars().update({name.upper(): name for name in sorted(DEVICES)})

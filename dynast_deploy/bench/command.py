@@ -19,7 +19,7 @@ def run_bench(
 ) -> None:
     """Compare, print both tables, and write the medians to `output` as JSON. See `dynast bench --help`."""
     from dynast_deploy.bench.random_model import write_random_model
-    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+    from dynast_deploy.onnxruntime_session import import_onnxruntime
     from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
     operators_or_warning(import_onnxruntime())

@@ -24,7 +24,7 @@ def run_engines(
     """
     from dynast_deploy.formats.onnx_model import ModelMetadata
     from dynast_deploy.formats.onnx_reader import read_graph
-    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+    from dynast_deploy.onnxruntime_session import import_onnxruntime
     from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
     if len(set(engines)) < len(engines):

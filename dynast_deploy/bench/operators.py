@@ -166,10 +166,10 @@ def _growth_mb(run: Callable[[], object]) -> float | None:
 
 
 def _onnxruntime(case: Case, operators: Path | None) -> Callable[[], object]:
-    import onnxruntime
     from onnx import TensorProto, helper
 
     from dynast_deploy.export.attention_functions import OUTPUTS, attention_functions
+    from dynast_deploy.onnxruntime_session import make_session
 
     name = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention", "dense": "DenseAttention"}[
         case.scale
@@ -191,11 +191,7 @@ def _onnxruntime(case: Case, operators: Path | None) -> Callable[[], object]:
         opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("dynast", 1)],
         ir_version=10,
     )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = case.threads
-    if operators is not None:
-        options.register_custom_ops_library(str(operators))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    session = make_session(model.SerializeToString(), threads=case.threads, operators=operators)
     return lambda: session.run(None, feeds)
 
 

@@ -19,11 +19,11 @@ def profile_frames(model: str, threads: int, frames: int, prefix: str) -> None:
 
     # `run_bench` has said so once.
     warnings.filterwarnings("ignore", "the native operators", DynastWarning)
-    engine = OnnxRuntimeEngine(model, "cpu", threads, profile_prefix=prefix)
-    inputs = random_inputs(engine.info.channels, engine.info.height, engine.info.width)
-    exemplar = engine.encode_exemplar(inputs["exemplar"], inputs["exemplar_condition"])
-    for _ in range(1 + frames):
-        engine.render(exemplar, inputs["condition"])
+    with OnnxRuntimeEngine(model, "cpu", threads, profile_prefix=prefix) as engine:
+        inputs = random_inputs(engine.info.channels, engine.info.height, engine.info.width)
+        exemplar = engine.encode_exemplar(inputs["exemplar"], inputs["exemplar_condition"])
+        for _ in range(1 + frames):
+            engine.render(exemplar, inputs["condition"])
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
     from dynast_deploy.runtime import load_engine
     from dynast_deploy.runtime.pipeline.condition_drawer import task_of
 
-    info = load_engine(engine, device="cpu").info
+    with load_engine(engine, device="cpu") as loaded:
+        info = loaded.info
     of_engine = task_of(info.task, info.channels, str(engine))
     if task not in (None, of_engine):
         raise DynastError(f"{engine}: its conditions show {of_engine}, not {task}; leave --task out")

@@ -90,7 +90,7 @@ def dynast_run(
             },
         )
 
-        loaded = load_engine(engine, device.value)
+        loaded = stack.enter_context(load_engine(engine, device.value))
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
         of_poses = (
             options.poses,

@@ -69,8 +69,9 @@ def evaluate(request: EvaluationRequest) -> dict[str, Any]:
     check_written_folder("--out", request.out, read)
     check_not_read({"--out": [request.out / name for name in (REPORT, PAGE)]}, read)
     model = load_model(request.model, request.task, request.device, request.ablate)
-    stream = training_data(model.task, request.data, model.size, request.seed, held_out=True)
     with ExitStack() as stack:
+        stack.callback(model.close)
+        stream = training_data(model.task, request.data, model.size, request.seed, held_out=True)
         for folder in (request.out / "real", request.out / "fake"):
             stack.enter_context(result_folder(folder))
             if any(folder.iterdir()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -41,6 +42,8 @@ class Model(Protocol):
 
     def paint(self, sample: Sample) -> Painting: ...
 
+    def close(self) -> None: ...
+
 
 def load_model(path: Path, task: Task | None, device: str, ablate: bool) -> Model:
     """The checkpoint or engine in a file.
@@ -51,6 +54,7 @@ def load_model(path: Path, task: Task | None, device: str, ablate: bool) -> Mode
     is_checkpoint = kind_of(path).is_checkpoint
     model: Model = CheckpointModel(path, device, ablate) if is_checkpoint else EngineModel(path, device)
     if task not in (None, model.task):
+        model.close()
         raise DynastError(f"{path}: its conditions show {model.task}, not {task}; leave --task out")
     return model
 
@@ -61,13 +65,12 @@ class CheckpointModel:
     note = ""
 
     def __init__(self, path: Path, device: str, ablate: bool) -> None:
-        import torch
 
         from dynast_deploy.checkpoint import load_generator
         from dynast_deploy.plugins.pyt import attention as torch_ops
+        from dynast_deploy.runtime.pyt.device import choose_device
 
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = choose_device(device, str(path))
         self._generator = load_generator(path).to(device)
         self._device, self._ablate = device, ablate
         if torch_ops.available(device):
@@ -97,6 +100,9 @@ class CheckpointModel:
                 generator.sparse_attention = search
         return Painting(_array(image), self._best(attentions), ablations)
 
+    def close(self) -> None:
+        """Nothing has to be released."""
+
     def _best(self, attentions: list[Attention]) -> list[BlockMatches]:
         layers, found = self._generator.config.n_layers, []
         for number, attention in enumerate(attentions):
@@ -114,15 +120,17 @@ class EngineModel:
         from dynast_deploy.evaluation.onnx_matches import OnnxMatches
         from dynast_deploy.runtime import load_engine
 
-        self._engine = load_engine(path, device)
-        info = self._engine.info
-        if info.height != info.width:
-            raise DynastError(
-                f"{path}: its pictures are {info.height}x{info.width}, and evaluation data are square; export the "
-                "checkpoint at a square --size, or evaluate the checkpoint itself"
-            )
-        self.task, self.size = _task_of(info.task, info.channels, path), info.width
-        self._matches = OnnxMatches(path) if kind_of(path) is FileKind.ONNX else None
+        with ExitStack() as stack:
+            self._engine = stack.enter_context(load_engine(path, device))
+            info = self._engine.info
+            if info.height != info.width:
+                raise DynastError(
+                    f"{path}: its pictures are {info.height}x{info.width}, and evaluation data are square; export the "
+                    "checkpoint at a square --size, or evaluate the checkpoint itself"
+                )
+            self.task, self.size = _task_of(info.task, info.channels, path), info.width
+            self._matches = OnnxMatches(path) if kind_of(path) is FileKind.ONNX else None
+            stack.pop_all()
         self.note = "ablations need the checkpoint"
         if self._matches is None:
             self.note = f"matches and {self.note}"
@@ -136,6 +144,10 @@ class EngineModel:
         if self._matches is None:
             return Painting(image)
         return Painting(image, self._matches.best(condition, picture, picture_condition))
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
 
 
 def _task_of(task: Task | None, channels: int, path: Path) -> Task:

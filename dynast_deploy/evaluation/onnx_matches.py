@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -20,11 +19,10 @@ class OnnxMatches:
     """A second session of the whole file, on the CPU, that gives matches alone."""
 
     def __init__(self, path: Path) -> None:
-        from dynast_deploy.onnxruntime_session import refusing
-        from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+        from dynast_deploy.onnxruntime_session import import_onnxruntime, make_session, refusing
         from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
-        onnxruntime = import_onnxruntime()
+        operators = operators_or_warning(import_onnxruntime())
         model, info = load_engine_model(path)
         self._side = info.width
         self._tensors = matches_tensors(model)
@@ -33,14 +31,8 @@ class OnnxMatches:
         model.graph.output.extend(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT32, None) for name in names
         )
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if (library := operators_or_warning(onnxruntime)) is not None:
-            options.register_custom_ops_library(str(library))
         with refusing(str(path)):
-            self._session: Any = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, ["CPUExecutionProvider"]
-            )
+            self._session = make_session(model.SerializeToString(), operators=operators)
 
     def best(
         self, condition: np.ndarray, exemplar: np.ndarray, exemplar_condition: np.ndarray

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import numpy as np
-
-from dynast_deploy.runtime.engine import EncodedExemplar
-
-
-@runtime_checkable
-class ShowsExemplars(Protocol):
-    """An engine whose encoded exemplars can be read back."""
-
-    def exemplar_tensors(self, exemplar: EncodedExemplar) -> dict[str, np.ndarray]:
-        """The cut tensors of an exemplar by name, `[E, L, C]`, copied to the host."""
-        ...
 
 
 class StageErrors:

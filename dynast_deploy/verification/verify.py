@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -19,10 +20,10 @@ from dynast_deploy.frames.read_frames import read_data
 from dynast_deploy.frames.request import FrameRequest as DataRequest
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.engine import EncodedExemplar, Engine
+from dynast_deploy.runtime.engine import EncodedExemplar, Engine, ShowsExemplars
 from dynast_deploy.verification.matches import MatchErrors, match_source
 from dynast_deploy.verification.picture_errors import PictureErrors
-from dynast_deploy.verification.stages import ShowsExemplars, StageErrors
+from dynast_deploy.verification.stages import StageErrors
 
 ENGINE, ONNX, CHECKPOINT = "engine", "ONNX Runtime", "PyTorch"
 
@@ -57,12 +58,15 @@ def verify(request: VerificationRequest) -> dict[str, Any]:
     wanted = request.data if request.data.data else replace(request.data, data=_shipped(info, request.onnx))
     data = read_data(wanted, info, str(request.onnx))
     # The reference runs on the CPU, in float32 sums, whatever the engine runs on.
-    engines = {ENGINE: load_engine(request.engine), ONNX: load_engine(request.onnx, "cpu")}
-    if request.checkpoint is not None:
-        engines[CHECKPOINT] = load_engine(request.checkpoint, "cpu")
-    _check_sizes(engines)
-
-    pictures, stages = _compare(engines, data, request.stages)
+    with ExitStack() as stack:
+        engines = {
+            ENGINE: stack.enter_context(load_engine(request.engine)),
+            ONNX: stack.enter_context(load_engine(request.onnx, "cpu")),
+        }
+        if request.checkpoint is not None:
+            engines[CHECKPOINT] = stack.enter_context(load_engine(request.checkpoint, "cpu"))
+        _check_sizes(engines)
+        pictures, stages = _compare(engines, data, request.stages)
     target = request.target if request.target is not None else TARGETS.get(precision, TARGET)
     found = pictures[ENGINE, ONNX]
     document: dict[str, Any] = {

@@ -24,17 +24,17 @@ class BoundFrames:
         self,
         onnxruntime: Any,
         session: Any,
-        device: str,
+        memory: str,
         exemplar: dict[str, Any],
         frames: int,
         graph: int | None = None,
     ) -> None:
-        """`exemplar`: its tensors on the device; `graph`: the number of the CUDA graph of these frames and this
-        exemplar, None for none."""
+        """`memory`: see `empty_on`; `exemplar`: its tensors, which are there; `graph`: the number of the CUDA graph of
+        these frames and this exemplar, None for none."""
         inputs = {value.name: value for value in session.get_inputs()}
         image, *sums = session.get_outputs()
         self._condition, self._image = (
-            empty_on(onnxruntime, device, [frames, *value.shape[1:]], ELEMENT_TYPES[value.type])
+            empty_on(onnxruntime, memory, [frames, *value.shape[1:]], ELEMENT_TYPES[value.type])
             for value in (inputs["condition"], image)
         )
         self._session = session
@@ -43,7 +43,7 @@ class BoundFrames:
         for name, tensor in exemplar.items():
             self._binding.bind_ortvalue_input(name, tensor)
         self._binding.bind_ortvalue_output(image.name, self._image)
-        self._sum = empty_on(onnxruntime, device, [], np.float32) if sums else None
+        self._sum = empty_on(onnxruntime, memory, [], np.float32) if sums else None
         if self._sum is not None:
             self._binding.bind_ortvalue_output(IMAGE_SUM, self._sum)
         self._options = None
@@ -75,9 +75,9 @@ def with_image_sum(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def empty_on(onnxruntime: Any, device: str, shape: list[int], dtype: type) -> Any:
-    """An OrtValue on a device of its own. One from a session's arena would keep the whole arena with it."""
+def empty_on(onnxruntime: Any, memory: str, shape: list[int], dtype: type) -> Any:
+    """An OrtValue with memory of its own, "cpu" or "cuda". One from a session's arena would keep the whole arena."""
     value = onnxruntime.OrtValue
-    if device == "cpu":
+    if memory == "cpu":
         return value.ortvalue_from_numpy(np.empty(shape, dtype))
-    return value.ortvalue_from_shape_and_type(shape, dtype, device)
+    return value.ortvalue_from_shape_and_type(shape, dtype, memory)

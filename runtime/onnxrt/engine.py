@@ -11,7 +11,6 @@ import os
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,14 +24,9 @@ from dynast_deploy.formats.onnx_model import ModelMetadata, split_encoder_render
 from dynast_deploy.formats.onnx_reader import read_graph
 from dynast_deploy.formats.onnx_weights import Weights
 from dynast_deploy.formats.uint8_io import with_uint8_io
-from dynast_deploy.runtime.cuda.driver import driver_answers
-from dynast_deploy.runtime.engine import (
-    EncodedExemplar,
-    EngineInfo,
-    check_exemplar,
-    check_images,
-    network_input,
-)
+from dynast_deploy.onnxruntime_session import import_onnxruntime
+from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo, check_exemplar, closed
+from dynast_deploy.runtime.engine_arrays import check_images, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnxrt.bound_frames import (
     ELEMENT_TYPES,
@@ -42,6 +36,7 @@ from dynast_deploy.runtime.onnxrt.bound_frames import (
     with_image_sum,
 )
 from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
+from dynast_deploy.runtime.onnxrt.provider import choose_provider
 from dynast_deploy.runtime.onnxrt.session import Session, SessionMaker
 
 T = TypeVar("T")
@@ -49,7 +44,7 @@ Rendered = tuple[np.ndarray, np.ndarray]
 """Images, and what is finite where they are: themselves, or their sum where they are bytes."""
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Engine):
     """See `engine.Engine`. The exemplar's tensors stay on the device that computed them."""
 
     def __init__(
@@ -62,24 +57,31 @@ class OnnxRuntimeEngine:
         profile_prefix: str | None = None,
         cuda_graphs: bool = False,
     ) -> None:
-        """`device` is "auto", "cpu" or "cuda"; `threads` those of one operator, all cores where it is None.
+        """Read a model; sessions are made when they are first needed.
 
-        Without `native_attention` the function bodies in the file run instead of our operators, and without
-        `native_layers` ONNX Runtime's own operators all around attention. With `profile_prefix` the renderer writes
-        ONNX Runtime's profile to a file whose name starts so, when the engine is deleted. With
-        `cuda_graphs` every number of frames and exemplar gets a CUDA graph, which ONNX Runtime keeps as long as the
-        engine.
+        Args:
+            path: The ONNX file.
+            device: "auto", or a device of `provider.PROVIDERS`.
+            threads: CPU threads of one operator; None for all cores.
+            native_attention: Whether our operators run, rather than the function bodies in the file.
+            native_layers: Whether layers around attention run as our operators, rather than ONNX Runtime's own.
+            profile_prefix: The renderer writes ONNX Runtime's profile to a file whose name starts so, when the engine
+                is closed.
+            cuda_graphs: Whether every number of frames and exemplar gets a CUDA graph, which ONNX Runtime keeps as
+                long as the engine.
+
+        Raises:
+            DynastError: Where the file is not a model of this project, or ONNX Runtime or the device is not there.
         """
         self._onnxruntime = onnxruntime = import_onnxruntime()
         weights = Weights(Path(path))
         model = read_graph(path)
         info = ModelMetadata.read(model, str(path))
         check_weights(model, str(path))  # the small ones; `Weights` checks those that are left in the file
-        self._device = choose_device(onnxruntime, device)
-        # Under CUDA only operators for CUDA serve: those for the CPU would fetch everything from there and back.
-        operators = operators_or_warning(onnxruntime, self._device) if native_attention else None
+        self._provider = provider = choose_provider(onnxruntime, device)
+        operators = operators_or_warning(onnxruntime, provider) if native_attention else None
         self._maker = SessionMaker(
-            onnxruntime, str(path), weights, self._device, threads, operators, native_layers
+            onnxruntime, str(path), weights, provider, threads, operators, native_layers
         )
         self._encoder, self._renderer = split_encoder_renderer(model, info)
         self.info = EngineInfo(
@@ -89,16 +91,23 @@ class OnnxRuntimeEngine:
             height=info.height,
             width=info.width,
             backend="onnxruntime",
-            device=self._device,
+            device=provider.device,
             attention="native" if operators is not None else "function",
         )
         self._profile_prefix = profile_prefix
         self._sessions: dict[bool, Session] = {}
         self._sessions_form = self._maker.form
         self._bound = weakref.WeakKeyDictionary[EncodedExemplar, dict[tuple[int, bool], BoundFrames]]()
-        self._graphs = itertools.count() if cuda_graphs and self._device == "cuda" else None
+        self._exemplars = weakref.WeakSet[EncodedExemplar]()
+        self._graphs = itertools.count() if cuda_graphs and provider.graphs_option is not None else None
+        self._closed = False
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
+        """See `engine.Engine.encode_exemplar`.
+
+        Raises:
+            DynastError: As stated there, and where ONNX Runtime cannot run the file.
+        """
         picture = network_input("exemplar", exemplar, 3, self.info, lowest=-1)
         condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
         if picture.shape[0] != condition.shape[0]:
@@ -107,31 +116,64 @@ class OnnxRuntimeEngine:
             )
         tensors = self._attempt(lambda: self._encode(picture, condition))
         return_freed_memory()
-        return EncodedExemplar(self, tensors, len(picture))
+        encoded = EncodedExemplar(self, tensors, len(picture))
+        self._exemplars.add(encoded)
+        return encoded
 
     def exemplar_tensors(self, exemplar: EncodedExemplar) -> dict[str, np.ndarray]:
-        """The cut tensors of an exemplar by name, `[E, L, C]`, copied to the host."""
+        """See `engine.ShowsExemplars`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         check_exemplar(self, exemplar, exemplar.count)
+        self._check_open()
         return {name: value.numpy().copy() for name, value in exemplar.tensors.items()}
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """See `engine.Engine.render`.
+
+        Raises:
+            DynastError: As stated there, and where ONNX Runtime cannot run the file.
+        """
         condition = network_input("condition", condition, self.info.channels, self.info)
         return self._render(exemplar, condition, in_bytes=False)
 
     def render_bytes(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
-        """See `engine.RendersBytes`."""
+        """See `engine.RendersBytes`.
+
+        Raises:
+            DynastError: As `render` does.
+        """
         condition = network_input("condition", condition, self.info.channels, self.info, "uint8")
         return self._render(exemplar, condition, in_bytes=True)
 
+    def close(self) -> None:
+        """See `engine.Engine.close`. A profile is written now."""
+        if self._closed:
+            return
+        self._closed = True
+        self._bound.clear()
+        self._sessions.clear()
+        for exemplar in self._exemplars:
+            exemplar.tensors = None
+        del self._encoder, self._renderer
+        return_freed_memory()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed(self.info.source)
+
     def _render(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> np.ndarray:
         check_exemplar(self, exemplar, len(condition))
-        render = self._render_on_cuda if self._device == "cuda" else self._render_on_cpu
+        render = self._render_on_cpu if self._provider.memory == "cpu" else self._render_on_device
         images, finite = self._attempt(lambda: render(exemplar, condition, in_bytes))
         check_images(finite, self.info.source)
         return images
 
     def _attempt(self, action: Callable[[], T]) -> T:
         """See `SessionMaker.attempt`; what computes the attention is then known."""
+        self._check_open()
         result = self._maker.attempt(action)
         if self._maker.form.operators is None and self.info.attention == "native":
             self.info = replace(self.info, attention="function")
@@ -149,7 +191,7 @@ class OnnxRuntimeEngine:
         outputs = binding.get_outputs()
         return outputs[0].numpy(), outputs[-1].numpy()
 
-    def _render_on_cuda(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> Rendered:
+    def _render_on_device(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> Rendered:
         """By what is bound for this exemplar and so many frames; kept as long as the exemplar."""
         session = self._renderer_session(in_bytes)
         bound = self._bound.setdefault(exemplar, {})
@@ -157,7 +199,7 @@ class OnnxRuntimeEngine:
         if key not in bound:
             graph = next(self._graphs) if self._graphs is not None else None
             bound[key] = BoundFrames(
-                self._onnxruntime, session, self._device, exemplar.tensors, len(condition), graph
+                self._onnxruntime, session, self._provider.memory, exemplar.tensors, len(condition), graph
             )
         return bound[key].render(condition)
 
@@ -192,55 +234,11 @@ class OnnxRuntimeEngine:
         for output in made.session.get_outputs():
             shape = [len(picture), *output.shape[1:]]
             tensors[output.name] = empty_on(
-                self._onnxruntime, self._device, shape, ELEMENT_TYPES[output.type]
+                self._onnxruntime, self._provider.memory, shape, ELEMENT_TYPES[output.type]
             )
             binding.bind_ortvalue_output(output.name, tensors[output.name])
         made.session.run_with_iobinding(binding)
-        if self._device == "cpu":
+        if self._provider.memory == "cpu":
             for tensor in tensors.values():
                 check_images(tensor.numpy(), self.info.source)
         return tensors
-
-
-def import_onnxruntime() -> Any:
-    """The module; DynastError that names the fix where neither or both of its packages are installed."""
-    installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
-    if len(installed) == 2:
-        raise DynastError(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; keep one: "
-            "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install onnxruntime (CPU) or onnxruntime-gpu (CUDA)"
-        )
-    try:
-        import onnxruntime
-    except ImportError as error:
-        if installed:
-            raise DynastError(
-                f"{installed[0]} is installed but does not load ({error}); pip install --force-reinstall {installed[0]}"
-            ) from error
-        raise DynastError(
-            "running an .onnx engine needs ONNX Runtime: pip install onnxruntime (CPU) or onnxruntime-gpu (CUDA)"
-        ) from None
-    return onnxruntime
-
-
-def choose_device(onnxruntime: Any, device: str) -> str:
-    """ "cpu" or "cuda"; "auto" takes CUDA where the installed ONNX Runtime has it and a driver answers."""
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "auto":
-        return "cuda" if has_cuda and driver_answers() else "cpu"
-    if device == "cuda" and not has_cuda:
-        raise DynastError(
-            "--device cuda: the installed ONNX Runtime has no CUDA; pip uninstall -y onnxruntime and "
-            "pip install onnxruntime-gpu, or use --device cpu"
-        )
-    if device not in ("cpu", "cuda"):
-        raise DynastError(f"device {device!r} is none of auto, cpu and cuda")
-    return device
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from dynast_deploy.errors import DynastWarning
 from dynast_deploy.onnxruntime_session import reason
 from dynast_deploy.plugins.bindings import library
+from dynast_deploy.runtime.onnxrt.provider import CPU, ExecutionProvider
 
 
 class Operators(NamedTuple):
@@ -21,10 +22,11 @@ class Operators(NamedTuple):
 
 
 @functools.cache
-def find_operators(onnxruntime: Any, device: str = "cpu") -> Operators:
-    """The library that `onnxruntime` (the module) takes for `device` "cpu" or "cuda"; looked for once."""
-    name = library.ONNXRUNTIME_GPU if device == "cuda" else library.ONNXRUNTIME
-    fix = library.BUILD_COMMAND + (" --cuda" if device == "cuda" else "")
+def find_operators(onnxruntime: Any, provider: ExecutionProvider = CPU) -> Operators:
+    """The library that `onnxruntime` (the module) takes on a provider; looked for once."""
+    name, fix = provider.operators, provider.operators_command
+    if name is None:
+        return Operators(None, f"not there for {provider.label}")
     path = library.find(name)
     if path is None:
         from dynast_deploy.plugins.native_build import cpu as build
@@ -38,10 +40,13 @@ def find_operators(onnxruntime: Any, device: str = "cpu") -> Operators:
     return Operators(path)
 
 
-def operators_or_warning(onnxruntime: Any, device: str = "cpu") -> Path | None:
-    """The library; without it a DynastWarning, once, that says why and what fixes it."""
-    found = find_operators(onnxruntime, device)
-    if found.path is None:
+def operators_or_warning(onnxruntime: Any, provider: ExecutionProvider = CPU) -> Path | None:
+    """The library for a provider; without it a DynastWarning, once, that says why and what fixes it.
+
+    None, without a warning, where there are no such operators for the provider.
+    """
+    found = find_operators(onnxruntime, provider)
+    if found.path is None and provider.operators is not None:
         warnings.warn(
             f"the native operators are {found.problem}, so frames take several times as long; to build them: "
             f"{found.fix}",

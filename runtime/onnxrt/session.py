@@ -13,11 +13,9 @@ from onnx import TensorProto
 
 from dynast_deploy.errors import DynastError, DynastWarning
 from dynast_deploy.formats.onnx_weights import Weights
-from dynast_deploy.onnxruntime_session import reason, refusal
+from dynast_deploy.onnxruntime_session import make_session, reason, refusal
 from dynast_deploy.runtime.memory import return_freed_memory
-from dynast_deploy.runtime.onnxrt.cpu_dense import dense_in_one_pass
-from dynast_deploy.runtime.onnxrt.cpu_graph import for_cpu, name_nodes
-from dynast_deploy.runtime.onnxrt.cpu_layers import channels_last
+from dynast_deploy.runtime.onnxrt.provider import ExecutionProvider
 
 OUR_DOMAIN = "dynast"
 T = TypeVar("T")
@@ -32,32 +30,39 @@ class Session:
 
 
 class Form(NamedTuple):
-    """How a part of a file is run: with the library of our operators or none, and rewritten for CPUs or as it is."""
+    """How a part of a file is run: with the library of our operators or none, and rewritten or as it is."""
 
     operators: Path | None
     rewrites: bool
 
 
 class SessionMaker:
-    """Makes sessions of parts of one file, with the settings that all of them share.
-
-    `source` is the file's name for messages; `device` "cpu" or "cuda"; `threads` those of one operator, None for all
-    cores; `operators` the library of our operators or None, and `native_layers` whether layers become such operators.
-    """
+    """Makes sessions of parts of one file, with the settings that all of them share."""
 
     def __init__(
         self,
         onnxruntime: Any,
         source: str,
         weights: Weights,
-        device: str,
+        provider: ExecutionProvider,
         threads: int | None,
         operators: Path | None,
         native_layers: bool,
     ) -> None:
+        """Nothing is made yet.
+
+        Args:
+            onnxruntime: The module.
+            source: The file's name for messages.
+            weights: The file's.
+            provider: What sessions run on.
+            threads: CPU threads of one operator; None for all cores.
+            operators: The library of our operators, or None.
+            native_layers: Whether layers become such operators.
+        """
         self._onnxruntime, self._source, self._weights = onnxruntime, source, weights
-        self._device, self._threads, self._native_layers = device, threads, native_layers
-        forms = [Form(operators, device == "cpu"), Form(operators, False), Form(None, False)]
+        self._provider, self._threads, self._native_layers = provider, threads, native_layers
+        forms = [Form(operators, provider.rewrite is not None), Form(operators, False), Form(None, False)]
         self._forms = list(dict.fromkeys(forms))
 
     @property
@@ -69,8 +74,10 @@ class SessionMaker:
         """What `action` returns, which makes sessions and runs them.
 
         A graph that is not quite what our exporter writes may not run in the fastest form. Then `action` is repeated
-        with the next one, down to the file as it is, and a DynastWarning says so. Raises DynastError where that does
-        not run either.
+        with the next one, down to the file as it is, and a DynastWarning says so.
+
+        Raises:
+            DynastError: Where that does not run either.
         """
         problem = ""
         while True:
@@ -106,8 +113,8 @@ class SessionMaker:
         within `attempt`.
         """
         operators, rewrites = self.form
-        if rewrites:
-            part = rewritten(part, operators is not None, self._native_layers)
+        if rewrites and self._provider.rewrite is not None:
+            part = self._provider.rewrite(part, operators is not None, self._native_layers)
         return self._session(part, weights, profile_prefix, cuda_graphs)
 
     def _session(
@@ -117,53 +124,40 @@ class SessionMaker:
         profile_prefix: str | None,
         cuda_graphs: bool,
     ) -> Session:
-        options = self._options(profile_prefix)
-        providers: list[Any] = ["CPUExecutionProvider"]
-        if self._device == "cuda":
-            providers.insert(0, ("CUDAExecutionProvider", {"enable_cuda_graph": str(int(cuda_graphs))}))
         filled = onnx.ModelProto()
         filled.CopyFrom(part)
         weights = weights or {}
         arrays = self._weights.fill(filled, self._read_in_place(part.graph), held=weights)
         values = self._onnxruntime.OrtValue
         weights = weights | {name: values.ortvalue_from_numpy(array) for name, array in arrays.items()}
-        for name, value in weights.items():
-            options.add_initializer(name, value)
         serialised = filled.SerializeToString()
         del filled
-        session = self._onnxruntime.InferenceSession(serialised, options, providers)
-        if self._device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
+        session = make_session(
+            serialised,
+            providers=self._provider.for_session(cuda_graphs),
+            threads=self._threads,
+            operators=self.form.operators,
+            spin=False,
+            plan_memory=False,
+            # ONNX Runtime looks whether the file is there even for weights that it is given.
+            settings={"session.model_external_initializers_file_folder_path": str(self._weights.folder)},
+            weights=weights,
+            profile_prefix=profile_prefix,
+            onnxruntime=self._onnxruntime,
+        )
+        if self._provider.name not in session.get_providers():
+            install = f"install {self._provider.needs}, or " if self._provider.needs else ""
             raise DynastError(
-                f"{self._source}: CUDA was asked for but ONNX Runtime could not start it (see `dynast doctor`); "
-                "install the CUDA and cuDNN it names, or use --device cpu"
+                f"{self._source}: {self._provider.label} was asked for but ONNX Runtime could not start it (see "
+                f"`dynast doctor`); {install}use --device cpu"
             )
         del serialised
         return_freed_memory()
         return Session(session, weights)
 
-    def _options(self, profile_prefix: str | None) -> Any:
-        options = self._onnxruntime.SessionOptions()
-        if profile_prefix is not None:
-            options.enable_profiling, options.profile_file_prefix = True, profile_prefix
-        options.log_severity_level = 3
-        # Threads that wait in a loop for the next operator slow everything down on a machine that does other work too:
-        # beside one busy process on two cores a frame took twice as long with it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Buffers are planned from the first run's sizes, and held beside that run's own.
-        options.enable_mem_pattern = False
-        if self._threads is not None:
-            options.intra_op_num_threads = self._threads
-        # ONNX Runtime looks whether the file is there even for weights that it is given.
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(self._weights.folder)
-        )
-        if self.form.operators is not None:
-            options.register_custom_ops_library(str(self.form.operators))
-        return options
-
     def _read_in_place(self, graph: onnx.GraphProto) -> set[str]:
         """Names of weights that our operators read as they are; others get another form, and their first is freed."""
-        if self._device != "cpu" or self.form.operators is None:
+        if self._provider.memory != "cpu" or self.form.operators is None:
             return set()
         read = {name for node in graph.node if node.domain == OUR_DOMAIN for name in node.input}
         return {
@@ -174,16 +168,3 @@ class SessionMaker:
             and tensor.data_location == TensorProto.EXTERNAL
             and tensor.data_type == TensorProto.FLOAT
         }
-
-
-def rewritten(part: onnx.ModelProto, has_operators: bool, native_layers: bool) -> onnx.ModelProto:
-    """A copy of `part` in the form that is fastest on CPUs, with and without our operators."""
-    fast = onnx.ModelProto()
-    fast.CopyFrom(part)
-    name_nodes(fast.graph)
-    if has_operators and native_layers:
-        channels_last(fast.graph)
-    for_cpu(fast)
-    if has_operators:
-        dense_in_one_pass(fast.graph)
-    return fast

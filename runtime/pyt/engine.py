@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import os
+import weakref
 
 import numpy as np
 
-from dynast_deploy.errors import DynastError
-from dynast_deploy.runtime.engine import (
-    EncodedExemplar,
-    EngineInfo,
-    check_exemplar,
-    check_images,
-    network_input,
-)
+from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo, check_exemplar, closed
+from dynast_deploy.runtime.engine_arrays import check_images, network_input
+from dynast_deploy.runtime.memory import return_freed_memory
+from dynast_deploy.runtime.pyt.device import choose_device
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """See `engine.Engine`. Picture size is the checkpoint's; attention is the reference form."""
 
     def __init__(
         self, path: str | os.PathLike[str], device: str = "auto", threads: int | None = None
     ) -> None:
-        try:
-            import torch
-        except ImportError:
-            raise DynastError(
-                f"running the checkpoint {path} needs PyTorch: pip install torch; or export it where PyTorch is and "
-                "run the .onnx file"
-            ) from None
-        from dynast_deploy.checkpoint import load_generator
+        """Load a checkpoint on `device` "auto", "cpu" or "cuda"; `threads` are PyTorch's in the whole process.
 
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cuda" and not torch.cuda.is_available():
-            raise DynastError("--device cuda: PyTorch finds no CUDA GPU; use --device cpu")
+        Raises:
+            DynastError: Where the file is not a checkpoint of this network, or PyTorch or the device is not there.
+        """
+        device = choose_device(device, str(path))
+        import torch
+
+        from dynast_deploy.checkpoint import load_generator
+        from dynast_deploy.generator import Generator
+
         if threads is not None:
             torch.set_num_threads(threads)
-        self._generator = load_generator(path).to(device)
+        self._generator: Generator | None = load_generator(path).to(device)
+        self._exemplars = weakref.WeakSet[EncodedExemplar]()
         config = self._generator.config
         self.info = EngineInfo(
             source=str(path),
@@ -51,23 +47,52 @@ class TorchEngine:
         )
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
+        """See `engine.Engine.encode_exemplar`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         import torch
 
         picture = network_input("exemplar", exemplar, 3, self.info, lowest=-1)
         condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
+        if self._generator is None:
+            raise closed(self.info.source)
         with torch.inference_mode():
-            encoded = self._generator.encode_exemplar(
+            tensors = self._generator.encode_exemplar(
                 *(torch.from_numpy(array).to(self.info.device) for array in (picture, condition))
             )
-        return EncodedExemplar(self, encoded, len(picture))
+        encoded = EncodedExemplar(self, tensors, len(picture))
+        self._exemplars.add(encoded)
+        return encoded
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """See `engine.Engine.render`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         import torch
 
         condition = network_input("condition", condition, self.info.channels, self.info)
         check_exemplar(self, exemplar, len(condition))
+        if self._generator is None:
+            raise closed(self.info.source)
         with torch.inference_mode():
             image = self._generator.render(exemplar.tensors, torch.from_numpy(condition).to(self.info.device))
         images = image.cpu().numpy()
         check_images(images, self.info.source)
         return images
+
+    def close(self) -> None:
+        """See `engine.Engine.close`."""
+        if self._generator is None:
+            return
+        self._generator = None
+        for exemplar in self._exemplars:
+            exemplar.tensors = None
+        if self.info.device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+        return_freed_memory()

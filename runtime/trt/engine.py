@@ -15,13 +15,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import Manifest, TensorSpec, read_manifest, read_plans
 from dynast_deploy.plugins import tensorrt_plugin
 from dynast_deploy.runtime.cuda.device import DeviceResources, Gpu, open_gpu
-from dynast_deploy.runtime.engine import (
-    EncodedExemplar,
-    EngineInfo,
-    check_exemplar,
-    float_images,
-    network_input,
-)
+from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo, check_exemplar, closed
+from dynast_deploy.runtime.engine_arrays import float_images, network_input
 from dynast_deploy.runtime.trt.compatibility import Host, check_compatible
 from dynast_deploy.runtime.trt.encoder import Encoder
 from dynast_deploy.runtime.trt.plan import Plan, shape_of
@@ -31,19 +26,19 @@ from dynast_deploy.tensorrt_library import import_library
 _logger = logging.getLogger(__name__)
 
 
-class TensorRTEngine:
-    """See `engine.Engine` and `engine.Asynchronous`; a context manager, too.
+class TensorRTEngine(Engine):
+    """See `engine.Engine` and `engine.Asynchronous`.
 
     May be used from several threads; each has contexts of its own, one for each number of frames it renders at once.
     Exemplars stay on the GPU until they are forgotten or the engine is closed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], device: str = "auto", cuda_graphs: bool = True) -> None:
-        """Raises DynastError where the file is damaged or was built for another machine, or something is missing."""
-        if device == "cpu":
-            raise DynastError(
-                f"{path}: a plan runs on an NVIDIA GPU alone; use the .onnx engine with --device cpu"
-            )
+    def __init__(self, path: str | os.PathLike[str], cuda_graphs: bool = True) -> None:
+        """Load a plan on the GPU that CUDA takes first; `cuda_graphs` makes frames after the first start faster.
+
+        Raises:
+            DynastError: Where the file is damaged or was built for another machine, or something is missing.
+        """
         manifest = read_manifest(path)
         trt = import_library(manifest.kind)
         gpu = open_gpu()
@@ -121,12 +116,6 @@ class TensorRTEngine:
     def close(self) -> None:
         """Finish what is on its way and release everything on the GPU, exemplars included; safe to call again."""
         self._parts.close()
-
-    def __enter__(self) -> TensorRTEngine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class FramesInOrder:
@@ -221,7 +210,7 @@ class _Parts:
 
     def _check_open(self) -> None:
         if self._resources.closed:
-            raise DynastError(f"{self._source}: this engine was closed; load it again")
+            raise closed(self._source)
 
     def close(self) -> None:
         with self._lock, self._gpu.current():

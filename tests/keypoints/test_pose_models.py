@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from dynast_deploy import onnxruntime_session
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.heads import heatmap_keypoints, simcc_keypoints, yolo_keypoints
 from dynast_deploy.keypoints.pose_model import PoseModel
@@ -210,5 +211,6 @@ class TestRefusals:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
+        monkeypatch.setattr(onnxruntime_session, "_is_installed", lambda package: False)
         with pytest.raises(DynastError, match=r"dynast-deploy\[cpu\]"):
             PoseModel(tmp_path / "pose.onnx")

@@ -40,7 +40,7 @@ class Library:
 def test_the_first_gpu_is_told_by_name_and_compute_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Library(1))
     assert driver.driver_answers()
-    assert driver.first_device() == driver.Device("NVIDIA L40S", "8.9")
+    assert driver.first_device() == driver.GpuDevice("NVIDIA L40S", "8.9")
 
 
 def test_a_driver_that_finds_no_gpu_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,8 @@ import onnx
 import pytest
 from tiny_engine import write_tiny_engine
 
-from dynast_deploy import DynastError
+from dynast_deploy import DynastError, onnxruntime_session
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.onnxrt import engine as onnxruntime_engine
 
 PICTURE, CONDITION = np.zeros((1, 3, 32, 32), np.float32), np.full((1, 20, 32, 32), 100, np.uint8)
 
@@ -49,7 +48,7 @@ def test_an_engine_whose_file_was_replaced_says_so(tmp_path: Path) -> None:
 def test_both_neither_or_a_broken_onnxruntime_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: set[str], message: str
 ) -> None:
-    monkeypatch.setattr(onnxruntime_engine, "_is_installed", lambda package: package in installed)
+    monkeypatch.setattr(onnxruntime_session, "_is_installed", lambda package: package in installed)
     # What Python raises for a package that is not there, or whose library does not load.
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DynastError, match=message) as caught:

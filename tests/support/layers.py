@@ -38,6 +38,10 @@ PACKAGE_ROOT = {"errors", "version", "checkpoint"}
 """What `dynast_deploy/__init__.py` offers as its own, the last when it is first asked for."""
 
 
+ABOVE_ENGINES = {"": "load_engine", "backends": "load_engine", "options": "runtime.options"}
+"""Modules in the folder `runtime` that import its engines, and what the diagram calls them."""
+
+
 class Import(NamedTuple):
     """One import of a module of this project: where it stands, and of what."""
 
@@ -145,17 +149,13 @@ def components(edges: dict[str, set[str]]) -> list[set[str]]:
 
 
 def top(module: str) -> str:
-    """What the diagram shows of a module: its top-level package, or the packages of `runtime`; "" for a program."""
+    """What the diagram shows of a module: its top-level package, or the parts of `runtime`; "" for a program."""
     first, _, rest = module.partition(".")
     if first == "runtime":
         name = rest.partition(".")[0]
-        return (
-            f"runtime.{name}"
-            if name and (ROOT / "runtime" / name).is_dir()
-            else "runtime"
-            if name
-            else "load_engine"
-        )
+        if name in ABOVE_ENGINES:
+            return ABOVE_ENGINES[name]
+        return f"runtime.{name}" if (ROOT / "runtime" / name).is_dir() else "runtime"
     return first if layer(module) == layer(first) else ""
 
 
