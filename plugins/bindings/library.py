@@ -26,7 +26,7 @@ ONNXRUNTIME_GPU = "dynast_onnxruntime_gpu"
 _SOURCES = {
     CPU: ("include/dynast", "cpu"),
     ONNXRUNTIME: ("include/dynast", "cpu", "ort"),
-    GPU: ("include/dynast", "cpu/calls.h", "cpu/check.cpp", "cpu/select.h", "cuda"),
+    GPU: ("include/dynast", "cuda"),
     ONNXRUNTIME_GPU: ("include/dynast", "cpu", "ort", "cuda"),
 }
 _SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
@@ -43,11 +43,11 @@ def file_name(library: str, system: str = sys.platform) -> str:
 def source_id(library: str) -> str:
     """Twelve hexadecimal digits that change with the sources of `library`."""
     digest = hashlib.sha256()
-    for place in _SOURCES[library]:
-        path = FOLDER / place
-        for source in sorted(path.iterdir()) if path.is_dir() else [path]:
+    for folder in _SOURCES[library]:
+        for source in sorted((FOLDER / folder).rglob("*")):
             if source.suffix in {".h", ".cpp", ".cuh", ".cu"}:
-                digest.update(source.name.encode() + b"\0" + source.read_bytes())
+                name = source.relative_to(FOLDER).as_posix()
+                digest.update(name.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -4,7 +4,7 @@
 // taken in a fixed order.
 #pragma once
 
-#include "cuda/share.cuh"
+#include "cuda/team_candidates.cuh"
 
 DYNAST_BEGIN
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "cuda/team.cuh"
-#include "dynast/arithmetic.h"
+#include "dynast/mask.h"
 
 DYNAST_BEGIN
 

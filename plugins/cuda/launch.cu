@@ -1,7 +1,7 @@
 #include "cuda/launch.h"
 
-#include "cuda/collect.cuh"
 #include "cuda/dense.cuh"
+#include "cuda/key_sums.cuh"
 #include "cuda/sort.cuh"
 #include "cuda/start.h"
 

@@ -3,7 +3,7 @@
 // matches are not looked at, those outside the map count as the nearest inside.
 #pragma once
 
-#include "cpu/calls.h"
+#include "dynast/calls.h"
 
 extern "C" {
 

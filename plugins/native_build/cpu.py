@@ -105,20 +105,19 @@ def units(name: str) -> list[Unit]:
     Raises DynastError if ONNX Runtime's headers are needed and to be had nowhere.
     """
     kernels = [
-        *_of_each_variant("cpu/kernels.cpp"),
-        *_of_each_variant("cpu/maps.cpp"),
-        Unit("cpu/select.cpp"),
-        Unit("cpu/select_maps.cpp"),
-        Unit("cpu/check.cpp"),
-        Unit("cpu/memory.cpp"),
+        *_of_each_variant("cpu/attention/kernels.cpp"),
+        *_of_each_variant("cpu/layers/frame_kernels.cpp"),
+        Unit("cpu/dispatch/select.cpp"),
+        Unit("cpu/dispatch/select_frame_layers.cpp"),
+        Unit("cpu/memory/scratch.cpp"),
     ]
     source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
     if name == library.CPU:
-        entries = ("cpu/layers_library.cpp", "cpu/maps_library.cpp")
-        layers = [*_of_each_variant("cpu/layers.cpp"), *map(Unit, entries)]
-        return [*kernels, *layers, Unit("cpu/library.cpp", (source,))]
+        entries = ("cpu/c_api/training_layers.cpp", "cpu/c_api/frame_layers.cpp")
+        layers = [*_of_each_variant("cpu/layers/training_kernels.cpp"), *map(Unit, entries)]
+        return [*kernels, *layers, Unit("cpu/c_api/attention.cpp", (source,))]
     if name == library.GPU:
-        return [Unit("cpu/check.cpp"), Unit("cuda/library.cpp", (source,))]
+        return [Unit("cuda/c_api.cpp", (source,))]
     headers = onnxruntime_headers.find_headers(library.cache_folder())
     cuda = ("-DDYNAST_CUDA",) if name == library.ONNXRUNTIME_GPU else ()
     return [*kernels, Unit("ort/operators.cpp", (source, *cuda, "-isystem", str(headers)))]

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cpu/select.h"
+#include "cpu/dispatch/select.h"
+#include "dynast/check.h"
 #include "onnxruntime_cxx_api.h"
 #ifdef DYNAST_CUDA
 #include "cuda/launch.h"

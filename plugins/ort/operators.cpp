@@ -3,7 +3,7 @@
 //
 // Built against API version 21, which every release from 1.21 on has.
 #include "ort/dense_kernel.h"
-#include "ort/map_kernels.h"
+#include "ort/frame_layers.h"
 #include "ort/sparse_kernel.h"
 
 namespace dynast {

@@ -9,8 +9,8 @@
 #include <new>
 #include <string>
 
-#include "cpu/select.h"
 #include "cuda/launch.h"
+#include "dynast/check.h"
 
 namespace dynast {
 namespace {

@@ -2,8 +2,8 @@
 #include "warp_emulation.h"  // before CUDA code
 
 #include "cuda/attention.cu"
+#include "cuda/c_api.cpp"
 #include "cuda/launch.cu"
-#include "cuda/library.cpp"
 
 // Runs the kernel of that name with `blocks` blocks of 128 threads; 0 if there is none of that name. `pointers` are
 // the six inputs and three outputs, `numbers` the twelve integers between them.

@@ -7,9 +7,9 @@
 #include <random>
 #include <vector>
 
-#include "cpu/calls.h"
-#include "exercise_layers.h"
-#include "exercise_maps.h"
+#include "dynast/calls.h"
+#include "exercise_frame_layers.h"
+#include "exercise_training_layers.h"
 
 extern "C" int dynast_forward(const DynastProblem*, const DynastForward*, int, const char*, int, char*, int);
 extern "C" int dynast_backward(const DynastProblem*, const DynastBackward*, const char*, int, char*, int);

@@ -1,5 +1,5 @@
 // Memory that a thread keeps (`cpu/memory.h`): pieces come back aligned, whole and only once at a time.
-#include "cpu/memory.h"
+#include "cpu/memory/scratch.h"
 
 #include <cstdio>
 #include <cstdlib>

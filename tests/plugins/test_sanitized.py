@@ -61,7 +61,7 @@ def test_threads_keep_memory_and_lend_each_piece_once(tmp_path: Path) -> None:
     program = tmp_path / "exercise_memory"
     sources = [
         NATIVE / "exercise_memory.cpp",
-        library.FOLDER / "cpu" / "memory.cpp",
+        library.FOLDER / "cpu" / "memory" / "scratch.cpp",
     ]
     options = ["-std=c++17", "-O1", "-pthread", "-I", str(library.FOLDER)]
     subprocess.run([*compiler, *options, *map(str, sources), "-o", str(program)], check=True)

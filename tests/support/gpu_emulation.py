@@ -17,7 +17,7 @@ from dynast_deploy.plugins.native_build import cpu as build
 
 @functools.cache
 def emulator() -> ctypes.CDLL:
-    """The library, with the C interface of `cuda/library.cpp` on memory of the CPU; skips where no compiler is."""
+    """The library, with the C interface of `cuda/c_api.cpp` on memory of the CPU; skips where no compiler is."""
     compiler = build.find_compiler()
     if compiler is None:
         pytest.skip("no C++ compiler to build the emulation with")
@@ -31,8 +31,8 @@ def emulator() -> ctypes.CDLL:
         "-U_FORTIFY_SOURCE",
         '-DDYNAST_SOURCE="emulation"',
     ]
-    sources = [str(NATIVE / "emulate_gpu.cpp"), str(library.FOLDER / "cpu" / "check.cpp")]
+    source = str(NATIVE / "emulate_gpu.cpp")
     with tempfile.TemporaryDirectory() as folder:
         target = str(Path(folder) / "emulation.so")
-        subprocess.run([*compiler, *options, *includes, *sources, "-o", target], check=True)
+        subprocess.run([*compiler, *options, *includes, source, "-o", target], check=True)
         return ctypes.CDLL(target)

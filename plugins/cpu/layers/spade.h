@@ -1,0 +1,36 @@
+// Norm, modulation and what follows them in a frame, in one pass.
+#pragma once
+
+#include "cpu/layers/frame_calls.h"
+#include "cpu/layers/modulation.h"
+
+DYNAST_BEGIN
+
+template <class Channels>
+inline void modulate_map_tokens(Channels channels, const DynastSpade& call, const Parallel& parallel) {
+  constexpr int64_t kTokensPerTask = 256;
+  parallel((call.length + kTokensPerTask - 1) / kTokensPerTask, [&](int64_t task) {
+    const int64_t begin = task * kTokensPerTask, left = call.length - begin;
+    TokenRow<Channels> x(channels), unit(channels), gamma(channels), z(channels);
+    for (int64_t at = begin; at < begin + (left < kTokensPerTask ? left : kTokensPerTask); ++at) {
+      load_row(call.input + at * channels, channels, x);
+      load_row(call.gamma + at * channels, channels, gamma);
+      load_row(call.beta + at * channels, channels, z);
+      normalise(channels, x, unit);
+      for (int v = 0; v < vectors_of(channels); ++v) z[v] += gamma[v] * unit[v];
+      if (call.attended) {
+        mix_row(channels, call.attended + at * channels, 1.0f - call.confidence[at], z, x, unit);
+        normalise(channels, unit, z);
+      } else {
+        for (int v = 0; v < vectors_of(channels); ++v) z[v] = rectified(z[v], call.slope);
+      }
+      store_row(call.output + at * channels, channels, z);
+    }
+  });
+}
+
+inline void modulate_map(const DynastSpade& call, const Parallel& parallel) {
+  with_channels(call.channels, [&](auto channels) { modulate_map_tokens(channels, call, parallel); });
+}
+
+DYNAST_END
