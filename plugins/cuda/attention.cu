@@ -1,6 +1,6 @@
 // Entry points of the GPU kernels: dynast_{inter,inner}_{float,half,bfloat}_{8,16,32}.
 //
-// Parameters are those that TensorRT gives an ahead-of-time plugin: inputs, 32-bit integers, outputs. `temperature`
+// Parameters are those that TensorRT passes to an ahead-of-time plugin: inputs, 32-bit integers, outputs. `temperature`
 // is the bit pattern of a float. Launch with blocks of 128 threads, and 8, 16 or 32 threads for each of
 // frames * ceil(query_height / 2) * ceil(query_width / 2) * 4 queries.
 #include "cuda/attention.cuh"

@@ -1,11 +1,10 @@
-// The plain C interface of the GPU kernels, for ctypes. Every call that can fail returns 0, or not 0 after writing one
-// line of explanation to `message`.
+// The C interface of the GPU kernels, for ctypes. Every call that can fail returns 0, or another number after it wrote
+// one line of explanation to `message`.
 #include <cstdio>
 
 #include "cuda/launch.h"
 #include "dynast/check.h"
-
-#define DYNAST_EXPORT extern "C" __attribute__((visibility("default")))
+#include "dynast/export.h"
 
 namespace dynast {
 namespace {
@@ -16,12 +15,12 @@ int failed(const char* what, char* message, int size) {
   return 1;
 }
 
-// Whether a problem fails its checks, or an address is not one that rows can be read from 16 bytes at a time.
+// Whether a problem failed its checks, or an address is not aligned for reads of 16 bytes.
 template <size_t kCount>
 int refused(const void* const (&addresses)[kCount], char* message, int size) {
   if (message[0] != '\0') return 1;
   for (const void* address : addresses)
-    if (reinterpret_cast<uintptr_t>(address) % 16) return failed("an address is no multiple of 16", message, size);
+    if (reinterpret_cast<uintptr_t>(address) % 16) return failed("an address is not a multiple of 16", message, size);
   return 0;
 }
 
@@ -33,7 +32,7 @@ using namespace dynast;
 // Identifies the sources that the library was built from.
 DYNAST_EXPORT const char* dynast_source() { return DYNAST_SOURCE; }
 
-// Blocks in x, y and z and threads of a forward launch; `team` 0 is replaced by the one that is chosen.
+// Writes the blocks in x, y and z and the threads of a forward launch. A `team` of 0 is replaced by the chosen one.
 DYNAST_EXPORT void dynast_gpu_forward_launch(const DynastProblem* p, int type, int* team, int64_t* launch) {
   if (*team == 0) *team = forward_team(*p, static_cast<StorageType>(type));
   const Dimensions d = forward_dimensions(*p, *team);

@@ -1,9 +1,9 @@
-// Dense attention on a GPU: every key is a candidate of every query, in one pass over the keys with a running
-// softmax, a running sum of values and a running ranking. No matrix of all logits.
+// Dense attention on a GPU: every key is a candidate of every query.
 //
-// A block has 32 queries and goes through the keys 32 at a time: 256 threads compute the 32 x 32 logits from slices
-// of both rows in shared memory, a warp turns those of four queries into weights, and all threads add the values.
-// Where there are more than 512 value channels, several blocks share them, each with its own logits.
+// One pass over the keys keeps a running softmax, a running sum of values and a running ranking. There is no matrix of
+// all logits. A block has 32 queries and reads the keys 32 at a time: 256 threads compute the 32 x 32 logits from
+// slices of both rows in shared memory, each warp turns those of four queries into weights, and all threads add the
+// values. If there are more than 512 value channels, several blocks split them, and each computes its own logits.
 #pragma once
 
 #include "cuda/team.cuh"
@@ -24,20 +24,20 @@ struct DenseTensors {
   int32_t* next_matches;
 };
 
-// Channels that are in shared memory at a time: 16 bytes for each thread of a row.
+// Channels of a slice in shared memory: 16 bytes for each thread of a row.
 template <class T>
 DYNAST_INLINE constexpr int slice_channels() {
   return kDenseThreads / kDenseQueries * (16 / static_cast<int>(sizeof(T)));
 }
 
-// Of one query after some of the keys. Weights are relative to exp(most).
+// The state of one query after some of the keys. Sums are of weights relative to exp(largest).
 struct RunningSums {
-  float most, total, kept;
+  float largest, total, kept;
 };
 
 template <class T>
 struct DenseShared {
-  static constexpr int kStride = slice_channels<T>() + 4;  // no two rows of a phase in the same banks
+  static constexpr int kStride = slice_channels<T>() + 4;  // avoids bank conflicts between the rows of a warp
   alignas(16) float query[kDenseQueries][kStride];
   alignas(16) float key[kDenseKeys][kStride];
   float logits[kDenseQueries][kDenseKeys + 1];
@@ -46,43 +46,45 @@ struct DenseShared {
   RunningSums sums[kDenseQueries];
   float best_logits[kDenseQueries][kMaxTopK];
   int32_t best_keys[kDenseQueries][kMaxTopK];
-  float scales[kDenseQueries];  // what sums so far have to be multiplied by; at the end 1 / total
+  float scales[kDenseQueries];  // factors for earlier sums; at the end 1 / total
 };
 static_assert(sizeof(DenseShared<Half>) <= 48 * 1024 && sizeof(DenseShared<float>) <= 48 * 1024, "fits every GPU");
 
-// This thread's 16 bytes of a slice: `rows` rows of `channels` from channel `first` on, zeros beyond either end.
+// Loads this thread's 16 bytes of a slice: `rows` rows of `channels`, from channel `first` on. Zeros beyond rows and
+// channels.
 template <class T>
 __device__ void load_slice(const T* table, int rows, int channels, int first, float (*to)[DenseShared<T>::kStride]) {
-  constexpr int kPiece = Piece<T>::kSize;
+  constexpr int kPack = Pack<T>::kSize;
   constexpr int kThreadsPerRow = kDenseThreads / kDenseQueries;
-  const int row = threadIdx.x / kThreadsPerRow, place = threadIdx.x % kThreadsPerRow * kPiece;
+  const int row = threadIdx.x / kThreadsPerRow, place = threadIdx.x % kThreadsPerRow * kPack;
   const int c = first + place;
   float* target = to[row] + place;
-  if (row < rows && c < channels && in_pieces<T>(channels)) {
-    const Piece<T> piece(table + static_cast<int64_t>(row) * channels + c);
+  if (row < rows && c < channels && rows_aligned<T>(channels)) {
+    const Pack<T> pack(table + static_cast<int64_t>(row) * channels + c);
 #pragma unroll
-    for (int i = 0; i < kPiece; ++i) target[i] = piece.x[i];
+    for (int i = 0; i < kPack; ++i) target[i] = pack.x[i];
   } else {
-    for (int i = 0; i < kPiece; ++i)
+    for (int i = 0; i < kPack; ++i)
       target[i] = row < rows && c + i < channels ? to_float(table[static_cast<int64_t>(row) * channels + c + i]) : 0.0f;
   }
 }
 
-// products[q][k] = query row q . key row k, of which each thread computes 2 x 2. The block's threads meet in here.
+// products[q][k] = query row q . key row k, of which each thread computes 2 x 2. All threads of the block have to call
+// it.
 template <class T>
 __device__ void dot_tile(const T* query, int queries, const T* key, int keys, int channels, DenseShared<T>& shared,
                          float (*products)[kDenseKeys + 1]) {
   const int q = threadIdx.x / 16 * 2, k = threadIdx.x % 16;
   float sums[2][2] = {};
   for (int first = 0; first < channels; first += slice_channels<T>()) {
-    __syncthreads();  // everyone is done with the slice before
+    __syncthreads();  // until all threads have read the slice before
     load_slice(query, queries, channels, first, shared.query);
     load_slice(key, keys, channels, first, shared.key);
     __syncthreads();
 #pragma unroll 2
     for (int c = 0; c < slice_channels<T>(); c += 4) {
-      const Piece<float> a0 = shared_piece(shared.query[q] + c), a1 = shared_piece(shared.query[q + 1] + c);
-      const Piece<float> b0 = shared_piece(shared.key[k] + c), b1 = shared_piece(shared.key[k + 16] + c);
+      const Pack<float> a0 = load_shared_pack(shared.query[q] + c), a1 = load_shared_pack(shared.query[q + 1] + c);
+      const Pack<float> b0 = load_shared_pack(shared.key[k] + c), b1 = load_shared_pack(shared.key[k + 16] + c);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         sums[0][0] += a0.x[i] * b0.x[i];
@@ -99,24 +101,24 @@ __device__ void dot_tile(const T* query, int queries, const T* key, int keys, in
   }
 }
 
-// Takes the logits of a warp's keys for one query, those that do not exist the lowest. Returns the weight of the
-// thread's key, 0 if it is dropped; `scale` is what earlier sums of the query have to be multiplied by.
+// Adds a warp's keys to the sums of one query; `logit` is the lowest number for a key that does not exist. Returns the
+// weight of this thread's key, 0 if it is dropped. `scale` becomes the factor for earlier sums of the query.
 __device__ inline float weigh(const Team<32>& warp, RunningSums& sums, float logit, bool exists, bool keep,
                               float& scale) {
-  const float before = sums.most;
+  const float before = sums.largest;
   const float largest = fmaxf(before, warp.largest(logit));
   scale = expf(before - largest);
   const float weight = exists ? expf(logit - largest) : 0.0f;
   const float kept_weight = keep ? weight : 0.0f;
   const float sum = warp.sum(weight), kept_sum = warp.sum(kept_weight);
-  __syncwarp();  // all have read the sums before
+  __syncwarp();  // until all threads have read the sums before
   if (warp.lane == 0) sums = {largest, sums.total * scale + sum, sums.kept * scale + kept_sum};
   return kept_weight;
 }
 
-// Offers the best keys of one query so far, `logits` and `keys`, the logits of a warp's keys. Thread j of the warp has
-// the j-th best meanwhile. Of equal logits the earlier key wins: keys come in order, and one is put behind those that
-// are as good.
+// Inserts a warp's keys into the best keys of one query so far, `logits` and `keys`. In here thread j of the warp holds
+// the j-th best. Of equal logits the earlier key ranks first: keys come in order, and a key is inserted behind those
+// with the same logit.
 __device__ inline void offer(const Team<32>& warp, float logit, bool exists, int first, int top_k, float* logits,
                              int32_t* keys) {
   float best_logit = warp.lane < top_k ? logits[warp.lane] : kLowest;
@@ -140,19 +142,19 @@ __device__ inline void offer(const Team<32>& warp, float logit, bool exists, int
   keys[warp.lane] = best_key;
 }
 
-// The value channels of a thread, and their sums for its eight queries: 16 bytes at a time, or one by one.
+// The value channels of one thread, and their sums for its eight queries: in packs of 16 bytes, or one by one.
 template <class T>
 struct ValueSums {
   static constexpr int kQueries = 8;
-  static constexpr int kThreads = kDenseThreads / (kDenseQueries / kQueries);  // that share a value
+  static constexpr int kThreads = kDenseThreads / (kDenseQueries / kQueries);  // that share a row of values
   static constexpr int kChannels = kDenseValues / kThreads;
-  static constexpr int kPiece = Piece<T>::kSize;
+  static constexpr int kPack = Pack<T>::kSize;
   float x[kQueries][kChannels] = {};
 
   // The `i`-th channel of this thread.
   __device__ static int channel(int i, bool whole) {
     const int thread = threadIdx.x % kThreads;
-    return whole ? (i / kPiece * kThreads + thread) * kPiece + i % kPiece : i * kThreads + thread;
+    return whole ? (i / kPack * kThreads + thread) * kPack + i % kPack : i * kThreads + thread;
   }
   __device__ static int first_query() { return threadIdx.x / kThreads * kQueries; }
 
@@ -168,19 +170,19 @@ struct ValueSums {
     for (int k = 0; k < keys; ++k, value += value_channels) {
       float v[kChannels];
 #pragma unroll
-      for (int i = 0; i < kChannels; i += kPiece) {
+      for (int i = 0; i < kChannels; i += kPack) {
         if (whole && channel(i, true) < channels) {
-          const Piece<T> piece(value + channel(i, true));
+          const Pack<T> pack(value + channel(i, true));
 #pragma unroll
-          for (int j = 0; j < kPiece; ++j) v[i + j] = piece.x[j];
+          for (int j = 0; j < kPack; ++j) v[i + j] = pack.x[j];
         } else {
 #pragma unroll
-          for (int j = 0; j < kPiece; ++j)
+          for (int j = 0; j < kPack; ++j)
             v[i + j] = !whole && channel(i + j, false) < channels ? to_float(value[channel(i + j, false)]) : 0.0f;
         }
       }
       const float* weights = shared.weights[k] + first_query();
-      const Piece<float> low = shared_piece(weights), high = shared_piece(weights + 4);
+      const Pack<float> low = load_shared_pack(weights), high = load_shared_pack(weights + 4);
 #pragma unroll
       for (int q = 0; q < kQueries; ++q)
 #pragma unroll
@@ -188,7 +190,7 @@ struct ValueSums {
     }
   }
 
-  // `attended` is the row of the block's first query from the block's first channel on.
+  // `attended` is the row of the block's first query, at the block's first channel.
   __device__ void write(T* attended, int queries, int value_channels, int channels, bool whole,
                         const DenseShared<T>& shared) const {
 #pragma unroll
@@ -197,16 +199,16 @@ struct ValueSums {
       const float scale = shared.scales[first_query() + q];
       T* row = attended + static_cast<int64_t>(first_query() + q) * value_channels;
 #pragma unroll
-      for (int i = 0; i < kChannels; i += kPiece) {
-        float piece[kPiece];
+      for (int i = 0; i < kChannels; i += kPack) {
+        float pack[kPack];
 #pragma unroll
-        for (int j = 0; j < kPiece; ++j) piece[j] = x[q][i + j] * scale;
+        for (int j = 0; j < kPack; ++j) pack[j] = x[q][i + j] * scale;
         if (whole) {
-          if (channel(i, true) < channels) store_piece(piece, row + channel(i, true));
+          if (channel(i, true) < channels) store_pack(pack, row + channel(i, true));
         } else {
 #pragma unroll
-          for (int j = 0; j < kPiece; ++j)
-            if (channel(i + j, false) < channels) from_float(piece[j], row[channel(i + j, false)]);
+          for (int j = 0; j < kPack; ++j)
+            if (channel(i + j, false) < channels) from_float(pack[j], row[channel(i + j, false)]);
         }
       }
     }
@@ -221,7 +223,7 @@ __global__ void __launch_bounds__(kDenseThreads, 2) attend_to_all(DynastDense p,
   const int queries = p.query_length - first_query < kDenseQueries ? p.query_length - first_query : kDenseQueries;
   const int left = p.value_channels - first_channel;
   const int channels = left < kDenseValues ? left : kDenseValues;
-  const bool whole = in_pieces<T>(p.value_channels);
+  const bool whole = rows_aligned<T>(p.value_channels);
   const int64_t query_row = static_cast<int64_t>(frame) * p.query_length + first_query;
   const int64_t key_row = p.exemplars == 1 ? 0 : static_cast<int64_t>(frame) * p.key_length;
   const float scale = 1.0f / p.temperature;

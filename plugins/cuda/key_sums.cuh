@@ -1,52 +1,53 @@
-// Backward pass on a GPU, second half: the sums of each key over the queries that had it as a candidate.
+// Backward pass on a GPU, second half: by key, the sums over the queries that have it as a candidate.
 //
-// The candidates are sorted by key (sort.cuh), those of one key in the order of the queries. A warp goes through a
-// stretch of them, so that a key that everybody looks at is no more work for one warp than any other. Where a
-// stretch ends within a key, both parts are kept, and a last kernel adds the parts of such keys in order.
+// The candidates are sorted by key (sort.cuh), and those of one key in the order of the queries. Each warp sums one
+// segment of them, so a key that many queries share does not make one warp slower than the others. Where a segment ends
+// within a key, both partial sums are stored, and a last kernel adds the partial sums of such keys in order.
 #pragma once
 
 #include "cuda/backward.cuh"
 
 DYNAST_BEGIN
 
-constexpr int kStretch = 128;
+constexpr int kSegment = 128;
 
-DYNAST_INLINE int64_t stretch_count(int64_t candidates) { return (candidates + kStretch - 1) / kStretch; }
+DYNAST_INLINE int64_t segment_count(int64_t candidates) { return (candidates + kSegment - 1) / kSegment; }
 
 struct Sorted {
-  const uint32_t* keys;        // ascending, then those that are `dropped`
+  const uint32_t* keys;        // ascending; those that are `dropped` come last
   const uint32_t* candidates;  // indices of the first half's candidates
-  const Factors* factors;      // by those indices
+  const Factors* factors;      // indexed by `candidates`
   uint32_t count, dropped;
   int candidates_per_query;
-  float* parts;  // [stretches, 2, width]: a key that began earlier, and one that goes on
+  float* parts;  // [segments, 2, width]: partial sums of the first key, if it began earlier, and of the last, if it
+                 // goes on
   int width;     // channels of all sides
 
-  DYNAST_INLINE float* part(int64_t stretch, int end) const { return parts + (stretch * 2 + end) * width; }
+  DYNAST_INLINE float* part(int64_t segment, int end) const { return parts + (segment * 2 + end) * width; }
 };
 
 template <class T>
-__device__ void write_sum(const Column<T>& column, const float (&sum)[Piece<T>::kSize], float* to) {
+__device__ void write_sum(const Column<T>& column, const float (&sum)[Pack<T>::kSize], float* to) {
   if (!column.rows) return;
   if (column.whole)
-    store_piece(sum, to);
+    store_pack(sum, to);
   else
     to[0] = sum[0];
 }
 
-// Sums one stretch for the columns of a warp's threads. Keys that nobody looked at have to be 0 before.
+// Sums one segment for the columns of a warp's threads. The sums of keys that are not candidates have to be 0 before.
 template <class T>
-__global__ void __launch_bounds__(kBlockThreads, 4) collect(BackwardTensors<T> t, Sorted sorted) {
-  constexpr int kPiece = Piece<T>::kSize;
+__global__ void __launch_bounds__(kBlockThreads, 4) sum_segments(BackwardTensors<T> t, Sorted sorted) {
+  constexpr int kPack = Pack<T>::kSize;
   const Team<32> team;
-  const int64_t stretch = team_index<32>();
-  const uint32_t begin = static_cast<uint32_t>(stretch * kStretch);
-  if (stretch >= stretch_count(sorted.count)) return;
-  const uint32_t end = begin + kStretch < sorted.count ? begin + kStretch : sorted.count;
+  const int64_t segment = team_index<32>();
+  const uint32_t begin = static_cast<uint32_t>(segment * kSegment);
+  if (segment >= segment_count(sorted.count)) return;
+  const uint32_t end = begin + kSegment < sorted.count ? begin + kSegment : sorted.count;
   const int columns = column_count<T>(t.channels);
   for (int first = 0; first < columns; first += 32) {
     const Column<T> column(t, first + team.lane);
-    float sum[kPiece] = {};
+    float sum[kPack] = {};
     uint32_t i = begin;
     bool began_earlier = begin > 0 && sorted.keys[begin - 1] == sorted.keys[begin];
     while (i < end) {
@@ -56,36 +57,36 @@ __global__ void __launch_bounds__(kBlockThreads, 4) collect(BackwardTensors<T> t
       if (column.rows) {
         const float factor = sorted.factors[candidate].of[column.side];
         if (factor != 0.0f) {
-          float row[kPiece];
+          float row[kPack];
           column.read(candidate / sorted.candidates_per_query, row);
 #pragma unroll
-          for (int j = 0; j < kPiece; ++j) sum[j] += factor * row[j];
+          for (int j = 0; j < kPack; ++j) sum[j] += factor * row[j];
         }
       }
       ++i;
       const bool goes_on = i < sorted.count && sorted.keys[i] == key;
       if (goes_on && i < end) continue;
       if (began_earlier)
-        write_sum(column, sum, sorted.part(stretch, 0) + column.offset);
+        write_sum(column, sum, sorted.part(segment, 0) + column.offset);
       else if (goes_on)
-        write_sum(column, sum, sorted.part(stretch, 1) + column.offset);
+        write_sum(column, sum, sorted.part(segment, 1) + column.offset);
       else
         write_sum(column, sum, column.sums + static_cast<int64_t>(key) * column.channels);
       began_earlier = false;
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j) sum[j] = 0.0f;
+      for (int j = 0; j < kPack; ++j) sum[j] = 0.0f;
     }
   }
 }
 
-// Adds up the parts of the key that begins in a stretch and does not end there, if there is one.
+// Adds the partial sums of the key that begins in a segment and goes on in the next, if there is one.
 template <class T>
-__global__ void __launch_bounds__(kBlockThreads, 4) join_parts(BackwardTensors<T> t, Sorted sorted) {
-  constexpr int kPiece = Piece<T>::kSize;
+__global__ void __launch_bounds__(kBlockThreads, 4) join_segments(BackwardTensors<T> t, Sorted sorted) {
+  constexpr int kPack = Pack<T>::kSize;
   const Team<32> team;
-  const int64_t stretch = team_index<32>();
-  if (stretch + 1 >= stretch_count(sorted.count)) return;
-  const uint32_t begin = static_cast<uint32_t>(stretch * kStretch), next = begin + kStretch;
+  const int64_t segment = team_index<32>();
+  if (segment + 1 >= segment_count(sorted.count)) return;
+  const uint32_t begin = static_cast<uint32_t>(segment * kSegment), next = begin + kSegment;
   const uint32_t key = sorted.keys[next - 1];
   if (key == sorted.dropped || sorted.keys[next] != key) return;
   if (begin > 0 && sorted.keys[begin - 1] == key) return;
@@ -93,12 +94,12 @@ __global__ void __launch_bounds__(kBlockThreads, 4) join_parts(BackwardTensors<T
   for (int first = 0; first < columns; first += 32) {
     const Column<T> column(t, first + team.lane);
     if (!column.rows) continue;
-    float sum[kPiece] = {};
-    for (int64_t part = stretch;
-         part == stretch || (part * kStretch < sorted.count && sorted.keys[part * kStretch] == key); ++part) {
-      const float* from = sorted.part(part, part == stretch) + column.offset;
+    float sum[kPack] = {};
+    for (int64_t part = segment;
+         part == segment || (part * kSegment < sorted.count && sorted.keys[part * kSegment] == key); ++part) {
+      const float* from = sorted.part(part, part == segment) + column.offset;
 #pragma unroll
-      for (int j = 0; j < kPiece; ++j)
+      for (int j = 0; j < kPack; ++j)
         if (j == 0 || column.whole) sum[j] += from[j];
     }
     write_sum(column, sum, column.sums + static_cast<int64_t>(key) * column.channels);

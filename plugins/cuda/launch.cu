@@ -8,19 +8,19 @@
 namespace dynast {
 namespace {
 
-constexpr int64_t kMostBlocks = (int64_t{1} << 31) - 1;
+constexpr int64_t kMaxBlocks = (int64_t{1} << 31) - 1;
 
 Grid grid_of(const Dimensions& d) {
   return {static_cast<unsigned>(d.x), static_cast<unsigned>(d.y), static_cast<unsigned>(d.z),
           static_cast<unsigned>(d.threads)};
 }
 
-// Blocks with so many threads in all.
+// One-dimensional blocks with at least this many threads in all.
 Grid grid_for(int64_t threads) {
   return {static_cast<unsigned>((threads + kBlockThreads - 1) / kBlockThreads), 1, 1, kBlockThreads};
 }
 
-// Calls `f` with a number of the storage type.
+// Calls `f` with a value of the storage type.
 template <class F>
 const char* with_type(StorageType type, F f) {
   switch (type) {
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kBlockThreads, 4)
   differentiate<T, kTeam>(p, t, c);
 }
 
-// Addresses of any call in the type of its tensors.
+// The input addresses of any call, in the type of its tensors.
 template <class T, class Call>
 Tensors<T> inputs_of(const Call& call) {
   const auto in = [](const void* address) { return static_cast<const T*>(address); };
@@ -91,7 +91,7 @@ BackwardTensors<T> backward_tensors(const DynastProblem& p, const DynastGpuBackw
   return t;
 }
 
-int64_t candidates_in_all(const DynastProblem& p) { return int64_t{p.frames} * query_length(p) * candidate_count(p); }
+int64_t total_candidates(const DynastProblem& p) { return int64_t{p.frames} * query_length(p) * candidate_count(p); }
 
 // The parts of the workspace, one after the other.
 struct Workspace {
@@ -108,7 +108,7 @@ struct Workspace {
       next += (size + 255) / 256 * 256;
       return taken;
     };
-    const int64_t count = candidates_in_all(p);
+    const int64_t count = total_candidates(p);
     const auto numbers = [&take](int64_t size) { return reinterpret_cast<uint32_t*>(take(size * 4)); };
     candidates.factors = reinterpret_cast<Factors*>(take(count * sizeof(Factors)));
     for (int i = 0; i < 2; ++i) keys[i] = numbers(count);
@@ -116,14 +116,14 @@ struct Workspace {
     tile_digits = numbers(kDigits * tile_count(count));
     const int width = padded_channels(p.channels) + padded_channels(p.prune_channels) +
                       padded_channels(p.value_channels) + padded_channels(p.warp_channels);
-    parts = reinterpret_cast<float*>(take(stretch_count(count) * 2 * width * 4));
+    parts = reinterpret_cast<float*>(take(segment_count(count) * 2 * width * 4));
     candidates.keys = keys[0];
     candidates.dropped = static_cast<uint32_t>(p.exemplars) * static_cast<uint32_t>(key_length(p));
     bytes = next - memory;
   }
 };
 
-// Sorts the candidates by key. Returns which of the two arrays of keys and items hold the result.
+// Sorts the candidates by key. Returns which of the two arrays of keys and items has the result.
 int sort_candidates(const Workspace& work, int64_t count, Stream stream) {
   const uint32_t tiles = static_cast<uint32_t>(tile_count(count));
   const Grid grid = {tiles, 1, 1, kBlockThreads}, one_block = {1, 1, 1, kBlockThreads};
@@ -140,8 +140,8 @@ int sort_candidates(const Workspace& work, int64_t count, Stream stream) {
 }
 
 template <class T>
-void collect_by_key(const DynastProblem& p, const BackwardTensors<T>& t, const Workspace& work, Stream stream) {
-  const int64_t count = candidates_in_all(p);
+void sum_by_key(const DynastProblem& p, const BackwardTensors<T>& t, const Workspace& work, Stream stream) {
+  const int64_t count = total_candidates(p);
   const int sorted = sort_candidates(work, count, stream);
   Sorted s = {work.keys[sorted],
               work.items[sorted],
@@ -152,9 +152,9 @@ void collect_by_key(const DynastProblem& p, const BackwardTensors<T>& t, const W
               work.parts,
               0};
   for (int side = 0; side < kSides; ++side) s.width += padded_channels(t.channels[side]);
-  const Grid grid = grid_for(stretch_count(count) * 32);
-  start(stream, grid, collect<T>, t, s);
-  start(stream, grid, join_parts<T>, t, s);
+  const Grid grid = grid_for(segment_count(count) * 32);
+  start(stream, grid, sum_segments<T>, t, s);
+  start(stream, grid, join_segments<T>, t, s);
 }
 
 template <class T>
@@ -171,7 +171,7 @@ void start_backward(const DynastProblem& p, const DynastGpuBackward& call, bool 
   const int team = candidate_count(p) <= team_capacity(16) ? 16 : 32;
   start(stream, grid_of(forward_dimensions(p, team)), team == 16 ? backward_kernel<T, 16> : backward_kernel<T, 32>, p,
         t, atomic ? Candidates{} : work.candidates);
-  if (!atomic && any_key) collect_by_key(p, t, work, stream);
+  if (!atomic && any_key) sum_by_key(p, t, work, stream);
 }
 
 }  // namespace
@@ -195,7 +195,7 @@ Dimensions dense_dimensions(const DynastDense& p) {
 const char* gpu_forward(const DynastProblem& p, const DynastForward& call, StorageType type, int team, void* stream) {
   if (team == 0) team = forward_team(p, type);
   if (team_capacity(team) < candidate_count(p)) return "the team is too small for so many candidates";
-  if (forward_dimensions(p, team).x > kMostBlocks) return "too many queries for one launch";
+  if (forward_dimensions(p, team).x > kMaxBlocks) return "too many queries for one launch";
   return with_type(type, [&](auto number) {
     start_forward<decltype(number)>(p, call, team, static_cast<Stream>(stream));
     return last_error();
@@ -224,7 +224,7 @@ int64_t backward_workspace(const DynastProblem& p, bool atomic) { return atomic 
 
 const char* gpu_backward(const DynastProblem& p, const DynastGpuBackward& call, StorageType type, bool atomic,
                          void* workspace, void* stream) {
-  if (candidates_in_all(p) > kMostBlocks) return "too many candidates for one backward pass";
+  if (total_candidates(p) > kMaxBlocks) return "too many candidates for one backward pass";
   return with_type(type, [&](auto number) {
     start_backward<decltype(number)>(p, call, atomic, workspace, static_cast<Stream>(stream));
     return last_error();

@@ -1,7 +1,7 @@
-// A stable sort of numbers by key, 4 bits at a time, without atomics: the order does not depend on chance.
+// A stable radix sort of numbers by key, 4 bits at a time, without atomics: the result is deterministic.
 //
-// Each pass counts the digits of every tile of kTile items, sums the counts of all tiles up, digit by digit, and
-// moves the items to where those sums say.
+// Each pass counts the digits of every tile of kTile items, computes the prefix sums of these counts over all tiles,
+// digit by digit, and moves the items to the positions that the prefix sums give.
 #pragma once
 
 #include "cuda/team.cuh"
@@ -15,15 +15,16 @@ constexpr int kTile = kBlockThreads * kItemsPerThread;
 
 DYNAST_INLINE int64_t tile_count(int64_t items) { return (items + kTile - 1) / kTile; }
 
-// Passes that sort numbers from 0 to `largest`.
+// Passes that sort keys from 0 to `largest`.
 DYNAST_INLINE int pass_count(uint32_t largest) {
   int passes = 1;
   while (largest >>= kDigitBits) ++passes;
   return passes;
 }
 
-// The sum of `x` of all threads of the block before this one; `total` is that of all. `room` is for each warp's sum.
-__device__ inline uint32_t sum_before(uint32_t x, uint32_t (&room)[kBlockThreads / 32], uint32_t& total) {
+// The sum of `x` over all threads of the block before this one; `total` becomes the sum over all. `warp_sums` is
+// scratch.
+__device__ inline uint32_t sum_before(uint32_t x, uint32_t (&warp_sums)[kBlockThreads / 32], uint32_t& total) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   uint32_t sum = x;
 #pragma unroll
@@ -31,37 +32,37 @@ __device__ inline uint32_t sum_before(uint32_t x, uint32_t (&room)[kBlockThreads
     const uint32_t other = __shfl_up_sync(~0u, sum, distance, 32);
     if (lane >= distance) sum += other;
   }
-  if (lane == 31) room[warp] = sum;
+  if (lane == 31) warp_sums[warp] = sum;
   __syncthreads();
   total = 0;
   uint32_t before = 0;
 #pragma unroll
   for (int i = 0; i < kBlockThreads / 32; ++i) {
-    if (i < warp) before += room[i];
-    total += room[i];
+    if (i < warp) before += warp_sums[i];
+    total += warp_sums[i];
   }
   __syncthreads();
   return before + sum - x;
 }
 
-// How many of a tile's items have which digit, by thread; then how many come before those, in the order of digits and
-// of threads.
+// For each digit and thread, the number of a tile's items; after `sum_up`, the number of items before those, in the
+// order of digits and then of threads.
 struct DigitCounts {
-  uint32_t room[kBlockThreads / 32];
+  uint32_t warp_sums[kBlockThreads / 32];
   uint16_t counts[kDigits * kBlockThreads];
 
   __device__ uint16_t& of(int digit, int thread) { return counts[digit * kBlockThreads + thread]; }
 
   __device__ void sum_up() {
     __syncthreads();
-    // Each thread sums a stretch of sixteen; a digit is eight stretches.
-    uint16_t* stretch = counts + threadIdx.x * kDigits;
+    // Each thread sums a segment of sixteen counts; a digit has eight segments.
+    uint16_t* segment = counts + threadIdx.x * kDigits;
     uint32_t sum = 0, total;
-    for (int i = 0; i < kDigits; ++i) sum += stretch[i];
-    sum = sum_before(sum, room, total);
+    for (int i = 0; i < kDigits; ++i) sum += segment[i];
+    sum = sum_before(sum, warp_sums, total);
     for (int i = 0; i < kDigits; ++i) {
-      const uint16_t count = stretch[i];
-      stretch[i] = static_cast<uint16_t>(sum);
+      const uint16_t count = segment[i];
+      segment[i] = static_cast<uint16_t>(sum);
       sum += count;
     }
     __syncthreads();
@@ -79,7 +80,7 @@ struct SortPass {
   DYNAST_INLINE uint32_t digit(uint32_t key) const { return key >> shift & (kDigits - 1); }
 };
 
-// Counts this block's tile; `counts` are then summed up. Returns this thread's first item.
+// Counts the digits of this block's tile and sums the counts up. Returns this thread's first item.
 __device__ inline uint32_t count_tile(const SortPass& pass, DigitCounts& counts) {
   const uint32_t first = blockIdx.x * kTile + threadIdx.x * kItemsPerThread;
   for (int digit = 0; digit < kDigits; ++digit) counts.of(digit, threadIdx.x) = 0;
@@ -99,23 +100,23 @@ __global__ void __launch_bounds__(kBlockThreads) count_digits(SortPass pass) {
   pass.tile_digits[digit * pass.tiles + blockIdx.x] = end - counts.of(digit, 0);
 }
 
-// In place: each of `count` numbers becomes the sum of those before it. One block.
+// In place: each of `count` numbers becomes the sum of those before it. Launched with one block.
 __global__ void __launch_bounds__(kBlockThreads) sum_up(uint32_t* numbers, uint32_t count) {
-  __shared__ uint32_t room[kBlockThreads / 32];
+  __shared__ uint32_t warp_sums[kBlockThreads / 32];
   uint32_t carry = 0;
   for (uint32_t first = 0; first < count; first += kTile) {
     const uint32_t begin = first + threadIdx.x * kItemsPerThread;
-    uint32_t stretch[kItemsPerThread], sum = 0, total;
+    uint32_t segment[kItemsPerThread], sum = 0, total;
 #pragma unroll
     for (int i = 0; i < kItemsPerThread; ++i) {
-      stretch[i] = begin + i < count ? numbers[begin + i] : 0;
-      sum += stretch[i];
+      segment[i] = begin + i < count ? numbers[begin + i] : 0;
+      sum += segment[i];
     }
-    sum = carry + sum_before(sum, room, total);
+    sum = carry + sum_before(sum, warp_sums, total);
 #pragma unroll
     for (int i = 0; i < kItemsPerThread; ++i) {
       if (begin + i < count) numbers[begin + i] = sum;
-      sum += stretch[i];
+      sum += segment[i];
     }
     carry += total;
   }
@@ -123,7 +124,7 @@ __global__ void __launch_bounds__(kBlockThreads) sum_up(uint32_t* numbers, uint3
 
 __global__ void __launch_bounds__(kBlockThreads) move_items(SortPass pass) {
   __shared__ DigitCounts counts;
-  __shared__ uint32_t starts[kDigits];  // in the whole, less where the digit starts in this tile
+  __shared__ uint32_t starts[kDigits];  // of the digit in the sorted array, minus its start in this tile
   const uint32_t first = count_tile(pass, counts);
   if (threadIdx.x < kDigits)
     starts[threadIdx.x] = pass.tile_digits[threadIdx.x * pass.tiles + blockIdx.x] - counts.of(threadIdx.x, 0);

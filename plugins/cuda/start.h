@@ -1,4 +1,4 @@
-// How kernels are started: with the CUDA runtime, or by the tests' emulation, which brings its own form of this.
+// How kernels are launched: with the CUDA runtime. The tests' emulation has functions of the same names.
 #pragma once
 
 #ifndef DYNAST_EMULATED
@@ -15,7 +15,7 @@ struct Grid {
   unsigned x, y, z, threads;
 };
 
-// Puts a launch on the stream. Errors show in `last_error`.
+// Launches a kernel on the stream. `last_error` returns its errors.
 template <class... Parameters, class... Arguments>
 void start(Stream stream, const Grid& grid, void (*kernel)(Parameters...), Arguments&&... arguments) {
   kernel<<<dim3(grid.x, grid.y, grid.z), grid.threads, 0, stream>>>(std::forward<Arguments>(arguments)...);
@@ -23,7 +23,7 @@ void start(Stream stream, const Grid& grid, void (*kernel)(Parameters...), Argum
 
 inline void zero(Stream stream, void* memory, size_t bytes) { cudaMemsetAsync(memory, 0, bytes, stream); }
 
-// What went wrong since this was last asked, or null.
+// The error message of the first failure since the last call, or null.
 inline const char* last_error() {
   const cudaError_t error = cudaGetLastError();
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);

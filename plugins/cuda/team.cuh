@@ -1,4 +1,4 @@
-// Threads of a warp that work on one query or key together, and how they read rows: 16 bytes each.
+// Groups of threads of a warp that work on one query or key together, and how they read rows: 16 bytes each.
 #pragma once
 
 #include "dynast/half.h"
@@ -8,7 +8,7 @@ DYNAST_BEGIN
 constexpr int kBlockThreads = 128;
 constexpr float kLowest = -3.402823466e38f;
 
-// The threads that work on one query. `lane` counts within the group.
+// A group of kSize threads. `lane` is this thread's index in the group.
 template <int kSize>
 struct Team {
   int lane;
@@ -41,14 +41,14 @@ struct Team {
 
 // Sixteen bytes of a row, as floats.
 template <class T>
-struct Piece {
+struct Pack {
   static constexpr int kSize = 16 / sizeof(T);
   float x[kSize];
 
   // From global memory that no thread of the launch writes.
-  __device__ explicit Piece(const T* from) : Piece(__ldg(reinterpret_cast<const uint4*>(from))) {}
+  __device__ explicit Pack(const T* from) : Pack(__ldg(reinterpret_cast<const uint4*>(from))) {}
 
-  __device__ explicit Piece(const uint4& raw) {
+  __device__ explicit Pack(const uint4& raw) {
     T elements[kSize];
     memcpy(elements, &raw, 16);
 #pragma unroll
@@ -57,15 +57,15 @@ struct Piece {
 };
 
 // Sixteen bytes of shared memory.
-__device__ inline Piece<float> shared_piece(const float* from) {
-  return Piece<float>(*reinterpret_cast<const uint4*>(from));
+__device__ inline Pack<float> load_shared_pack(const float* from) {
+  return Pack<float>(*reinterpret_cast<const uint4*>(from));
 }
 
-// Writes `kSize` numbers, of which `to` begins at a multiple of 16 bytes.
+// Writes `kSize` numbers to `to`, which is a multiple of 16 bytes.
 template <int kSize, class T>
-__device__ void store_piece(const float (&x)[kSize], T* to) {
+__device__ void store_pack(const float (&x)[kSize], T* to) {
   constexpr int kStep = 16 / sizeof(T);
-  static_assert(kSize % kStep == 0, "whole pieces");
+  static_assert(kSize % kStep == 0, "whole packs");
 #pragma unroll
   for (int first = 0; first < kSize; first += kStep) {
     T elements[kStep];
@@ -77,9 +77,9 @@ __device__ void store_piece(const float (&x)[kSize], T* to) {
   }
 }
 
-// Whether rows of so many channels all begin at multiples of 16 bytes, given that the first does.
+// Whether all rows with this number of channels begin at multiples of 16 bytes, if the first does.
 template <class T>
-DYNAST_INLINE constexpr bool in_pieces(int channels) {
+DYNAST_INLINE constexpr bool rows_aligned(int channels) {
   return channels % (16 / static_cast<int>(sizeof(T))) == 0;
 }
 

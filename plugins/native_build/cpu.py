@@ -108,12 +108,17 @@ def units(name: str) -> list[Unit]:
         *_of_each_variant("cpu/attention/kernels.cpp"),
         *_of_each_variant("cpu/layers/frame_kernels.cpp"),
         Unit("cpu/dispatch/select.cpp"),
+        Unit("cpu/dispatch/select_attention.cpp"),
         Unit("cpu/dispatch/select_frame_layers.cpp"),
         Unit("cpu/memory/scratch.cpp"),
     ]
     source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
     if name == library.CPU:
-        entries = ("cpu/c_api/training_layers.cpp", "cpu/c_api/frame_layers.cpp")
+        entries = (
+            "cpu/dispatch/select_training_layers.cpp",
+            "cpu/c_api/training_layers.cpp",
+            "cpu/c_api/frame_layers.cpp",
+        )
         layers = [*_of_each_variant("cpu/layers/training_kernels.cpp"), *map(Unit, entries)]
         return [*kernels, *layers, Unit("cpu/c_api/attention.cpp", (source,))]
     if name == library.GPU:

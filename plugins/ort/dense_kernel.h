@@ -6,6 +6,7 @@
 // Attributes top_k (integer, at most 16), temperature (float).
 #pragma once
 
+#include "cpu/attention/kernels.h"
 #include "ort/kernel.h"
 
 namespace dynast {
@@ -29,20 +30,20 @@ class DenseKernel {
   }
 
  private:
-  static std::string measure(const Inputs<kInputs>& inputs, DynastDense& problem) {
+  static std::string read_sizes(const Inputs<kInputs>& inputs, DynastDense& problem) {
     const auto& shapes = inputs.shapes;
     static constexpr const char* kNames[] = {"query", "query_prune", "key", "key_prune", "value"};
-    std::string complaint = complaint_about_ranks(kNames, shapes);
-    if (!complaint.empty()) return complaint;
+    std::string error = rank_error(kNames, shapes);
+    if (!error.empty()) return error;
     const int64_t frames = shapes[0][0], query_length = shapes[0][1], exemplars = shapes[2][0];
     const int64_t key_length = shapes[2][1];
-    complaint = complaint_about(kNames, shapes,
-                                {shapes[0],
-                                 {frames, query_length, shapes[1][2]},
-                                 {exemplars, key_length, shapes[0][2]},
-                                 {exemplars, key_length, shapes[1][2]},
-                                 {exemplars, key_length, shapes[4][2]}});
-    if (!complaint.empty()) return complaint;
+    error = shape_error(kNames, shapes,
+                        {shapes[0],
+                         {frames, query_length, shapes[1][2]},
+                         {exemplars, key_length, shapes[0][2]},
+                         {exemplars, key_length, shapes[1][2]},
+                         {exemplars, key_length, shapes[4][2]}});
+    if (!error.empty()) return error;
     const auto narrow = [](int64_t size) { return static_cast<int32_t>(size); };
     problem = {narrow(frames),       narrow(exemplars),    narrow(query_length),
                narrow(key_length),   narrow(shapes[0][2]), narrow(shapes[1][2]),
@@ -55,8 +56,8 @@ class DenseKernel {
   std::string compute(Ort::KernelContext context) const {
     const Inputs<kInputs> inputs(context);
     DynastDense problem = problem_;
-    const std::string complaint = measure(inputs, problem);
-    if (!complaint.empty()) return complaint;
+    const std::string error = read_sizes(inputs, problem);
+    if (!error.empty()) return error;
     const int64_t frames = problem.frames, length = problem.query_length;
     const DynastDenseForward call = {inputs.data[0],
                                      inputs.data[1],
@@ -70,8 +71,8 @@ class DenseKernel {
     if (kOn == Device::kCuda)
       return text(gpu_dense(problem, call, kIsHalf ? StorageType::kHalf : kFloat, context.GetGPUComputeStream()));
 #endif
-    const Kernels* kernels = select_kernels(nullptr);
-    (kHalf ? kernels->dense_half : kernels->dense_float)(problem, call, Parallel{run_on_pool, &context});
+    const AttentionKernels* kernels = select_attention_kernels(nullptr);
+    (kHalf ? kernels->dense_half : kernels->dense_float)(problem, call, Parallel{run_on_session_threads, &context});
     return {};
   }
 

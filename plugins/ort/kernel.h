@@ -1,4 +1,4 @@
-// What the kernels of both kinds need of ONNX Runtime.
+// What all kernels share: attributes, inputs, errors and threads of ONNX Runtime.
 #pragma once
 
 #ifndef ORT_API_MANUAL_INIT
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/dispatch/select.h"
+#include "cpu/dispatch/parallel.h"
 #include "dynast/check.h"
 #include "onnxruntime_cxx_api.h"
 #ifdef DYNAST_CUDA
@@ -38,13 +38,14 @@ inline int32_t integer(const Ort::ConstKernelInfo& info, const char* name) {
   return number < INT32_MIN || number > INT32_MAX ? -1 : static_cast<int32_t>(number);  // -1 fails the checks
 }
 
-// A complaint as the operator's status, or success if there is none. No exception may leave this library.
+// Runs `compute`, which returns an error message or an empty string, and converts it and all exceptions to a status. No
+// exception may leave this library.
 template <class Compute>
 OrtStatusPtr status_of(const char* name, Compute compute) {
   try {
-    const std::string complaint = compute();
-    if (complaint.empty()) return nullptr;
-    return Ort::Status((std::string(name) + ": " + complaint).c_str(), ORT_INVALID_ARGUMENT).release();
+    const std::string message = compute();
+    if (message.empty()) return nullptr;
+    return Ort::Status((std::string(name) + ": " + message).c_str(), ORT_INVALID_ARGUMENT).release();
   } catch (const Ort::Exception& error) {
     return Ort::Status(error).release();
   } catch (const std::exception& error) {
@@ -52,7 +53,7 @@ OrtStatusPtr status_of(const char* name, Compute compute) {
   }
 }
 
-// The inputs of a node: shapes and addresses.
+// The shapes and addresses of a node's inputs.
 template <size_t kCount>
 struct Inputs {
   Shape shapes[kCount];
@@ -67,7 +68,7 @@ struct Inputs {
   }
 };
 
-// Where an operator runs; it gets its tensors there.
+// Where an operator runs, and where its tensors are.
 enum class Device { kCpu, kCuda };
 
 #ifdef DYNAST_CUDA
@@ -78,9 +79,9 @@ inline void* output(const Ort::KernelContext& context, size_t index, const Shape
   return context.GetOutput(index, shape).GetTensorMutableRawData();
 }
 
-// The first input that has not three dimensions, or an empty one; empty if there is none.
+// What is wrong with the first input that does not have three dimensions, or has an empty one. Empty if all are right.
 template <size_t kCount>
-std::string complaint_about_ranks(const char* const (&names)[kCount], const Shape (&shapes)[kCount]) {
+std::string rank_error(const char* const (&names)[kCount], const Shape (&shapes)[kCount]) {
   for (size_t i = 0; i < kCount; ++i) {
     if (shapes[i].size() != 3)
       return std::string(names[i]) + " has shape " + text(shapes[i]) + "; it has to have three dimensions";
@@ -91,10 +92,11 @@ std::string complaint_about_ranks(const char* const (&names)[kCount], const Shap
   return {};
 }
 
-// The first input whose shape is not what query and key, the first and third, make of it; empty if there is none.
+// What is wrong with the first input whose shape does not match those of query and key, the first and third input.
+// Empty if all match.
 template <size_t kCount>
-std::string complaint_about(const char* const (&names)[kCount], const Shape (&shapes)[kCount],
-                            const Shape (&expected)[kCount]) {
+std::string shape_error(const char* const (&names)[kCount], const Shape (&shapes)[kCount],
+                        const Shape (&expected)[kCount]) {
   for (size_t i = 0; i < kCount; ++i)
     if (shapes[i] != expected[i])
       return std::string(names[i]) + " has shape " + text(shapes[i]) + "; with query " + text(shapes[0]) + " and key " +
@@ -102,8 +104,8 @@ std::string complaint_about(const char* const (&names)[kCount], const Shape (&sh
   return {};
 }
 
-// On the threads of the session, as its own operators.
-inline void run_on_pool(void* owner, int64_t count, void (*task)(void*, int64_t), void* context) {
+// A `Parallel::run` on the threads of the session, which its other operators use too.
+inline void run_on_session_threads(void* owner, int64_t count, void (*task)(void*, int64_t), void* context) {
   struct Job {
     void (*task)(void*, int64_t);
     void* context;

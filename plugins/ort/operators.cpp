@@ -1,7 +1,8 @@
-// The library of ONNX Runtime custom operators, domain dynast, for the CPU and, with DYNAST_CUDA, for CUDA too: an
-// operator for CUDA alone would make sessions without it fail.
+// The library of ONNX Runtime custom operators, domain dynast: for the CPU and, with DYNAST_CUDA, also for CUDA. A
+// library for CUDA alone would make sessions without CUDA fail.
 //
-// Built against API version 21, which every release from 1.21 on has.
+// Compiled against API version 21, which every release since 1.21 has.
+#include "dynast/export.h"
 #include "ort/dense_kernel.h"
 #include "ort/frame_layers.h"
 #include "ort/sparse_kernel.h"
@@ -9,8 +10,8 @@
 namespace dynast {
 namespace {
 
-// Without shape inference: ONNX Runtime asks the first operator of a name for the shapes of all, and with a shape it
-// wants the type, which is this operator's alone. Exported models carry the shapes.
+// Without shape inference: ONNX Runtime asks only the first operator of a name for the shapes, and takes the type from
+// the same answer, which would be wrong for operators of another type. Exported models contain the shapes.
 template <class Kernel>
 struct Operator : Ort::CustomOpBase<Operator<Kernel>, Kernel, true> {
   static constexpr ONNXTensorElementDataType kType =
@@ -46,12 +47,12 @@ void add_operator(Ort::CustomOpDomain& domain) {
 }
 
 template <class Layer>
-struct MapOperator : Ort::CustomOpBase<MapOperator<Layer>, MapKernel<Layer>, true> {
+struct LayerOperator : Ort::CustomOpBase<LayerOperator<Layer>, LayerKernel<Layer>, true> {
   const char* GetName() const { return Layer::kName; }
 
   OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
     return status_of(Layer::kName, [&] {
-      *kernel = new MapKernel<Layer>(Ort::ConstKernelInfo(info));
+      *kernel = new LayerKernel<Layer>(Ort::ConstKernelInfo(info));
       return std::string();
     });
   }
@@ -67,7 +68,7 @@ struct MapOperator : Ort::CustomOpBase<MapOperator<Layer>, MapKernel<Layer>, tru
 
 template <class Layer>
 void add_layer(Ort::CustomOpDomain& domain) {
-  static const MapOperator<Layer> op;
+  static const LayerOperator<Layer> op;
   domain.Add(&op);
 }
 
@@ -81,7 +82,7 @@ void add_operators(Ort::CustomOpDomain& domain) {
   add_operator<DenseKernel<true, kDevice>>(domain);
 }
 
-// The domain lives until the process ends: sessions refer to it, and when the last one closes is not ours to know.
+// The domain exists until the process ends: sessions refer to it, and nothing tells when the last one closes.
 OrtCustomOpDomain* domain() {
   static OrtCustomOpDomain* const domain = [] {
     Ort::CustomOpDomain created("dynast");
@@ -101,8 +102,6 @@ OrtCustomOpDomain* domain() {
 
 }  // namespace
 }  // namespace dynast
-
-#define DYNAST_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Identifies the sources that the library was built from.
 DYNAST_EXPORT const char* dynast_source() { return DYNAST_SOURCE; }

@@ -1,7 +1,7 @@
 // dynast::InterScaleAttention and dynast::InnerScaleAttention for TensorRT 10.9 and later as a plugin library.
 //
-// The same operators as the plugins that plugins/tensorrt_plugin.py compiles into a plan, under the same names,
-// namespace and version, from the same kernels. README.md has inputs, outputs and attributes.
+// The same operators as the plugins that plugins/tensorrt_plugin.py compiles into a plan, with the same names,
+// namespace, version and kernels. README.md lists inputs, outputs and attributes.
 #include <NvInfer.h>
 
 #include <cstdio>
@@ -11,6 +11,7 @@
 
 #include "cuda/launch.h"
 #include "dynast/check.h"
+#include "dynast/export.h"
 
 namespace dynast {
 namespace {
@@ -24,7 +25,7 @@ constexpr int32_t kTeams[] = {8, 16, 32};  // the tactics: threads that share a 
 
 ILoggerFinder* logger_finder = nullptr;
 
-// Says what is wrong, and fails.
+// Logs what is wrong and returns failure.
 int32_t refuse(const char* name, const char* what) {
   ILogger* const logger = logger_finder ? logger_finder->findLogger() : nullptr;
   if (logger) logger->log(ILogger::Severity::kERROR, (std::string(name) + ": " + what).c_str());
@@ -87,9 +88,9 @@ class AttentionPlugin final : public IPluginV3,
   }
   int32_t getOutputShapes(DimsExprs const* inputs, int32_t count, DimsExprs const*, int32_t, DimsExprs* outputs,
                           int32_t, IExprBuilder& builder) noexcept override {
-    if (count != kInputs) return refuse(getPluginName(), "it has six inputs");
+    if (count != kInputs) return refuse(getPluginName(), "there have to be six inputs");
     for (int32_t i = 0; i < kInputs; ++i)
-      if (inputs[i].nbDims != 3) return refuse(getPluginName(), "every input has three dimensions");
+      if (inputs[i].nbDims != 3) return refuse(getPluginName(), "every input has to have three dimensions");
     for (int32_t i = 0; i < kOutputs; ++i) {
       outputs[i].nbDims = 3;
       outputs[i].d[0] = inputs[0].d[0];
@@ -117,7 +118,8 @@ class AttentionPlugin final : public IPluginV3,
   }
   int32_t getNbTactics() noexcept override { return tactics_; }
   int32_t getValidTactics(int32_t* tactics, int32_t count) noexcept override {
-    for (int32_t i = 0; i < count; ++i) tactics[i] = kTeams[3 - count + i];  // the largest teams keep all candidates
+    for (int32_t i = 0; i < count; ++i)
+      tactics[i] = kTeams[3 - count + i];  // only the largest teams can keep all candidates
     return 0;
   }
   char const* getTimingCacheID() noexcept override { return timing_cache_id_.c_str(); }
@@ -128,12 +130,12 @@ class AttentionPlugin final : public IPluginV3,
   }
   int32_t onShapeChange(PluginTensorDesc const* inputs, int32_t, PluginTensorDesc const*, int32_t) noexcept override {
     DynastProblem problem;
-    return measure(inputs, problem);
+    return read_sizes(inputs, problem);
   }
   int32_t enqueue(PluginTensorDesc const* descriptions, PluginTensorDesc const*, void const* const* in,
                   void* const* out, void*, cudaStream_t stream) noexcept override {
     DynastProblem problem;
-    if (measure(descriptions, problem)) return 1;
+    if (read_sizes(descriptions, problem)) return 1;
     const DynastForward call = {in[0],   in[1],
                                 in[2],   in[3],
                                 in[4],   static_cast<const int32_t*>(in[kMatches]),
@@ -154,8 +156,8 @@ class AttentionPlugin final : public IPluginV3,
   }
 
  private:
-  // The layer in numbers; fails, after saying why, where the shapes do not fit together.
-  int32_t measure(PluginTensorDesc const* inputs, DynastProblem& p) const noexcept {
+  // Fills in the problem. Fails, and logs why, if the shapes do not match.
+  int32_t read_sizes(PluginTensorDesc const* inputs, DynastProblem& p) const noexcept {
     const auto size = [inputs](int32_t i, int32_t dimension) {
       return static_cast<int32_t>(inputs[i].dims.d[dimension]);
     };
@@ -184,7 +186,7 @@ class AttentionPlugin final : public IPluginV3,
         {p.exemplars, size(2, 1), p.value_channels}, {p.frames, size(0, 1) / (inner_ ? 1 : 4), p.matches_k}};
     for (int32_t i = 0; i < kInputs; ++i)
       for (int32_t d = 0; d < 3; ++d)
-        if (size(i, d) != expected[i][d]) return refuse(name, "the inputs' shapes do not fit together");
+        if (size(i, d) != expected[i][d]) return refuse(name, "the inputs' shapes do not match");
     char message[512];
     check_problem(p, message, sizeof message);
     return message[0] ? refuse(name, message) : 0;
@@ -228,7 +230,7 @@ class AttentionCreator final : public IPluginCreatorV3One {
     }
     if (attributes.query_width < 1 || attributes.key_width < 1 || attributes.top_k < 1 ||
         !(attributes.temperature > 0.0f)) {
-      refuse(operator_name(inner_), "query_width, key_width, top_k and temperature all have to be given, and positive");
+      refuse(operator_name(inner_), "query_width, key_width, top_k and temperature have to be given, and positive");
       return nullptr;
     }
     return new (std::nothrow) AttentionPlugin(inner_, attributes);
@@ -242,8 +244,6 @@ class AttentionCreator final : public IPluginCreatorV3One {
 
 }  // namespace
 }  // namespace dynast
-
-#define DYNAST_EXPORT extern "C" __attribute__((visibility("default")))
 
 DYNAST_EXPORT void setLoggerFinder(nvinfer1::ILoggerFinder* finder) { dynast::logger_finder = finder; }
 

@@ -1,12 +1,12 @@
-// The GPU kernels as functions of the CPU, for tests on machines without a GPU.
+// The GPU kernels compiled for the CPU, for tests on machines without a GPU.
 #include "warp_emulation.h"  // before CUDA code
 
 #include "cuda/attention.cu"
 #include "cuda/c_api.cpp"
 #include "cuda/launch.cu"
 
-// Runs the kernel of that name with `blocks` blocks of 128 threads; 0 if there is none of that name. `pointers` are
-// the six inputs and three outputs, `numbers` the twelve integers between them.
+// Runs the kernel with this name in `blocks` blocks of 128 threads. Returns 0 if there is no such kernel. `pointers`
+// are the six inputs and three outputs, `numbers` the twelve integers between them.
 extern "C" int emulate_kernel(const char* name, int blocks, void** pointers, const int32_t* numbers) {
 #define DYNAST_TRY(scale, type_name, type, team)                                                                     \
   if (strcmp(name, "dynast_" #scale "_" #type_name "_" #team) == 0) {                                                \

@@ -1,18 +1,18 @@
-// A frame's layers on random maps whose tensors end exactly where their memory does.
+// Runs a rendered frame's layers on random maps. Each tensor ends exactly where its memory ends.
 #pragma once
 
 #include <cstdio>
 #include <cstdlib>
 
-#include "cpu/layers/frame_calls.h"
+#include "cpu/layers/kernels.h"
 
-extern "C" int dynast_convolve_halving(const DynastConvolution*, const DynastConvolutionForward*, const char*, int);
+extern "C" int dynast_convolve_stride2(const DynastConvolution*, const DynastConvolutionForward*, const char*, int);
 extern "C" int dynast_spade(const DynastSpade*, const char*, int);
 extern "C" int dynast_instance_norm(const DynastInstanceNorm*, const char*, int);
 
-// `between(low, high)` and `tensor(count)` draw a number and floats.
+// `between(low, high)` draws a number, `tensor(count)` floats.
 template <class Between, class Tensor>
-void run_maps(const char* variant, Between between, Tensor tensor) {
+void run_frame_layers(const char* variant, Between between, Tensor tensor) {
   const auto expect = [](int failed) {
     if (failed) std::exit(1);
   };
@@ -24,8 +24,8 @@ void run_maps(const char* variant, Between between, Tensor tensor) {
   const auto kernel = tensor(int64_t{9} * channels * channels_out), bias = tensor(channels_out);
   const auto halved = tensor(int64_t{batch} * ((height + 1) / 2) * ((width + 1) / 2) * channels_out);
   const DynastConvolution c = {batch, height, width, channels, channels_out, 1};
-  const DynastConvolutionForward halving = {input.get(), kernel.get(), bias.get(), halved.get(), 0.1f};
-  expect(dynast_convolve_halving(&c, &halving, variant, threads));
+  const DynastConvolutionForward stride2 = {input.get(), kernel.get(), bias.get(), halved.get(), 0.1f};
+  expect(dynast_convolve_stride2(&c, &stride2, variant, threads));
 
   const bool fused = between(0, 1) != 0;
   const auto attended = tensor(numbers), confidence = tensor(batch * pixels), z = tensor(numbers);

@@ -1,5 +1,5 @@
-// Runs the CPU kernels on random layers whose tensors end exactly where their memory does, so that a build with
-// sanitizers notices every read and write out of bounds. Prints how many layers ran.
+// Runs the CPU kernels on random layers. Each tensor ends exactly where its memory ends, so that a build with
+// sanitizers detects every read and write out of bounds. Prints how many layers ran.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -140,11 +140,11 @@ int main() {
       run<uint16_t>(problem, variant);
       run_dense<float>(variant);
       run_dense<uint16_t>(variant);
-      run_layers(variant, between, tensor<float>);
-      run_maps(variant, between, tensor<float>);
+      run_training_layers(variant, between, tensor<float>);
+      run_frame_layers(variant, between, tensor<float>);
     }
     run_large_kernel(variant, between, tensor<float>);
-    // Tables so large that keys and values are gone through one after the other.
+    // Tables so large that one pass reads the keys and another one the values.
     DynastProblem large = {};
     large = {between(0, 1), 2, 1, 6, 4, 50, 50, 1900, 3, 700, 0, 4, 4, 0, 1.0f};
     run<float>(large, variant);

@@ -1,4 +1,4 @@
-// Memory that a thread keeps (`cpu/memory.h`): pieces come back aligned, whole and only once at a time.
+// Scratch memory (`cpu/memory/scratch.h`): every block is aligned, belongs to one caller at a time, and is used again.
 #include "cpu/memory/scratch.h"
 
 #include <cstdio>
@@ -15,42 +15,44 @@ void expect(bool holds, const char* what) {
   std::exit(1);
 }
 
-struct Lent {
+struct Allocation {
   unsigned char* memory;
   uint64_t bytes;
   unsigned char mark;
 };
 
-// Borrows and gives back at random; what was written into a piece has to be there when it goes back.
+// Allocates and frees at random. What was written into a block has to be there when it is freed.
 void exercise(unsigned seed) {
-  std::vector<Lent> all;
+  std::vector<Allocation> all;
   for (int step = 0; step < 20000; ++step) {
     seed = seed * 1664525u + 1013904223u;
     const unsigned draw = seed >> 8;
     if (all.empty() || (draw % 2 && all.size() < 50)) {
       const uint64_t bytes = draw % 7 ? draw % 20000 : draw % (3u << 20);
-      const Lent lent = {static_cast<unsigned char*>(dynast::borrow(bytes)), bytes, static_cast<unsigned char>(draw)};
-      expect(reinterpret_cast<uintptr_t>(lent.memory) % 64 == 0, "not at the start of a cache line");
-      std::memset(lent.memory, lent.mark, bytes);
-      all.push_back(lent);
+      const Allocation block = {static_cast<unsigned char*>(dynast::allocate_scratch(bytes)), bytes,
+                                static_cast<unsigned char>(draw)};
+      expect(reinterpret_cast<uintptr_t>(block.memory) % 64 == 0, "not at the start of a cache line");
+      std::memset(block.memory, block.mark, bytes);
+      all.push_back(block);
     } else {
-      const Lent lent = all[draw % all.size()];
+      const Allocation block = all[draw % all.size()];
       all[draw % all.size()] = all.back();
       all.pop_back();
-      for (uint64_t i = 0; i < lent.bytes; i += 997) expect(lent.memory[i] == lent.mark, "lent twice at a time");
-      dynast::give_back(lent.memory);
+      for (uint64_t i = 0; i < block.bytes; i += 997)
+        expect(block.memory[i] == block.mark, "one block for two callers");
+      dynast::free_scratch(block.memory);
     }
   }
-  for (const Lent& lent : all) dynast::give_back(lent.memory);
+  for (const Allocation& block : all) dynast::free_scratch(block.memory);
 }
 
 }  // namespace
 
 int main() {
-  void* first = dynast::borrow(100000);
-  dynast::give_back(first);
-  expect(dynast::borrow(100000) == first, "asked for again, and not the same");
-  expect(dynast::borrow(100000) != first, "lent twice at a time");
+  void* first = dynast::allocate_scratch(100000);
+  dynast::free_scratch(first);
+  expect(dynast::allocate_scratch(100000) == first, "a freed block is not used again");
+  expect(dynast::allocate_scratch(100000) != first, "one block for two callers");
   std::vector<std::thread> threads;
   for (unsigned seed = 1; seed <= 3; ++seed) threads.emplace_back(exercise, seed);
   for (std::thread& thread : threads) thread.join();

@@ -1,10 +1,10 @@
-// The training layers on random maps whose tensors end exactly where their memory does.
+// Runs the training layers on random maps. Each tensor ends exactly where its memory ends.
 #pragma once
 
 #include <cstdio>
 #include <cstdlib>
 
-#include "cpu/layers/training_calls.h"
+#include "cpu/layers/kernels.h"
 
 extern "C" int dynast_convolve(const DynastConvolution*, const DynastConvolutionForward*, const char*, int, char*, int);
 extern "C" int dynast_convolve_back(const DynastConvolution*, const DynastConvolutionBackward*, const char*, int, char*,
@@ -29,9 +29,9 @@ extern "C" int dynast_spectral_norm_back(const DynastSpectralNorm*, const Dynast
 extern "C" int dynast_upsample(const DynastUpsampling*, const char*, int, char*, int);
 extern "C" int dynast_upsample_back(const DynastUpsampling*, const char*, int, char*, int);
 
-// `between(low, high)` and `tensor(count)` draw a number and floats.
+// `between(low, high)` draws a number, `tensor(count)` floats.
 template <class Between, class Tensor>
-void run_layers(const char* variant, Between between, Tensor tensor) {
+void run_training_layers(const char* variant, Between between, Tensor tensor) {
   char message[256] = "";
   const auto expect = [&](int failed) {
     if (!failed) return;
@@ -170,7 +170,7 @@ void run_layers(const char* variant, Between between, Tensor tensor) {
   expect(dynast_upsample_back(&upsample_back, variant, threads, message, size));
 }
 
-// A convolution whose kernel is so large beside its maps that it is taken panel by panel.
+// Runs a convolution whose kernel is so large compared with its maps that it is computed panel by panel.
 template <class Between, class Tensor>
 void run_large_kernel(const char* variant, Between between, Tensor tensor) {
   const DynastConvolution c = {between(1, 2), between(2, 6), between(2, 6), 75, 70, between(1, 2)};

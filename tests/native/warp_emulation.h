@@ -1,6 +1,6 @@
-// Just enough of CUDA for g++ to run kernels on the CPU: every thread of a block is a fiber, and an exchange between
-// threads waits for the others. Threads of a mask have to agree on which exchange it is, and those of a block on which
-// barrier; a kernel in which some skip one stops here with a message, where a GPU would give undefined results.
+// The part of CUDA that g++ needs to run the kernels on the CPU. Every thread of a block is a fiber, and an exchange
+// between threads waits for the others. The threads of a mask have to reach the same exchange, and those of a block the
+// same barrier. If some skip one, the program stops with a message, where a GPU would give undefined results.
 #pragma once
 
 #define DYNAST_EMULATED  // before cuda/start.h
@@ -31,9 +31,9 @@ struct Index {
 
 namespace emulation {
 
-constexpr int kMostThreads = 256;
+constexpr int kMaxThreads = 256;
 constexpr size_t kStack = 64 * 1024;
-constexpr int kPatience = 4;  // rounds of all threads in which none gets anywhere
+constexpr int kMaxIdleRounds = 4;  // rounds of all threads without progress
 
 struct Thread {
   jmp_buf place;
@@ -45,11 +45,11 @@ struct Thread {
   char values[2][16];  // of the last two exchanges
 };
 
-inline std::vector<Thread> threads(kMostThreads);
+inline std::vector<Thread> threads(kMaxThreads);
 inline int thread_count = 128;
 inline jmp_buf caller;
 inline int current;
-inline int64_t progress;  // exchanges and barriers that threads have come to
+inline int64_t progress;  // exchanges and barriers that threads have reached
 inline std::function<void()> body;
 
 inline void resume(int thread) {
@@ -76,13 +76,13 @@ inline void run_thread() {
   next_thread();
 }
 
-// Lets the others run until `ready` of all `count` threads from `first` on that are in `mask`.
+// Runs the other threads until `ready` holds for all of the `count` threads from `first` on that are in `mask`.
 template <class Ready>
 void wait(const char* what, int first, int count, unsigned mask, Ready ready) {
   const int me = current;
   ++progress;
   int64_t seen = progress;
-  for (int round = 0; round < kPatience; ++round) {
+  for (int round = 0; round < kMaxIdleRounds; ++round) {
     if (progress != seen) round = 0;
     seen = progress;
     int there = 0;
@@ -90,7 +90,7 @@ void wait(const char* what, int first, int count, unsigned mask, Ready ready) {
     if (there == count) return;
     next_thread();
   }
-  fprintf(stderr, "thread %d waits in vain at %s: exchange %lld, barrier %lld\n", me, what,
+  fprintf(stderr, "thread %d waits forever at %s: exchange %lld, barrier %lld\n", me, what,
           (long long)threads[me].exchanges, (long long)threads[me].barriers);
   abort();
 }
@@ -182,7 +182,7 @@ inline void emulate(Index grid, int threads_per_block, std::function<void()> ker
       }
 }
 
-// What cuda/start.h has for a GPU.
+// The functions of cuda/start.h.
 namespace dynast {
 
 using Stream = void*;

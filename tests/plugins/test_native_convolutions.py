@@ -133,7 +133,7 @@ def test_modulation_by_a_signal(channels: int, hidden: int, size: tuple[int, int
 
 
 def test_a_map_of_one_row_has_no_reflected_border() -> None:
-    with pytest.raises(DynastError, match="maps of 2x2 and more"):
+    with pytest.raises(DynastError, match="maps of at least 2x2"):
         torch_layers.conv3x3(torch.rand(1, 4, 1, 8), torch.rand(2, 4, 3, 3), torch.rand(2))
 
 

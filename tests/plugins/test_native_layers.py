@@ -219,7 +219,7 @@ def test_a_native_spectral_norm_goes_on_as_torch_does_and_leaves_its_checkpoint(
 
 
 def test_one_pixel_has_no_batch_to_be_normed_over() -> None:
-    with pytest.raises(DynastError, match="two and more of them"):
+    with pytest.raises(DynastError, match="at least two of them"):
         torch_layers.batch_norm(torch.rand(1, 4, 1, 1), torch.nn.BatchNorm2d(4), torch.rand(1))
 
 

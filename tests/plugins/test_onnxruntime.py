@@ -152,7 +152,7 @@ def zeros(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"query_width": 10}, "query has 117 tokens, which is no multiple of query_width 10"),
+        ({"query_width": 10}, "query has 117 tokens, which is not a multiple of query_width 10"),
         ({"key_width": 0}, "key_width 0"),
         ({"key_width": 1 << 40}, "key_width -1"),
         ({"top_k": 21}, "at most 16 are supported"),

@@ -259,7 +259,7 @@ def test_the_published_codes_recordings_are_reproduced(scale: str) -> None:
         ({"matches": torch.zeros(2, 117, 4)}, "matches are torch.float32"),
         (
             {"matches": torch.full((2, 117, 4), 77)},
-            r"matches\[0, 0, 0\] is 77, which is no key of a map of 77",
+            r"matches\[0, 0, 0\] is 77, which is not a key of a map of 77",
         ),
         ({"matches": torch.full((2, 117, 4), -1)}, r"matches\[0, 0, 0\] is -1"),
         ({"matches": torch.zeros(2, 116, 4).long()}, r"matches has shape \[2, 116, 4\]"),

@@ -1,18 +1,19 @@
-// Dense attention on the CPU: every key is a candidate of every query, in one pass over the keys with a running
-// softmax, a running sum of values and a running ranking. No matrix of all logits, so memory grows with the map.
+// Dense attention on the CPU: every key is a candidate of every query.
+//
+// One pass over the keys keeps a running softmax, a running sum of values and a running ranking. There is no matrix of
+// all logits, so memory grows with the number of tokens and not with its square.
 #pragma once
 
 #include "cpu/attention/group.h"
 #include "cpu/memory/buffer.h"
-#include "dynast/calls.h"
 
 DYNAST_BEGIN
 
-constexpr int kQueryBlock = 32;  // queries of a task, which go through the keys together
+constexpr int kQueryBlock = 32;  // queries of a task, which read the keys together
 constexpr int kKeyBlock = 64;    // keys of a step: small enough to stay in the cache for all queries of the block
-constexpr int kTile = 4;         // queries and keys whose products are in registers at once
+constexpr int kTile = 4;         // queries, and keys, whose products are in registers at the same time
 
-// `rows` of `channels` elements as floats, zeros up to whole vectors, so that products need no special end.
+// `rows` of `channels` elements as floats, padded with zeros to whole vectors, so that products need no remainder loop.
 template <class T>
 inline void widen_rows(const T* from, int64_t rows, int channels, float* to) {
   const int padded = rounded_up(channels, kLanes);
@@ -23,7 +24,7 @@ inline void widen_rows(const T* from, int64_t rows, int channels, float* to) {
   }
 }
 
-// products[q][k] of kTile queries and kTile keys, both padded.
+// products[q][k] = query q . key k for kTile queries and kTile keys, both padded.
 inline void dot_tile(const float* queries, const float* keys, int padded, float* products, int stride) {
   Lanes sums[kTile][kTile] = {};
   for (int c = 0; c < padded; c += kLanes) {
@@ -40,7 +41,7 @@ inline void dot_tile(const float* queries, const float* keys, int padded, float*
   }
 }
 
-// attended[q] = attended[q] * scales[q] + sum of weights[q][k] * values[k], for kTile queries.
+// attended[q] = attended[q] * scales[q] + sum of weights[q][k] * values[k] over all k, for kTile queries.
 inline void add_values(const float* weights, const float* scales, const float* values, int padded, int keys,
                        float* attended) {
   constexpr int kWide = 4;
@@ -54,7 +55,7 @@ inline void add_values(const float* weights, const float* scales, const float* v
         Lanes v[kWide];
         for (int j = 0; j < kWide; ++j) v[j] = load(values + k * padded + c + j * kLanes);
         for (int i = 0; i < kTile; ++i) {
-          const Lanes weight = fill(weights[i * kKeyBlock + k]);
+          const Lanes weight = broadcast(weights[i * kKeyBlock + k]);
           for (int j = 0; j < kWide; ++j) sums[i][j] += weight * v[j];
         }
       }
@@ -67,46 +68,46 @@ inline void add_values(const float* weights, const float* scales, const float* v
       for (int i = 0; i < kTile; ++i) sums[i] = load(attended + i * padded + at) * scales[i];
       for (int k = 0; k < keys; ++k) {
         const Lanes v = load(values + k * padded + at);
-        for (int i = 0; i < kTile; ++i) sums[i] += fill(weights[i * kKeyBlock + k]) * v;
+        for (int i = 0; i < kTile; ++i) sums[i] += broadcast(weights[i * kKeyBlock + k]) * v;
       }
       for (int i = 0; i < kTile; ++i) store(attended + i * padded + at, sums[i]);
     }
   }
 }
 
-// What is known of one query after some of the keys. Weights are relative to exp(most).
+// The state of one query after some of the keys. Sums are of weights relative to exp(largest).
 struct Running {
-  float most = -INFINITY;
+  float largest = -INFINITY;  // logit
   float total = 0.0f;
   float kept = 0.0f;
   Ranking ranking;
 
-  // Turns the logits of `count` keys, of which the first is `first`, into weights relative to exp(most), 0 for those
-  // that are dropped. Returns what earlier sums have to be multiplied by.
+  // Replaces the logits of `count` keys, from key `first` on, by weights relative to exp(largest), or 0 for dropped
+  // keys. Returns the factor for earlier sums.
   float add(float* logits, const float* prune_logits, int first, int count, int top_k) {
-    float largest_logit = most;
+    float new_largest = largest;
     for (int k = 0; k < count; ++k) {
       ranking.offer(logits[k], first + k, top_k);
-      largest_logit = logits[k] > largest_logit ? logits[k] : largest_logit;
+      new_largest = logits[k] > new_largest ? logits[k] : new_largest;
     }
-    const float scale = most == largest_logit ? 1.0f : expf(most - largest_logit);
-    most = largest_logit;
-    Lanes all = {}, of_kept = {};
+    const float scale = largest == new_largest ? 1.0f : expf(largest - new_largest);
+    largest = new_largest;
+    Lanes all = {}, kept_total = {};
     for (int k = count; k < rounded_up(count, kLanes); ++k) logits[k] = -INFINITY;
     for (int k = 0; k < count; k += kLanes) {
-      const Lanes weights = exp_nonpositive(load(logits + k) - most);
-      const Lanes kept_weights = load(prune_logits + k) > 0.0f ? weights : fill(0.0f);
+      const Lanes weights = exp_nonpositive(load(logits + k) - largest);
+      const Lanes kept_weights = is_kept(load(prune_logits + k)) ? weights : broadcast(0.0f);
       all += weights;
-      of_kept += kept_weights;
+      kept_total += kept_weights;
       store(logits + k, kept_weights);
     }
-    total = total * scale + sum(all);
-    kept = kept * scale + sum(of_kept);
+    total = total * scale + reduce_sum(all);
+    kept = kept * scale + reduce_sum(kept_total);
     return scale;
   }
 };
 
-// Floats that a task needs: padded queries and keys of both kinds, values, sums, and two blocks of logits.
+// Floats that a task needs: padded queries and keys of both kinds, values, sums of values, and two blocks of logits.
 inline int64_t dense_scratch(const DynastDense& p) {
   const int64_t both = rounded_up(p.channels, kLanes) + rounded_up(p.prune_channels, kLanes);
   const int64_t values = rounded_up(p.value_channels, kLanes);
@@ -131,7 +132,7 @@ inline void dense_block(const DynastDense& p, const DynastDenseForward& call, in
   float* logits = take(kQueryBlock * kKeyBlock);
   float* prune_logits = take(kQueryBlock * kKeyBlock);
 
-  // Rows beyond the last query or key of a block are zeros or left over: they are computed with and not looked at.
+  // Rows beyond the last query or key of a block are zeros or left over from before. Their results are not used.
   memset(query, 0, static_cast<size_t>(attended - query + kQueryBlock * value_channels) * sizeof(float));
   memset(key, 0, static_cast<size_t>(logits - key) * sizeof(float));
   widen_rows(static_cast<const T*>(call.query) + query_row * p.channels, queries, p.channels, query);
@@ -154,9 +155,9 @@ inline void dense_block(const DynastDense& p, const DynastDenseForward& call, in
       }
       float scales[kTile];
       for (int i = 0; i < kTile; ++i) {
-        float* of_query = logits + (q + i) * kKeyBlock;
-        for (int k = 0; k < keys; ++k) of_query[k] *= scale;
-        scales[i] = running[q + i].add(of_query, prune_logits + (q + i) * kKeyBlock, first, keys, p.top_k);
+        float* query_logits = logits + (q + i) * kKeyBlock;
+        for (int k = 0; k < keys; ++k) query_logits[k] *= scale;
+        scales[i] = running[q + i].add(query_logits, prune_logits + (q + i) * kKeyBlock, first, keys, p.top_k);
       }
       add_values(logits + q * kKeyBlock, scales, value, value_channels, keys, attended + q * value_channels);
     }
@@ -169,7 +170,7 @@ inline void dense_block(const DynastDense& p, const DynastDenseForward& call, in
     int c = 0;
     for (; c + kLanes <= p.value_channels; c += kLanes) store(to + c, load(from + c) * norm);
     if (c < p.value_channels) store_part(to + c, load(from + c) * norm, p.value_channels - c);
-    store_part(static_cast<T*>(call.confidence) + at, fill(running[q].kept * norm), 1);
+    store_part(static_cast<T*>(call.confidence) + at, broadcast(running[q].kept * norm), 1);
     memcpy(call.next_matches + at * p.top_k, running[q].ranking.keys, p.top_k * sizeof(int32_t));
   }
 }

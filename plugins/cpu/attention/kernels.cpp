@@ -1,4 +1,6 @@
-// The kernels of one instruction set. Compiled several times, with other -m options and another DYNAST_VARIANT.
+// The attention kernels of one instruction set. Compiled once for each, with its -m options and its DYNAST_VARIANT.
+#include "cpu/attention/kernels.h"
+
 #include "cpu/attention/backward.h"
 #include "cpu/attention/dense.h"
 #include "cpu/attention/forward.h"
@@ -6,8 +8,8 @@
 
 namespace dynast {
 
-extern const Kernels DYNAST_TABLE(kernels, DYNAST_VARIANT);
-const Kernels DYNAST_TABLE(kernels, DYNAST_VARIANT) = {
+extern const AttentionKernels DYNAST_TABLE(attention, DYNAST_VARIANT);
+const AttentionKernels DYNAST_TABLE(attention, DYNAST_VARIANT) = {
     DYNAST_TEXT(DYNAST_VARIANT),
     DYNAST_VARIANT::forward<float>,
     DYNAST_VARIANT::forward<DYNAST_VARIANT::Half>,

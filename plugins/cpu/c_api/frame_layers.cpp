@@ -1,31 +1,29 @@
-// The plain C interface of a frame's layers, for tests under sanitizers; ONNX Runtime's operators check and call the
-// kernels themselves.
-#include "cpu/dispatch/select.h"
+// The C interface of a rendered frame's layers, for tests under sanitizers. It checks nothing: ONNX Runtime's operators
+// check their inputs and call the kernels themselves.
 #include "cpu/dispatch/threads.h"
-#include "cpu/layers/frame_calls.h"
-
-#define DYNAST_EXPORT extern "C" __attribute__((visibility("default")))
+#include "cpu/layers/kernels.h"
+#include "dynast/export.h"
 
 using namespace dynast;
 
-DYNAST_EXPORT int dynast_convolve_halving(const DynastConvolution* sizes, const DynastConvolutionForward* call,
+DYNAST_EXPORT int dynast_convolve_stride2(const DynastConvolution* sizes, const DynastConvolutionForward* call,
                                           const char* variant, int threads) {
-  const MapKernels* kernels = select_map_kernels(variant);
+  const FrameLayerKernels* kernels = select_frame_kernels(variant);
   if (!kernels) return 1;
-  kernels->convolve_halving(*sizes, *call, Parallel{run_on_threads, &threads});
+  kernels->convolve_stride2(*sizes, *call, Parallel{run_on_threads, &threads});
   return 0;
 }
 
 DYNAST_EXPORT int dynast_spade(const DynastSpade* call, const char* variant, int threads) {
-  const MapKernels* kernels = select_map_kernels(variant);
+  const FrameLayerKernels* kernels = select_frame_kernels(variant);
   if (!kernels) return 1;
-  kernels->modulate(*call, Parallel{run_on_threads, &threads});
+  kernels->spade(*call, Parallel{run_on_threads, &threads});
   return 0;
 }
 
 DYNAST_EXPORT int dynast_instance_norm(const DynastInstanceNorm* call, const char* variant, int threads) {
-  const MapKernels* kernels = select_map_kernels(variant);
+  const FrameLayerKernels* kernels = select_frame_kernels(variant);
   if (!kernels) return 1;
-  kernels->normalise(*call, Parallel{run_on_threads, &threads});
+  kernels->instance_norm(*call, Parallel{run_on_threads, &threads});
   return 0;
 }

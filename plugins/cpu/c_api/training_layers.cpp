@@ -1,96 +1,79 @@
-// The plain C interface of the training layers, as in library.cpp.
+// The C interface of the training layers. Conventions are those of attention.cpp.
 #include <cstdio>
 
-#include "cpu/dispatch/select.h"
 #include "cpu/dispatch/threads.h"
-#include "cpu/layers/training_calls.h"
-
-#define DYNAST_EXPORT extern "C" __attribute__((visibility("default")))
+#include "cpu/layers/kernels.h"
+#include "dynast/export.h"
 
 namespace dynast {
-
-extern const LayerKernels layers_plain;
-#ifdef DYNAST_X86
-extern const LayerKernels layers_avx2;
-extern const LayerKernels layers_avx512;
-#endif
-
-const LayerKernels* select_layer_kernels(const char* name) {
-#ifdef DYNAST_X86
-  return select_table(name, {&layers_plain, &layers_avx2, &layers_avx512});
-#else
-  return select_table(name, {&layers_plain});
-#endif
-}
-
 namespace {
 
-const LayerKernels* checked(bool fits, const char* complaint, const char* variant, char* message, int size) {
+const TrainingLayerKernels* checked(bool fits, const char* requirement, const char* variant, char* message, int size) {
   message[0] = '\0';
   if (!fits) {
-    std::snprintf(message, size, "%s", complaint);
+    std::snprintf(message, size, "%s", requirement);
     return nullptr;
   }
-  const LayerKernels* kernels = select_layer_kernels(variant);
-  if (!kernels) std::snprintf(message, size, "this processor runs no kernels called %s", variant);
+  const TrainingLayerKernels* kernels = select_training_kernels(variant);
+  if (!kernels) std::snprintf(message, size, "this processor cannot run kernels called %s", variant);
   return kernels;
 }
 
-const LayerKernels* checked(const DynastConvolution& p, const char* variant, char* message, int size) {
+const TrainingLayerKernels* checked(const DynastConvolution& p, const char* variant, char* message, int size) {
   const bool positive = p.batch > 0 && p.channels_in > 0 && p.channels_out > 0 && (p.stride == 1 || p.stride == 2);
   return checked(positive && p.height > 1 && p.width > 1,
-                 "a reflected border needs maps of 2x2 and more, with channels, and a stride of 1 or 2", variant,
+                 "a reflected border needs maps of at least 2x2, with channels, and a stride of 1 or 2", variant,
                  message, size);
 }
 
-const LayerKernels* checked(const DynastModulation& p, const char* variant, char* message, int size) {
-  return checked(p.length > 0 && p.channels > 1, "a norm over channels needs two and more of them", variant, message,
+const TrainingLayerKernels* checked(const DynastModulation& p, const char* variant, char* message, int size) {
+  return checked(p.length > 0 && p.channels > 1, "a norm over channels needs at least two of them", variant, message,
                  size);
 }
 
-const LayerKernels* checked(const DynastUnitTokens& p, const char* variant, char* message, int size) {
+const TrainingLayerKernels* checked(const DynastUnitTokens& p, const char* variant, char* message, int size) {
   return checked(p.length > 0 && p.batch > 0 && p.channels > 0 && p.pos_channels > 0,
                  "tokens need pixels, channels and a position code", variant, message, size);
 }
 
-const LayerKernels* checked(const DynastProjections& p, const char* variant, char* message, int size) {
+const TrainingLayerKernels* checked(const DynastProjections& p, const char* variant, char* message, int size) {
   return checked(p.length > 0 && p.channels_in > 0 && p.channels_out[0] > 0 && p.channels_out[1] >= 0,
                  "a projection needs tokens with channels, and at least one layer", variant, message, size);
 }
 
-const LayerKernels* checked(const DynastNorm& p, const char* variant, char* message, int size) {
+const TrainingLayerKernels* checked(const DynastNorm& p, const char* variant, char* message, int size) {
   return checked(p.length > 1 && p.parts > 0 && p.channels > 0,
-                 "a norm over pixels needs two and more of them, with channels", variant, message, size);
+                 "a norm over pixels needs at least two of them, with channels", variant, message, size);
 }
 
-const LayerKernels* checked(const DynastSpectralNorm& p, const char* variant, char* message, int size) {
+const TrainingLayerKernels* checked(const DynastSpectralNorm& p, const char* variant, char* message, int size) {
   return checked(p.rows > 0 && p.columns > 0, "a spectral norm needs a weight that is not empty", variant, message,
                  size);
 }
 
-const LayerKernels* checked(const DynastUpsampling& p, const char* variant, char* message, int size) {
+const TrainingLayerKernels* checked(const DynastUpsampling& p, const char* variant, char* message, int size) {
   return checked(p.batch > 0 && p.height > 0 && p.width > 0 && p.channels > 0, "upsampling needs pixels with channels",
                  variant, message, size);
 }
 
-const LayerKernels* checked(const DynastActivation& p, const char* variant, char* message, int size) {
-  return checked(p.count >= 0, "no numbers", variant, message, size);
+const TrainingLayerKernels* checked(const DynastActivation& p, const char* variant, char* message, int size) {
+  return checked(p.count >= 0, "the count of numbers is negative", variant, message, size);
 }
 
-// One kernel of the table on a problem that is checked first; 0, or 1 with a message.
+// Checks a problem and runs one kernel of the table on it. Returns 0, or 1 with a message.
 template <class Problem, class Call>
-int compute(void (*LayerKernels::*kernel)(const Problem&, const Call&, const Parallel&), const Problem* problem,
+int compute(void (*TrainingLayerKernels::*kernel)(const Problem&, const Call&, const Parallel&), const Problem* problem,
             const Call* call, const char* variant, int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*problem, variant, message, size);
+  const TrainingLayerKernels* kernels = checked(*problem, variant, message, size);
   if (!kernels) return 1;
   (kernels->*kernel)(*problem, *call, Parallel{run_on_threads, &threads});
   return 0;
 }
 
 template <class Call>
-int compute(void (*LayerKernels::*kernel)(const Call&, const Parallel&), const Call* call, const char* variant,
+int compute(void (*TrainingLayerKernels::*kernel)(const Call&, const Parallel&), const Call* call, const char* variant,
             int threads, char* message, int size) {
-  const LayerKernels* kernels = checked(*call, variant, message, size);
+  const TrainingLayerKernels* kernels = checked(*call, variant, message, size);
   if (!kernels) return 1;
   (kernels->*kernel)(*call, Parallel{run_on_threads, &threads});
   return 0;
@@ -101,11 +84,12 @@ int compute(void (*LayerKernels::*kernel)(const Call&, const Parallel&), const C
 
 using namespace dynast;
 
-// The exported function `dynast_NAME` of the kernel NAME, for kernels of a problem and a call and for those of a call.
+// The exported function `dynast_NAME` of the kernel NAME: of kernels that take a problem and a call, and of kernels
+// that take a call alone.
 #define DYNAST_LAYER(name, Problem, Call)                                                                     \
   DYNAST_EXPORT int dynast_##name(const Problem* problem, const Call* call, const char* variant, int threads, \
                                   char* message, int size) {                                                  \
-    return compute(&LayerKernels::name, problem, call, variant, threads, message, size);                      \
+    return compute(&TrainingLayerKernels::name, problem, call, variant, threads, message, size);              \
   }
 #define DYNAST_LAYER_CALL(name, kernel, Call)                                                                    \
   DYNAST_EXPORT int dynast_##name(const Call* call, const char* variant, int threads, char* message, int size) { \
@@ -124,6 +108,7 @@ DYNAST_LAYER(norm, DynastNorm, DynastNormForward)
 DYNAST_LAYER(norm_back, DynastNorm, DynastNormBackward)
 DYNAST_LAYER(spectral_norm, DynastSpectralNorm, DynastSpectralNormForward)
 DYNAST_LAYER(spectral_norm_back, DynastSpectralNorm, DynastSpectralNormBackward)
-DYNAST_LAYER_CALL(activate, call->output ? &LayerKernels::activate : &LayerKernels::activate_back, DynastActivation)
-DYNAST_LAYER_CALL(upsample, &LayerKernels::upsample, DynastUpsampling)
-DYNAST_LAYER_CALL(upsample_back, &LayerKernels::upsample_back, DynastUpsampling)
+DYNAST_LAYER_CALL(activate, call->output ? &TrainingLayerKernels::activate : &TrainingLayerKernels::activate_back,
+                  DynastActivation)
+DYNAST_LAYER_CALL(upsample, &TrainingLayerKernels::upsample, DynastUpsampling)
+DYNAST_LAYER_CALL(upsample_back, &TrainingLayerKernels::upsample_back, DynastUpsampling)

@@ -1,26 +1,26 @@
-// The 3x3 convolution of `convolution.h` by its definition, and its gradients.
+// The 3x3 convolution of `convolution.h` computed directly, and its gradients.
 //
-// In its layout the three pixels of a row under the kernel are 3 C numbers that lie together, so a convolution is
-// three products of overlapping rows with a packed kernel: `kPixels` by `kWide` vectors of sums stay in registers.
+// The three pixels of a row under the kernel are 3 C contiguous numbers, so a convolution is three products of
+// overlapping rows with a packed kernel. `kPixels` by `kWide` vectors of sums stay in registers.
 #pragma once
 
 #include "cpu/convolution/border.h"
-#include "cpu/layers/activation.h"
-#include "cpu/layers/training_calls.h"
+#include "cpu/convolution/calls.h"
 #include "cpu/memory/buffer.h"
+#include "cpu/simd/prelu.h"
 #include "cpu/simd/products.h"
 
 DYNAST_BEGIN
 
 constexpr int kRowsPerTask = 8;
-constexpr int kBandPixels = 128, kMostBand = 16;
-constexpr int kSharePixels = 2048, kMostShares = 8;  // of sums of the kernel's gradient
+constexpr int kBandPixels = 128, kMaxBand = 16;
+constexpr int kChunkPixels = 2048, kMaxChunks = 8;  // of the pixels that the kernel's gradient sums over
 
-// What of the packed kernel belongs to one panel of output channels: [3 rows, 3 * inner channels, kPanel].
+// Numbers of one panel of output channels in the packed kernel: [3 rows, 3 * inner channels, kPanel].
 inline int64_t panel_size(int inner) { return static_cast<int64_t>(9) * inner * kPanel; }
 
-// kernel [Co, Ci, 3, 3] as panels of output channels, or for the gradient of the input as panels of input channels,
-// the taps in reverse order.
+// Packs kernel [Co, Ci, 3, 3] into panels of output channels; `transposed`, for the gradient of the input, into panels
+// of input channels with the taps in reverse order.
 inline void pack_kernel(const DynastConvolution& p, const float* kernel, bool transposed, float* packed) {
   const int outer = transposed ? p.channels_in : p.channels_out, inner = transposed ? p.channels_out : p.channels_in;
   for (int first = 0; first < outer; first += kPanel)
@@ -36,18 +36,18 @@ inline void pack_kernel(const DynastConvolution& p, const float* kernel, bool tr
         }
 }
 
-// `count` (1 .. kPanel) channels of sums to one pixel, activated.
+// Stores `count` (1 .. kPanel) channels of sums to one pixel, after the PReLU.
 inline void store_panel(float* to, const Lanes* sums, int count, float slope) {
   for (int j = 0; j < kWide; ++j, count -= kLanes) {
     if (count >= kLanes)
-      store(to + j * kLanes, rectified(sums[j], slope));
+      store(to + j * kLanes, prelu(sums[j], slope));
     else if (count > 0)
-      store_part(to + j * kLanes, rectified(sums[j], slope), count);
+      store_part(to + j * kLanes, prelu(sums[j], slope), count);
   }
 }
 
-// One line of output, `width` pixels of `outer` channels. Each of the three `rows` has two pixels more of `inner`
-// channels, and room to read for kPixels beyond them; a null row is zeros.
+// One line of output, `width` pixels of `outer` channels. Each of the three `rows` has `width + 2` pixels of `inner`
+// channels, and kPixels readable pixels beyond them. A null row stands for zeros.
 inline void convolve_line(const float* const rows[3], int width, int inner, int outer, const float* packed,
                           const float* bias, float slope, float* line) {
   const int taps = 3 * inner;
@@ -79,7 +79,7 @@ inline void convolve_line(const float* const rows[3], int width, int inner, int 
   }
 }
 
-// Row y of a map with one reflected pixel at both ends.
+// Copies row y of a map with one reflected pixel at both ends.
 inline void reflect_row(const float* map, int y, int height, int width, int channels, float* row) {
   const float* from = map + static_cast<int64_t>(reflected(y, height)) * width * channels;
   const size_t pixel = static_cast<size_t>(channels) * sizeof(float);
@@ -88,7 +88,7 @@ inline void reflect_row(const float* map, int y, int height, int width, int chan
   memcpy(row + static_cast<int64_t>(width + 1) * channels, from + static_cast<int64_t>(width - 2) * channels, pixel);
 }
 
-// Floats of one padded row, `border` pixels at either end and what convolve_line reads beyond.
+// Floats of one padded row: with `border` pixels at either end, and the pixels that convolve_line reads beyond it.
 inline int64_t padded_row(int width, int border, int channels) {
   return static_cast<int64_t>(width + 2 * border + kPixels) * channels;
 }
@@ -116,9 +116,10 @@ inline void direct_forward(const DynastConvolution& p, const DynastConvolutionFo
   });
 }
 
-// The gradient of the input. A padded row of it, -1 .. height, is a convolution of the output's gradient with the
-// reversed kernel; the two rows and columns beyond the map are added where they were reflected from.
-inline void direct_back(const DynastConvolution& p, const DynastConvolutionBackward& call, const Parallel& parallel) {
+// The gradient of the input. Each padded row of it, -1 .. height, is a convolution of the output's gradient with the
+// reversed kernel. The border's rows and columns are added to the pixels that they reflect.
+inline void direct_input_gradient(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                                  const Parallel& parallel) {
   const int64_t size = (p.channels_in + kPanel - 1) / kPanel * panel_size(p.channels_out);
   Floats packed(size);
   pack_kernel(p, call.kernel, true, packed.get());
@@ -164,11 +165,11 @@ inline void direct_back(const DynastConvolution& p, const DynastConvolutionBackw
   });
 }
 
-// gradient[tap][o] += the products of kPixels taps with the output's gradients of a panel, over `count` rows of `width`
-// pixels; `channels` of the panel are there.
+// gradient[tap][o] += products of kPixels taps with the gradients of a panel's outputs, summed over `count` rows of
+// `width` pixels. The panel has `channels` channels; `kFull`: all kPanel.
 template <bool kFull>
-inline void correlate_tile(const float* const* rows, int tap, int channels_in, const float* incoming, int channels_out,
-                           int count, int width, int taps, int channels, float* gradient) {
+inline void tile_gradient(const float* const* rows, int tap, int channels_in, const float* incoming, int channels_out,
+                          int count, int width, int taps, int channels, float* gradient) {
   Lanes sums[kPixels][kWide] = {};
   for (int row = 0; row < count; ++row) {
     const float* pixels = rows[row] + tap;
@@ -188,21 +189,21 @@ inline void correlate_tile(const float* const* rows, int tap, int channels_in, c
       store(gradient + i * kPanel + j * kLanes, load(gradient + i * kPanel + j * kLanes) + sums[i][j]);
 }
 
-// Gradients of one panel of the kernel and of its bias, [9 * Ci + 1, kPanel], over lines begin .. end - 1 of all maps.
-// Narrow maps are taken several rows at a time, so that sums stay in registers over about kBandPixels.
-inline void correlate_panel(const DynastConvolution& p, const DynastConvolutionBackward& call, int panel, int64_t begin,
-                            int64_t end, float* gradient) {
+// Gradients of one panel of the kernel and of its bias, [9 * Ci + 1, kPanel], summed over lines begin .. end - 1 of all
+// maps. Narrow maps are read several rows at a time, so that sums stay in registers for about kBandPixels.
+inline void panel_gradient(const DynastConvolution& p, const DynastConvolutionBackward& call, int panel, int64_t begin,
+                           int64_t end, float* gradient) {
   const int first = panel * kPanel, taps = 3 * p.channels_in;
   const int channels = p.channels_out - first < kPanel ? p.channels_out - first : kPanel;
   const int fitting = kBandPixels / p.width;
-  const int band = fitting < 1 ? 1 : fitting < kMostBand ? fitting : kMostBand;
+  const int band = fitting < 1 ? 1 : fitting < kMaxBand ? fitting : kMaxBand;
   float* bias = gradient + panel_size(p.channels_in);
   memset(gradient, 0, static_cast<size_t>(panel_size(p.channels_in) + kPanel) * sizeof(float));
   const int64_t length = padded_row(p.width, 1, p.channels_in);
   Floats scratch((band + 2) * length);
   memset(scratch.get(), 0, static_cast<size_t>((band + 2) * length) * sizeof(float));
-  const auto tile = channels == kPanel ? correlate_tile<true> : correlate_tile<false>;
-  int64_t held[kMostBand + 2];
+  const auto tile = channels == kPanel ? tile_gradient<true> : tile_gradient<false>;
+  int64_t held[kMaxBand + 2];
   for (int64_t& line : held) line = -1;
   for (int64_t at = begin; at < end;) {
     const int n = static_cast<int>(at / p.height), y = static_cast<int>(at % p.height);
@@ -210,7 +211,7 @@ inline void correlate_panel(const DynastConvolution& p, const DynastConvolutionB
     const int count = left < band ? static_cast<int>(left) : band;
     const float* map = call.input + static_cast<int64_t>(n) * p.height * p.width * p.channels_in;
     const float* incoming = call.grad_output + at * p.width * p.channels_out + first;
-    const float* rows[kMostBand + 2];
+    const float* rows[kMaxBand + 2];
     for (int row = 0; row < count + 2; ++row) {
       const int64_t line = static_cast<int64_t>(n) * (p.height + 2) + y + row;
       const int slot = static_cast<int>(line % (band + 2));
@@ -230,22 +231,22 @@ inline void correlate_panel(const DynastConvolution& p, const DynastConvolutionB
   }
 }
 
-// Gradients of kernel and bias. Shares of the lines depend on the sizes alone, so that sums have one order.
-inline void direct_correlate(const DynastConvolution& p, const DynastConvolutionBackward& call,
-                             const Parallel& parallel) {
+// Gradients of kernel and bias. The chunks of the lines depend on the sizes alone, so that sums have one order.
+inline void direct_kernel_gradient(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                                   const Parallel& parallel) {
   const int panels = (p.channels_out + kPanel - 1) / kPanel;
   const int64_t size = panel_size(p.channels_in) + kPanel, lines = static_cast<int64_t>(p.batch) * p.height;
-  const int64_t wanted = lines * p.width / kSharePixels;
-  const int64_t most = lines < kMostShares ? lines : kMostShares;
-  const int64_t shares = wanted < 1 ? 1 : wanted < most ? wanted : most;
-  Floats sums(shares * panels * size);
-  parallel(shares * panels, [&](int64_t task) {
-    const int64_t share = task / panels;
-    correlate_panel(p, call, static_cast<int>(task % panels), lines * share / shares, lines * (share + 1) / shares,
-                    sums.get() + task * size);
+  const int64_t wanted = lines * p.width / kChunkPixels;
+  const int64_t max_chunks = lines < kMaxChunks ? lines : kMaxChunks;
+  const int64_t chunks = wanted < 1 ? 1 : wanted < max_chunks ? wanted : max_chunks;
+  Floats sums(chunks * panels * size);
+  parallel(chunks * panels, [&](int64_t task) {
+    const int64_t chunk = task / panels;
+    panel_gradient(p, call, static_cast<int>(task % panels), lines * chunk / chunks, lines * (chunk + 1) / chunks,
+                   sums.get() + task * size);
   });
-  for (int64_t share = 1; share < shares; ++share)
-    for (int64_t i = 0; i < panels * size; ++i) sums.get()[i] += sums.get()[share * panels * size + i];
+  for (int64_t chunk = 1; chunk < chunks; ++chunk)
+    for (int64_t i = 0; i < panels * size; ++i) sums.get()[i] += sums.get()[chunk * panels * size + i];
   for (int o = 0; o < p.channels_out; ++o) {
     const float* panel = sums.get() + o / kPanel * size + o % kPanel;
     for (int i = 0; i < p.channels_in; ++i)

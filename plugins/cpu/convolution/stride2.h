@@ -1,13 +1,13 @@
-// 3x3 convolution of stride 2 with a border of one reflected pixel.
+// 3x3 convolution of stride 2 with a border of one reflected pixel, computed directly.
 #pragma once
 
-#include "cpu/convolution/convolution.h"
+#include "cpu/convolution/direct.h"
 
 DYNAST_BEGIN
 
-// As convolve_line, for every second pixel of the rows.
-inline void halve_line(const float* const rows[3], int width, int inner, int outer, const float* packed,
-                       const float* bias, float slope, float* line) {
+// As convolve_line, but at every second pixel of the rows.
+inline void convolve_line_stride2(const float* const rows[3], int width, int inner, int outer, const float* packed,
+                                  const float* bias, float slope, float* line) {
   const int taps = 3 * inner;
   for (int first = 0; first < outer; first += kPanel, packed += panel_size(inner)) {
     const int channels = outer - first < kPanel ? outer - first : kPanel;
@@ -15,7 +15,7 @@ inline void halve_line(const float* const rows[3], int width, int inner, int out
     memcpy(start, bias + first, static_cast<size_t>(channels) * sizeof(float));
     for (int x = 0; x < width; x += kPixels) {
       const int valid = width - x < kPixels ? width - x : kPixels;
-      int64_t at[kPixels];  // those beyond the line repeat its last pixel
+      int64_t at[kPixels];  // positions beyond the line repeat its last pixel
       for (int i = 0; i < kPixels; ++i) at[i] = int64_t{2} * inner * (x + (i < valid ? i : valid - 1));
       Lanes sums[kPixels][kWide];
       for (int i = 0; i < kPixels; ++i)
@@ -36,7 +36,7 @@ inline void halve_line(const float* const rows[3], int width, int inner, int out
   }
 }
 
-inline void convolve_halving(const DynastConvolution& p, const DynastConvolutionForward& call,
+inline void convolve_stride2(const DynastConvolution& p, const DynastConvolutionForward& call,
                              const Parallel& parallel) {
   const int64_t size = (p.channels_out + kPanel - 1) / kPanel * panel_size(p.channels_in);
   Floats packed(size);
@@ -53,8 +53,8 @@ inline void convolve_halving(const DynastConvolution& p, const DynastConvolution
       reflect_row(map, 2 * y + row - 1, p.height, p.width, p.channels_in, padded);
       rows[row] = padded;
     }
-    halve_line(rows, width, p.channels_in, p.channels_out, packed.get(), call.bias, call.slope,
-               call.output + line * width * p.channels_out);
+    convolve_line_stride2(rows, width, p.channels_in, p.channels_out, packed.get(), call.bias, call.slope,
+                          call.output + line * width * p.channels_out);
   });
 }
 

@@ -1,14 +1,14 @@
-// What passes between the checked entry points of a rendered frame's layers and their kernels. Maps are
+// The sizes and tensors of the layers that only a rendered frame has, as they pass the C boundary. Maps are
 // [N, H, W, C], float32, contiguous.
 #pragma once
 
-#include "cpu/layers/training_calls.h"
+#include <stdint.h>
 
 extern "C" {
 
-// Tokens [L, C], each normalised over its channels to u as in DynastModulation, and modulated: z = gamma * u + beta.
-// Without `attended` the output is z, its negative numbers times `slope`. With it, the output is the normalised sum
-// attended + (1 - confidence) * z + input.
+// Tokens [L, C], each normalized over its channels to u as in DynastModulation, and modulated: z = gamma * u + beta.
+// Without `attended` the output is z, with negative numbers multiplied by `slope`. With it, the output is the
+// normalized sum attended + (1 - confidence) * z + input.
 struct DynastSpade {
   int64_t length;
   int32_t channels;
@@ -18,32 +18,14 @@ struct DynastSpade {
   float* output;                       // [L, C]
 };
 
-// Each channel of each map normalised over its pixels: scale * (x - mean) / sqrt(variance + epsilon) + bias, the
-// variance biased.
+// Each channel of each map normalized over its pixels: scale * (x - mean) / sqrt(variance + epsilon) + bias, with the
+// biased variance.
 struct DynastInstanceNorm {
   int32_t batch, channels;
   int64_t pixels;
   float epsilon;
-  const float *input, *scale, *bias;  // the latter [C]
+  const float *input, *scale, *bias;  // [N, H, W, C], [C], [C]
   float* output;
 };
 
 }  // extern "C"
-
-namespace dynast {
-
-// The kernels of one instruction set.
-struct MapKernels {
-  const char* name;
-  // Of stride 1, and of stride 2 with an output of half the height and width, rounded up.
-  void (*convolve)(const DynastConvolution&, const DynastConvolutionForward&, const Parallel&);
-  void (*convolve_halving)(const DynastConvolution&, const DynastConvolutionForward&, const Parallel&);
-  void (*activate)(const DynastActivation&, const Parallel&);
-  void (*modulate)(const DynastSpade&, const Parallel&);
-  void (*normalise)(const DynastInstanceNorm&, const Parallel&);
-  void (*upsample)(const DynastUpsampling&, const Parallel&);
-};
-
-const MapKernels* select_map_kernels(const char* name);
-
-}  // namespace dynast

@@ -1,31 +1,31 @@
-// Norm of each channel over pixels in training with what follows it in the network, a residual sum and a PReLU, and its
-// gradients.
+// Normalization of each channel over pixels in training, together with the residual sum and the PReLU that follow it in
+// the network; and the gradients.
 #pragma once
 
 #include <math.h>
 
-#include "cpu/layers/activation.h"
 #include "cpu/layers/training_calls.h"
 #include "cpu/memory/buffer.h"
+#include "cpu/simd/prelu.h"
 
 DYNAST_BEGIN
 
-constexpr int kPixelShares = 32;  // of the pixels, each with sums of its own, whatever the threads
-constexpr int kSumPixels = 64;    // pixels whose channels stay in the cache while vector after vector is summed
+constexpr int kPixelChunks = 32;  // of the pixels, with sums each, whatever the number of threads
+constexpr int kSumPixels = 64;    // pixels that stay in the cache while their channels are summed, vector by vector
 
-// totals[s * C + c] = the sum over all pixels of total s of channel c, of `kSums`. `term(at, c, part, sums)` adds a
-// pixel's numbers to `sums[kSums]`; `at` is the place of its channel c. Few pixels are added up in floats.
+// kSums sums over all pixels for each channel: totals[s * C + c]. `term(at, c, part, sums)` adds one pixel's numbers to
+// `sums[kSums]`; `at` is the index of its channel c. Sums of kSumPixels pixels are float, their totals double.
 template <int kSums, class Term>
 inline void sum_channels(const DynastNorm& p, const Parallel& parallel, double* totals, Term term) {
   const int64_t row = int64_t{kSums} * p.channels;
-  const Doubles shares(kPixelShares * row);
-  parallel(kPixelShares, [&](int64_t share) {
-    double* sums = shares.get() + share * row;
+  const Doubles chunks(kPixelChunks * row);
+  parallel(kPixelChunks, [&](int64_t chunk) {
+    double* sums = chunks.get() + chunk * row;
     for (int64_t i = 0; i < row; ++i) sums[i] = 0.0;
-    const int64_t end = p.length * (share + 1) / kPixelShares;
-    for (int64_t begin = p.length * share / kPixelShares; begin < end; begin += kSumPixels) {
+    const int64_t end = p.length * (chunk + 1) / kPixelChunks;
+    for (int64_t begin = p.length * chunk / kPixelChunks; begin < end; begin += kSumPixels) {
       const int64_t last = begin + kSumPixels < end ? begin + kSumPixels : end;
-      each_lanes(p.channels, [&](int c, auto part) {
+      for_each_vector(p.channels, [&](int c, auto part) {
         Lanes of_block[kSums] = {};
         for (int64_t pixel = begin; pixel < last; ++pixel) term(pixel * p.channels + c, c, part, of_block);
         const int count = p.channels - c < kLanes ? p.channels - c : kLanes;
@@ -36,22 +36,22 @@ inline void sum_channels(const DynastNorm& p, const Parallel& parallel, double* 
   });
   for (int64_t i = 0; i < row; ++i) {
     totals[i] = 0.0;
-    for (int share = 0; share < kPixelShares; ++share) totals[i] += shares.get()[share * row + i];
+    for (int chunk = 0; chunk < kPixelChunks; ++chunk) totals[i] += chunks.get()[chunk * row + i];
   }
 }
 
 // `body(at, c, part)` for every vector of channels of every pixel.
 template <class Body>
-inline void each_pixel(const DynastNorm& p, const Parallel& parallel, Body body) {
-  parallel(kPixelShares, [&](int64_t share) {
-    for (int64_t pixel = p.length * share / kPixelShares; pixel < p.length * (share + 1) / kPixelShares; ++pixel)
-      each_lanes(p.channels, [&](int c, auto part) { body(pixel * p.channels + c, c, part); });
+inline void for_each_pixel(const DynastNorm& p, const Parallel& parallel, Body body) {
+  parallel(kPixelChunks, [&](int64_t chunk) {
+    for (int64_t pixel = p.length * chunk / kPixelChunks; pixel < p.length * (chunk + 1) / kPixelChunks; ++pixel)
+      for_each_vector(p.channels, [&](int c, auto part) { body(pixel * p.channels + c, c, part); });
   });
 }
 
 template <class Part>
 inline Lanes weights(const float* weight, int c, Part part) {
-  return weight ? part.load_from(weight + c) : fill(1.0f);
+  return weight ? part.load_from(weight + c) : broadcast(1.0f);
 }
 
 template <class Part>
@@ -79,12 +79,12 @@ inline void norm_of_part(const DynastNorm& p, const DynastNormForward& call, con
     call.running_variance[c] += kept * (unbiased - call.running_variance[c]);
   }
   const float slope = call.slope ? *call.slope : 1.0f;
-  each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
+  for_each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
     const Lanes scale = part.load_from(call.scale + c) * weights(call.weight, c, part);
     const Lanes centred = part.load_from(call.input + at) - part.load_from(call.mean + c);
     Lanes z = centred * scale + biases(call.bias, c, part);
     if (call.residual) z += part.load_from(call.residual + at);
-    part.store_to(call.output + at, rectified(z, slope));
+    part.store_to(call.output + at, prelu(z, slope));
   });
 }
 
@@ -103,17 +103,18 @@ inline void norm(const DynastNorm& p, const DynastNormForward& call, const Paral
 
 inline void norm_back_of_part(const DynastNorm& p, const DynastNormBackward& call, const Parallel& parallel) {
   const float slope = call.slope ? *call.slope : 1.0f;
-  // A pixel's normalised input, and the gradient of the sum before the PReLU; `slopes` is what the slope's gets.
+  // Returns the gradient of one pixel's sum before the PReLU. `normed` is its normalized input, and `slopes` what it
+  // adds to the gradient of the slope.
   const auto gradients = [&](int64_t at, int c, auto part, Lanes& normed, Lanes& slopes) {
     normed = (part.load_from(call.input + at) - part.load_from(call.mean + c)) * part.load_from(call.scale + c);
     Lanes z = normed * weights(call.weight, c, part) + biases(call.bias, c, part);
     if (call.residual) z += part.load_from(call.residual + at);
     const Lanes g = part.load_from(call.grad_output + at);
-    slopes = z > 0.0f ? fill(0.0f) : g * z;
-    return rectified_back(z, slope, g);
+    slopes = z > 0.0f ? broadcast(0.0f) : g * z;
+    return prelu_gradient(z, slope, g);
   };
   const int channels = p.channels;
-  const Doubles totals(int64_t{3} * channels);  // of the gradient, of its product with the normed input, of the slope
+  const Doubles totals(int64_t{3} * channels);  // gradient, gradient times normalized input, gradient of the slope
   sum_channels<3>(p, parallel, totals.get(), [&](int64_t at, int c, auto part, Lanes* sums) {
     Lanes normed, slopes;
     const Lanes g = gradients(at, c, part, normed, slopes);
@@ -131,7 +132,7 @@ inline void norm_back_of_part(const DynastNorm& p, const DynastNormBackward& cal
     means.get()[channels + c] = static_cast<float>(totals.get()[channels + c] / static_cast<double>(p.length));
   }
   if (call.grad_slope) *call.grad_slope = static_cast<float>(of_slope);
-  each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
+  for_each_pixel(p, parallel, [&](int64_t at, int c, auto part) {
     Lanes normed, slopes;
     const Lanes g = gradients(at, c, part, normed, slopes);
     const Lanes centred = g - part.load_from(means.get() + c) - normed * part.load_from(means.get() + channels + c);

@@ -1,4 +1,4 @@
-// The channels of one token as vectors, and the norm over them.
+// The channels of one token as vectors, and the normalization over them.
 #pragma once
 
 #include <math.h>
@@ -10,12 +10,13 @@ DYNAST_BEGIN
 
 constexpr float kNormEpsilon = 1e-8f;
 
-// A number of channels that the compiler knows.
+// A number of channels that is known at compile time.
 template <int kChannels>
 struct Known {
   constexpr operator int() const { return kChannels; }
 };
 
+// `body(channels)`, where the usual numbers of channels are known at compile time.
 template <class Body>
 inline void with_channels(int channels, Body body) {
   switch (channels) {
@@ -34,7 +35,7 @@ inline void with_channels(int channels, Body body) {
 
 inline constexpr int vectors_of(int channels) { return (channels + kLanes - 1) / kLanes; }
 
-// Zeros stand beyond the last channel. Of a known number of channels a row stays in registers.
+// Padded with zeros beyond the last channel. With a known number of channels the row stays in registers.
 template <class Channels>
 class TokenRow {
  public:
@@ -43,7 +44,7 @@ class TokenRow {
   const Lanes& operator[](int v) const { return lanes_.get()[v]; }
 
  private:
-  Numbers<Lanes> lanes_;
+  Buffer<Lanes> lanes_;
 };
 
 template <int kChannels>
@@ -80,19 +81,19 @@ template <class Channels>
 inline float sum_row(Channels channels, const TokenRow<Channels>& row) {
   Lanes total = {};
   for (int v = 0; v < vectors_of(channels); ++v) total += row[v];
-  return sum(total);
+  return reduce_sum(total);
 }
 
 template <class Channels>
 inline float product(Channels channels, const TokenRow<Channels>& a, const TokenRow<Channels>& b) {
   Lanes total = {};
   for (int v = 0; v < vectors_of(channels); ++v) total += a[v] * b[v];
-  return sum(total);
+  return reduce_sum(total);
 }
 
-// unit = the row normalised; the two may be one. Returns 1 / sqrt(variance + epsilon).
+// unit = the normalized row; both may be the same row. Returns 1 / sqrt(variance + epsilon).
 template <class Channels>
-inline float normalise(Channels channels, const TokenRow<Channels>& row, TokenRow<Channels>& unit) {
+inline float normalize(Channels channels, const TokenRow<Channels>& row, TokenRow<Channels>& unit) {
   const float mean = sum_row(channels, row) / channels;
   for (int v = 0; v < vectors_of(channels); ++v) unit[v] = row[v] - mean;
   clear_beyond(channels, unit);
@@ -101,9 +102,10 @@ inline float normalise(Channels channels, const TokenRow<Channels>& row, TokenRo
   return scale;
 }
 
-// In place: the gradient of a normalised row `unit` becomes that of the row before. Zeros have to stand beyond it.
+// In place: the gradient of the normalized row `unit` becomes that of the row itself. Both have to be padded with
+// zeros.
 template <class Channels>
-inline void normalise_back(Channels channels, const TokenRow<Channels>& unit, float scale,
+inline void normalize_back(Channels channels, const TokenRow<Channels>& unit, float scale,
                            TokenRow<Channels>& gradient) {
   const float along = product(channels, gradient, unit) / (channels - 1);
   const float mean = sum_row(channels, gradient) / channels;

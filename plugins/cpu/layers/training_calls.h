@@ -1,36 +1,14 @@
-// What passes between the checked entry points of the training layers and their kernels. All float32, contiguous.
+// The sizes and tensors of the training layers, as they pass the C boundary. All float32, contiguous.
 #pragma once
 
 #include <stdint.h>
 
-#include "dynast/calls.h"
-
 extern "C" {
 
-// Maps [N, H, W, C]; height and width are at least 2. With a stride of 2 every second row and column of the output
-// is left out, from the second on.
-struct DynastConvolution {
-  int32_t batch, height, width, channels_in, channels_out, stride;
-};
-
-struct DynastConvolutionForward {
-  const float *input, *kernel, *bias;  // kernel [Co, Ci, 3, 3], bias [Co]
-  float* output;
-  float slope;  // 0 to 1: what a negative output is multiplied by
-};
-
-// Gradients are written, not added; grad_input or grad_kernel and grad_bias may be null.
-struct DynastConvolutionBackward {
-  const float *input, *kernel, *grad_output;
-  float *grad_input, *grad_kernel, *grad_bias;
-  float slope;
-  const float* output;  // read if the slope is not 1
-};
-
-// Tokens [L, C], each normalised over its channels: u = (x - mean) / sqrt(variance + 1e-8).
+// Tokens [L, C], each normalized over its channels: u = (x - mean) / sqrt(variance + 1e-8).
 //
 // Modulated: z = (1 + gamma) * u + beta, where a token's row of `modulation` is gamma, then beta. Without `attended`
-// the output is prelu(z). With it, the output is the normalised sum attended + (1 - confidence) * z + x.
+// the output is prelu(z). With it, the output is the normalized sum attended + (1 - confidence) * z + x.
 struct DynastModulation {
   int64_t length;
   int32_t channels;
@@ -67,7 +45,7 @@ struct DynastUnitTokensBackward {
   float *grad_input, *grad_pos;
 };
 
-// Tokens [L, K] projected by two layers, y = x W^T + b each. The second may have no channels.
+// Tokens [L, K] projected by two layers, y = x W^T + b each. The second layer may have no channels.
 struct DynastProjections {
   int64_t length;
   int32_t channels_in, channels_out[2];
@@ -78,16 +56,16 @@ struct DynastProjectionsForward {
   float* output[2];                          // [L, O]
 };
 
-// Gradients are written, not added; grad_input may be null, and all of kernels and biases.
+// Gradients are written, not added. grad_input may be null, and so may all kernels' and biases' gradients together.
 struct DynastProjectionsBackward {
   const float *input, *kernel[2], *grad_output[2];
   float *grad_input, *grad_kernel[2], *grad_bias[2];
 };
 
-// Pixels [P, L, C] in P parts, each channel normalised over a part: u = (x - mean) / sqrt(variance + epsilon). One part
-// is a batch norm, the maps of a batch as parts an instance norm. The output is prelu(weight * u + bias + residual);
-// null are a residual of 0, a weight of 1 together with a bias of 0, and a slope of 1. What `running_mean` and
-// `running_variance` keep, unless they are null, moves by the share `momentum` towards mean and unbiased variance.
+// Pixels [P, L, C] in P parts, each channel normalized over a part: u = (x - mean) / sqrt(variance + epsilon). A batch
+// norm has one part; an instance norm has one for each map of the batch. The output is prelu(weight * u + bias +
+// residual). Null stands for a residual of 0, a weight of 1 together with a bias of 0, and a slope of 1.
+// `running_mean` and `running_variance`, unless they are null, move towards mean and unbiased variance by `momentum`.
 struct DynastNorm {
   int64_t length;
   int32_t parts, channels;
@@ -100,29 +78,29 @@ struct DynastNormForward {
   float *output, *mean, *scale;                           // [P, L, C]; [P, C], of the input, and 1 / sqrt(...)
 };
 
-// Gradients are written, not added, those of several parts would be several; null where the input is.
+// Gradients are written, not added, so weight and bias have gradients with one part only. Null where the input is.
 struct DynastNormBackward {
   const float *input, *residual, *weight, *bias, *slope, *mean, *scale, *grad_output;
   float *grad_input, *grad_residual, *grad_weight, *grad_bias, *grad_slope;
 };
 
-// y = prelu(a + b) of `count` numbers, or prelu(a) where b is null; the gradient of a is that of b.
+// y = prelu(a + b) of `count` numbers, or prelu(a) where b is null; a and b have the same gradient.
 struct DynastActivation {
   int64_t count;
   const float *a, *b, *slope, *grad_output;
   float *output, *grad_sum, *grad_slope;
 };
 
-// Maps [N, H, W, C] to twice the height and width, bilinear, corners on corners. Its gradient goes the other way: input
-// is that of the upsampled maps, output that of the maps of `height` and `width`; it is written, not added.
+// Bilinear upsampling of maps [N, H, W, C] to twice the height and width, with align_corners. For the gradient, `input`
+// is that of the upsampled maps and `output` that of the maps of `height` and `width`; it is written, not added.
 struct DynastUpsampling {
   int32_t batch, height, width, channels;
   const float* input;
   float* output;
 };
 
-// A weight [R, C] divided by its spectral norm sigma = u . W v, where a step of power iteration comes first: v becomes
-// W^T u and u becomes W v, each divided by its Euclidean norm or by epsilon if that is larger.
+// A weight [R, C] divided by its spectral norm sigma = u . W v, after one step of power iteration: v becomes W^T u and
+// u becomes W v, each divided by its Euclidean norm, or by epsilon if that is larger.
 struct DynastSpectralNorm {
   int64_t rows, columns;
   float epsilon;
@@ -130,41 +108,14 @@ struct DynastSpectralNorm {
 
 struct DynastSpectralNormForward {
   const float* weight;
-  float *u, *v;           // [R], [C], both in and out
+  float *u, *v;           // [R], [C], read and written
   float *output, *sigma;  // [R, C], [1]
 };
 
-// The gradient is written, not added; `output`, `u`, `v` and `sigma` are what the forward pass left.
+// The gradient is written, not added; `output`, `u`, `v` and `sigma` are results of the forward pass.
 struct DynastSpectralNormBackward {
   const float *output, *u, *v, *sigma, *grad_output;
   float* grad_weight;
 };
 
 }  // extern "C"
-
-namespace dynast {
-
-// The kernels of one instruction set.
-struct LayerKernels {
-  const char* name;
-  void (*convolve)(const DynastConvolution&, const DynastConvolutionForward&, const Parallel&);
-  void (*convolve_back)(const DynastConvolution&, const DynastConvolutionBackward&, const Parallel&);
-  void (*modulate)(const DynastModulation&, const DynastModulationForward&, const Parallel&);
-  void (*modulate_back)(const DynastModulation&, const DynastModulationBackward&, const Parallel&);
-  void (*unit_tokens)(const DynastUnitTokens&, const DynastUnitTokensForward&, const Parallel&);
-  void (*unit_tokens_back)(const DynastUnitTokens&, const DynastUnitTokensBackward&, const Parallel&);
-  void (*project)(const DynastProjections&, const DynastProjectionsForward&, const Parallel&);
-  void (*project_back)(const DynastProjections&, const DynastProjectionsBackward&, const Parallel&);
-  void (*norm)(const DynastNorm&, const DynastNormForward&, const Parallel&);
-  void (*norm_back)(const DynastNorm&, const DynastNormBackward&, const Parallel&);
-  void (*activate)(const DynastActivation&, const Parallel&);
-  void (*activate_back)(const DynastActivation&, const Parallel&);
-  void (*spectral_norm)(const DynastSpectralNorm&, const DynastSpectralNormForward&, const Parallel&);
-  void (*spectral_norm_back)(const DynastSpectralNorm&, const DynastSpectralNormBackward&, const Parallel&);
-  void (*upsample)(const DynastUpsampling&, const Parallel&);
-  void (*upsample_back)(const DynastUpsampling&, const Parallel&);
-};
-
-const LayerKernels* select_layer_kernels(const char* name);
-
-}  // namespace dynast

@@ -1,7 +1,9 @@
-// The training layers' kernels of one instruction set; compiled as kernels.cpp is.
+// The training layers' kernels of one instruction set. Compiled once for each, with its -m options and its
+// DYNAST_VARIANT.
 #include "cpu/convolution/convolution.h"
 #include "cpu/dispatch/variant.h"
 #include "cpu/layers/activation.h"
+#include "cpu/layers/kernels.h"
 #include "cpu/layers/modulation.h"
 #include "cpu/layers/norm.h"
 #include "cpu/layers/projection.h"
@@ -11,8 +13,8 @@
 
 namespace dynast {
 
-extern const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT);
-const LayerKernels DYNAST_TABLE(layers, DYNAST_VARIANT) = {
+extern const TrainingLayerKernels DYNAST_TABLE(training, DYNAST_VARIANT);
+const TrainingLayerKernels DYNAST_TABLE(training, DYNAST_VARIANT) = {
     DYNAST_TEXT(DYNAST_VARIANT),        DYNAST_VARIANT::convolve,
     DYNAST_VARIANT::convolve_back,      DYNAST_VARIANT::modulate,
     DYNAST_VARIANT::modulate_back,      DYNAST_VARIANT::unit_tokens,

@@ -1,4 +1,5 @@
-// Memory for numbers. A class of the standard library would be compiled once for each instruction set under one name.
+// Arrays of numbers for one task. A class of the standard library would be compiled for each instruction set under one
+// name, and the linker would keep one of them for all.
 #pragma once
 
 #include "cpu/memory/scratch.h"
@@ -6,14 +7,15 @@
 
 DYNAST_BEGIN
 
-// At the start of a cache line, so that no vector lies in two.
+// Not initialized. Starts at a cache line, so that no vector crosses two lines.
 template <class T>
-class Numbers {
+class Buffer {
  public:
-  explicit Numbers(int64_t count) : numbers_(static_cast<T*>(borrow(static_cast<uint64_t>(count) * sizeof(T)))) {}
-  ~Numbers() { give_back(numbers_); }
-  Numbers(const Numbers&) = delete;
-  Numbers& operator=(const Numbers&) = delete;
+  explicit Buffer(int64_t count)
+      : numbers_(static_cast<T*>(allocate_scratch(static_cast<uint64_t>(count) * sizeof(T)))) {}
+  ~Buffer() { free_scratch(numbers_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
 
   T* get() const { return numbers_; }
 
@@ -21,7 +23,7 @@ class Numbers {
   T* numbers_;
 };
 
-using Floats = Numbers<float>;
-using Doubles = Numbers<double>;
+using Floats = Buffer<float>;
+using Doubles = Buffer<double>;
 
 DYNAST_END

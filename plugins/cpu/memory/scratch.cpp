@@ -1,98 +1,99 @@
-// See memory.h.
 #include "cpu/memory/scratch.h"
 
 #include <new>
 
-// AddressSanitizer sees no end of what was asked for inside a piece that is larger, nor one that is given back but
-// kept.
+// Under AddressSanitizer nothing is kept: it would not notice an access behind the end of what was asked for, if the
+// block is larger, nor an access to a block that was freed but kept.
 #if defined(__SANITIZE_ADDRESS__)
-#define DYNAST_KEEPS false
+#define DYNAST_KEEPS_BLOCKS false
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define DYNAST_KEEPS false
+#define DYNAST_KEEPS_BLOCKS false
 #endif
 #endif
-#ifndef DYNAST_KEEPS
-#define DYNAST_KEEPS true
+#ifndef DYNAST_KEEPS_BLOCKS
+#define DYNAST_KEEPS_BLOCKS true
 #endif
 
 namespace dynast {
 namespace {
 
-constexpr bool kKeeps = DYNAST_KEEPS;
-constexpr uint64_t kLine = 64;
-constexpr uint64_t kSmallest = uint64_t{1} << 12;
-// What a thread keeps: so many pieces at most, and so many bytes together. A piece larger than that is never kept.
-constexpr int kMostPieces = 32;
-constexpr uint64_t kMostBytes = uint64_t{32} << 20;
+constexpr bool kKeepsBlocks = DYNAST_KEEPS_BLOCKS;
+constexpr uint64_t kCacheLine = 64;
+constexpr uint64_t kMinBytes = uint64_t{1} << 12;
+// Limits of what one thread keeps. A block of more than kMaxKeptBytes is never kept.
+constexpr int kMaxKeptBlocks = 32;
+constexpr uint64_t kMaxKeptBytes = uint64_t{32} << 20;
 
-// Stands a line before the memory that is lent.
-struct Piece {
+// Lies one cache line before the memory that the caller gets.
+struct Block {
   uint64_t bytes;
 };
 
-Piece* allocate(uint64_t bytes) {
-  Piece* piece = static_cast<Piece*>(::operator new(kLine + bytes, std::align_val_t{kLine}));
-  piece->bytes = bytes;
-  return piece;
+Block* allocate(uint64_t bytes) {
+  Block* block = static_cast<Block*>(::operator new(kCacheLine + bytes, std::align_val_t{kCacheLine}));
+  block->bytes = bytes;
+  return block;
 }
 
-void release(Piece* piece) noexcept { ::operator delete(piece, std::align_val_t{kLine}); }
+void release(Block* block) noexcept { ::operator delete(block, std::align_val_t{kCacheLine}); }
 
-// The pieces that a thread keeps, the last to come back at the end.
-class Kept {
+// The free blocks of one thread, the most recently freed last.
+class FreeBlocks {
  public:
-  ~Kept() {
-    while (count_ > 0) release(pieces_[--count_]);
+  ~FreeBlocks() {
+    while (count_ > 0) release(blocks_[--count_]);
   }
 
-  // The smallest piece that fits and is not wasted on so little; of several, the last to come back. Else null.
-  Piece* take(uint64_t bytes) {
+  // The smallest block that has room for `bytes` and at most four times as much; of several, the most recently freed.
+  // Null if there is none.
+  Block* take(uint64_t bytes) {
     int best = -1;
     for (int i = count_ - 1; i >= 0; --i)
-      if (pieces_[i]->bytes >= bytes && pieces_[i]->bytes / 4 <= bytes &&
-          (best < 0 || pieces_[i]->bytes < pieces_[best]->bytes))
+      if (blocks_[i]->bytes >= bytes && blocks_[i]->bytes / 4 <= bytes &&
+          (best < 0 || blocks_[i]->bytes < blocks_[best]->bytes))
         best = i;
     return best < 0 ? nullptr : remove(best);
   }
 
-  void put(Piece* piece) {
-    if (piece->bytes > kMostBytes) return release(piece);
-    while (count_ == kMostPieces || bytes_ + piece->bytes > kMostBytes) release(remove(0));
-    bytes_ += piece->bytes;
-    pieces_[count_++] = piece;
+  // Releases the blocks that were freed first, until there is room for this one.
+  void put(Block* block) {
+    if (block->bytes > kMaxKeptBytes) return release(block);
+    while (count_ == kMaxKeptBlocks || bytes_ + block->bytes > kMaxKeptBytes) release(remove(0));
+    bytes_ += block->bytes;
+    blocks_[count_++] = block;
   }
 
  private:
-  Piece* remove(int place) {
-    Piece* piece = pieces_[place];
-    for (--count_; place < count_; ++place) pieces_[place] = pieces_[place + 1];
-    bytes_ -= piece->bytes;
-    return piece;
+  Block* remove(int index) {
+    Block* block = blocks_[index];
+    for (--count_; index < count_; ++index) blocks_[index] = blocks_[index + 1];
+    bytes_ -= block->bytes;
+    return block;
   }
 
-  Piece* pieces_[kMostPieces];
+  Block* blocks_[kMaxKeptBlocks];
   int count_ = 0;
   uint64_t bytes_ = 0;
 };
 
-thread_local Kept kept;
+thread_local FreeBlocks free_blocks;
 
 }  // namespace
 
-void* borrow(uint64_t bytes) {
-  Piece* piece = nullptr;
-  if (kKeeps) {
-    if (bytes < kSmallest) bytes = kSmallest;
-    piece = kept.take(bytes);
+void* allocate_scratch(uint64_t bytes) {
+  Block* block = nullptr;
+  if (kKeepsBlocks) {
+    if (bytes < kMinBytes) bytes = kMinBytes;
+    block = free_blocks.take(bytes);
   }
-  if (!piece) piece = allocate(bytes);
-  return reinterpret_cast<char*>(piece) + kLine;
+  if (!block) block = allocate(bytes);
+  return reinterpret_cast<char*>(block) + kCacheLine;
 }
 
-void give_back(void* memory) noexcept {
-  Piece* piece = reinterpret_cast<Piece*>(static_cast<char*>(memory) - kLine);
-  kKeeps ? kept.put(piece) : release(piece);
+void free_scratch(void* memory) noexcept {
+  Block* block = reinterpret_cast<Block*>(static_cast<char*>(memory) - kCacheLine);
+  kKeepsBlocks ? free_blocks.put(block) : release(block);
 }
 
 }  // namespace dynast

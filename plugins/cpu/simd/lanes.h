@@ -26,7 +26,7 @@ typedef float Lanes __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t BitLanes __attribute__((vector_size(kLanes * 4)));
 typedef int32_t IntLanes __attribute__((vector_size(kLanes * 4)));
 
-inline Lanes fill(float x) { return Lanes{} + x; }
+inline Lanes broadcast(float x) { return Lanes{} + x; }
 
 inline Lanes load(const float* from) {
   Lanes lanes;
@@ -63,7 +63,7 @@ inline void store(Half* to, Lanes lanes) {
 }
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
-inline __m256i first_lanes(int count) {
+inline __m256i lane_mask(int count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 #endif
@@ -73,7 +73,7 @@ inline Lanes load_part(const float* from, int count) {
 #if defined(__AVX512F__)
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
 #elif defined(__AVX2__)
-  return _mm256_maskload_ps(from, first_lanes(count));
+  return _mm256_maskload_ps(from, lane_mask(count));
 #else
   Lanes lanes = {};
   for (int i = 0; i < count; ++i) lanes[i] = from[i];
@@ -91,7 +91,7 @@ inline void store_part(float* to, Lanes lanes, int count) {
 #if defined(__AVX512F__)
   _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), lanes);
 #elif defined(__AVX2__)
-  _mm256_maskstore_ps(to, first_lanes(count), lanes);
+  _mm256_maskstore_ps(to, lane_mask(count), lanes);
 #else
   for (int i = 0; i < count; ++i) to[i] = lanes[i];
 #endif
@@ -105,7 +105,7 @@ inline void store_part(Half* to, Lanes lanes, int count) {
 
 // Loads and stores of whole vectors of `channels` numbers, then of what is left: `body(c, lanes)` for each first number
 // c.
-struct WholeLanes {
+struct FullVector {
   template <class T>
   Lanes load_from(const T* from) const {
     return load(from);
@@ -116,7 +116,7 @@ struct WholeLanes {
   }
 };
 
-struct FirstLanes {
+struct PartialVector {
   int count;
   template <class T>
   Lanes load_from(const T* from) const {
@@ -129,10 +129,10 @@ struct FirstLanes {
 };
 
 template <class Body>
-inline void each_lanes(int channels, Body body) {
+inline void for_each_vector(int channels, Body body) {
   int c = 0;
-  for (; c + kLanes <= channels; c += kLanes) body(c, WholeLanes{});
-  if (c < channels) body(c, FirstLanes{channels - c});
+  for (; c + kLanes <= channels; c += kLanes) body(c, FullVector{});
+  if (c < channels) body(c, PartialVector{channels - c});
 }
 
 typedef float Four __attribute__((vector_size(16)));
@@ -158,7 +158,7 @@ inline Four sum4(Lanes a, Lanes b, Lanes c, Lanes d) {
 
 // All of a vector's numbers combined by `combine`, which takes two vectors or two numbers.
 template <class Combine>
-inline float folded(Lanes lanes, Combine combine) {
+inline float reduce(Lanes lanes, Combine combine) {
 #if defined(__AVX2__)
 #if defined(__AVX512F__)
   const __m256 halves =
@@ -176,12 +176,12 @@ inline float folded(Lanes lanes, Combine combine) {
 #endif
 }
 
-inline float sum(Lanes lanes) {
-  return folded(lanes, [](auto a, auto b) { return a + b; });
+inline float reduce_sum(Lanes lanes) {
+  return reduce(lanes, [](auto a, auto b) { return a + b; });
 }
 
-inline float largest(Lanes lanes) {
-  return folded(lanes, [](auto a, auto b) { return a > b ? a : b; });
+inline float reduce_max(Lanes lanes) {
+  return reduce(lanes, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 // A bit for each lane in which the two are equal, the first lowest.
@@ -200,8 +200,8 @@ inline uint32_t equal_lanes(Lanes a, Lanes b) {
 // exp(x) for x <= 0 to about one unit in the last place; from -87 down it is 0. Cody-Waite reduction, then the
 // Taylor polynomial of degree 7 on [-ln 2 / 2, ln 2 / 2].
 inline Lanes exp_nonpositive(Lanes x) {
-  const Lanes bounded = x > -87.0f ? x : fill(-87.0f);
-  const Lanes magic = fill(0x1.8p23f);  // adding it rounds to an integer in the low mantissa bits
+  const Lanes bounded = x > -87.0f ? x : broadcast(-87.0f);
+  const Lanes magic = broadcast(0x1.8p23f);  // adding it rounds to an integer in the low mantissa bits
   const Lanes shifted = bounded * 1.44269504f + magic;
   const Lanes n = shifted - magic;
   const Lanes r = (bounded - n * 0.693145752f) - n * 1.42860677e-6f;
@@ -217,7 +217,7 @@ inline Lanes exp_nonpositive(Lanes x) {
   mantissa += exponent << 23;
   Lanes result;
   memcpy(&result, &mantissa, sizeof result);
-  return x <= -87.0f ? fill(0.0f) : (x == x ? result : x);  // NaN stays NaN
+  return x <= -87.0f ? broadcast(0.0f) : (x == x ? result : x);  // NaN stays NaN
 }
 
 DYNAST_END

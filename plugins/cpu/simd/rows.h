@@ -1,4 +1,4 @@
-// The two operations on rows that take the time: dot products of one row with many, and weighted sums of many.
+// The two operations on rows that take most of the time: dot products of one row with many, and weighted sums of many.
 #pragma once
 
 #include <type_traits>
@@ -9,7 +9,7 @@ DYNAST_BEGIN
 
 inline int rounded_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// Asks for rows that the processor cannot foresee, while it works on others.
+// Prefetches rows that the hardware prefetcher cannot predict, while the processor works on others.
 template <class T>
 inline void prefetch_rows(const T* table, int channels, const int32_t* rows, int count) {
   for (int i = 0; i < count; ++i) {
@@ -18,9 +18,8 @@ inline void prefetch_rows(const T* table, int channels, const int32_t* rows, int
   }
 }
 
-// products[i] = row . table[indices[i]] for i < count. `indices` are rounded up to a multiple of 4, and those in excess
-// have to be valid too, as there has to be room for their products. `ahead`, if not null, are as many indices that will
-// be wanted next.
+// products[i] = row . table[indices[i]] for i < count. There have to be valid `indices`, and room for products, up to a
+// multiple of 4. `ahead`, if not null, are as many indices whose rows are prefetched for the next call.
 template <class T>
 inline void dot_rows(const T* row, const T* table, int channels, const int32_t* indices, int count, float* products,
                      const int32_t* ahead = nullptr) {
@@ -44,14 +43,14 @@ inline void dot_rows(const T* row, const T* table, int channels, const int32_t* 
   }
 }
 
-// Rows and their weights, gathered before a weighted sum so that its inner loop asks nothing.
+// Rows and their weights, collected before a weighted sum so that its inner loop has no branches.
 template <int kCapacity>
 struct WeightedRows {
   int32_t rows[kCapacity];
   float weights[kCapacity];
   int count = 0;
 
-  // A weight of zero adds nothing, so its row is not even read.
+  // A row with weight 0 is left out, so it is not read.
   void add(int32_t row, float weight) {
     rows[count] = row;
     weights[count] = weight;
@@ -59,14 +58,14 @@ struct WeightedRows {
   }
 };
 
-// kBlock vectors of a weighted sum, in kChains sums each: one would wait for every addition before the next.
+// kBlock vectors of a weighted sum, each in kChains partial sums: additions to one sum would wait for each other.
 template <int kBlock, int kChains, class T, class Total, class Part>
 inline void weighted_block(const T* table, int channels, const int32_t* rows, const float* weights, int count, bool add,
                            Total* total, Part part) {
   Lanes sums[kChains][kBlock] = {};
   const auto take = [&](int chain, int i) {
     const T* row = table + static_cast<int64_t>(rows[i]) * channels;
-    const Lanes weight = fill(weights[i]);
+    const Lanes weight = broadcast(weights[i]);
     for (int j = 0; j < kBlock; ++j) sums[chain][j] += weight * part.load_from(row + j * kLanes);
   };
   int i = 0;
@@ -80,7 +79,7 @@ inline void weighted_block(const T* table, int channels, const int32_t* rows, co
   }
 }
 
-// total[c] = sum of weights[i] * table[rows[i]][c], or that added to what `total` holds.
+// total[c] = sum of weights[i] * table[rows[i]][c]; with `add`, plus what `total` holds.
 template <class T, class Total>
 inline void weighted_sum(const T* table, int channels, const int32_t* rows, const float* weights, int count, bool add,
                          Total* total) {
@@ -91,10 +90,10 @@ inline void weighted_sum(const T* table, int channels, const int32_t* rows, cons
   constexpr std::integral_constant<int, 2> kTwo{};
   constexpr std::integral_constant<int, 1> kOne{};
   int c = 0;
-  for (; c + 4 * kLanes <= channels; c += 4 * kLanes) sum(kFour, kOne, c, WholeLanes{});
-  for (; c + 2 * kLanes <= channels; c += 2 * kLanes) sum(kTwo, kTwo, c, WholeLanes{});
-  for (; c + kLanes <= channels; c += kLanes) sum(kOne, kFour, c, WholeLanes{});
-  if (c < channels) sum(kOne, kFour, c, FirstLanes{channels - c});
+  for (; c + 4 * kLanes <= channels; c += 4 * kLanes) sum(kFour, kOne, c, FullVector{});
+  for (; c + 2 * kLanes <= channels; c += 2 * kLanes) sum(kTwo, kTwo, c, FullVector{});
+  for (; c + kLanes <= channels; c += kLanes) sum(kOne, kFour, c, FullVector{});
+  if (c < channels) sum(kOne, kFour, c, PartialVector{channels - c});
 }
 
 DYNAST_END

@@ -1,13 +1,13 @@
-// What passes between the checked entry points and the kernels of each instruction set.
+// The tensors of one attention call, as they pass the C boundary; `plugins/native.py` mirrors these structures.
+//
+// All are addresses of contiguous tensors, with the shapes of problem.h.
 #pragma once
-
-#include <stdint.h>
 
 #include "dynast/problem.h"
 
 extern "C" {
 
-// Addresses of contiguous tensors, all of the same type but for the matches; shapes as in problem.h.
+// Tensors of one type, float or float16 (on a GPU also bfloat16), except for the int32 matches.
 struct DynastForward {
   const void *query, *query_prune, *key, *key_prune, *value;
   const int32_t* matches;
@@ -26,7 +26,7 @@ struct DynastDenseForward {
   int32_t* next_matches;
 };
 
-// All float32. Gradients of the inputs are written, not added; those that are null are left out.
+// All float32. Gradients of the inputs are written, not added; null gradients are not computed.
 struct DynastBackward {
   const float *query, *query_prune, *key, *key_prune, *value;
   const int32_t* matches;
@@ -36,42 +36,3 @@ struct DynastBackward {
 };
 
 }  // extern "C"
-
-namespace dynast {
-
-// Runs `task(context, i)` for i in 0 .. count - 1 on whatever threads there are, and waits for all.
-struct Parallel {
-  void (*run)(void* owner, int64_t count, void (*task)(void* context, int64_t i), void* context);
-  void* owner;
-
-  template <class Task>
-  void operator()(int64_t count, Task task) const {
-    run(owner, count, [](void* context, int64_t i) { (*static_cast<Task*>(context))(i); }, &task);
-  }
-};
-
-// What the backward pass keeps of each candidate between its two halves; together, since the second half comes to
-// candidates in another order.
-struct CandidateShare {
-  float logit_gradient, prune_gradient, kept_weight, warp_weight;
-};
-
-// Allocated by the caller.
-struct Scratch {
-  int32_t* keys;           // [N * Lq * M], -1 where all of the candidate's share is 0
-  CandidateShare* shares;  // [N * Lq * M]
-  uint32_t* order;         // [N * Lq * M]
-  uint32_t* starts;        // [E * (Lk + 1)]
-};
-
-// The kernels of one instruction set.
-struct Kernels {
-  const char* name;
-  void (*forward_float)(const DynastProblem&, const DynastForward&, const Parallel&);
-  void (*forward_half)(const DynastProblem&, const DynastForward&, const Parallel&);
-  void (*dense_float)(const DynastDense&, const DynastDenseForward&, const Parallel&);
-  void (*dense_half)(const DynastDense&, const DynastDenseForward&, const Parallel&);
-  void (*backward)(const DynastProblem&, const DynastBackward&, const Scratch&, const Parallel&);
-};
-
-}  // namespace dynast

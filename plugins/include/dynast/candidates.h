@@ -1,11 +1,11 @@
-// Candidates of a query, computed from the previous matches whenever they are needed and never stored.
+// The candidates of a query. They are computed from the previous matches whenever they are needed, and never stored.
 #pragma once
 
 #include "dynast/problem.h"
 
 DYNAST_BEGIN
 
-// Matches from elsewhere that nobody has looked at, forced into the map wherever they are read: 0 .. bound - 1.
+// Unchecked matches, which are clamped to 0 .. bound - 1 wherever they are read.
 struct ClampedMatches {
   const int32_t* matches;
   int32_t bound;
@@ -16,8 +16,8 @@ struct ClampedMatches {
   }
 };
 
-// Inter-scale: candidate `slot` (0 .. 4K-1) of every query in a 2x2 window. `matches` are the window's K matches
-// at the parent's scale; each has four children, row by row.
+// Inter-scale: candidate `slot` (0 .. 4K-1) of every query in a 2x2 window. `matches` are the window's K matches at the
+// parent's scale. Each has four children, counted row by row.
 template <class Matches>
 DYNAST_INLINE int inter_candidate(const DynastProblem& p, Matches matches, int slot) {
   const int parent_width = p.key_width / 2;
@@ -27,8 +27,8 @@ DYNAST_INLINE int inter_candidate(const DynastProblem& p, Matches matches, int s
   return row * p.key_width + column;
 }
 
-// Inner-scale: a match of the neighbour at `side` (0 the query itself, 1 above, 2 below, 3 left, 4 right), moved
-// back by one pixel and clamped to the map.
+// Inner-scale: a match of the neighbour at `side` (0 the query itself, 1 above, 2 below, 3 left, 4 right), moved by one
+// pixel in the opposite direction. A match at the border of the map is not moved.
 DYNAST_INLINE int moved_match(const DynastProblem& p, int side, int match) {
   switch (side) {
     case 1:
@@ -44,7 +44,7 @@ DYNAST_INLINE int moved_match(const DynastProblem& p, int side, int match) {
   }
 }
 
-// The query's neighbour at `side`; beyond the border a query is its own neighbour.
+// The query's neighbour at `side`. At the border of the map, where there is none, the query itself.
 DYNAST_INLINE int neighbour(const DynastProblem& p, int side, int y, int x) {
   if (side == 1 && y > 0) --y;
   if (side == 2 && y < p.query_height - 1) ++y;
@@ -53,7 +53,7 @@ DYNAST_INLINE int neighbour(const DynastProblem& p, int side, int y, int x) {
   return y * p.query_width + x;
 }
 
-// Inner-scale: candidate `slot` (0 .. 5K-1) of the query at (y, x). `matches` are those of the whole frame.
+// Inner-scale: candidate `slot` (0 .. 5K-1) of the query at (y, x). `matches` are all matches of the frame.
 template <class Matches>
 DYNAST_INLINE int inner_candidate(const DynastProblem& p, Matches matches, int y, int x, int slot) {
   const int side = slot / p.matches_k;

@@ -1,21 +1,22 @@
+// Checks that make a read out of bounds impossible, for every entry point of the kernels: C interface, ONNX Runtime
+// operators, TensorRT plugin.
+//
+// Each writes one line to `message`, which has room for `size` characters: what is wrong, or an empty string.
 #pragma once
 
-// The checks that make a read out of bounds impossible.
 #include <cstdio>
 #include <initializer_list>
 
 #include "dynast/problem.h"
 
-namespace dynast {
-namespace {
+DYNAST_BEGIN
 
 // No tensor may have more elements than this, so that no index overflows.
-constexpr int64_t kMostElements = int64_t{1} << 40;
-constexpr int64_t kMostTokens = (int64_t{1} << 31) - 1;
+constexpr int64_t kMaxElements = int64_t{1} << 40;
+constexpr int64_t kMaxTokens = (int64_t{1} << 31) - 1;
 
-}  // namespace
-
-void check_problem(const DynastProblem& p, char* message, int size) {
+// The numbers of a problem.
+inline void check_problem(const DynastProblem& p, char* message, int size) {
   message[0] = '\0';
   const struct {
     const char* name;
@@ -36,17 +37,17 @@ void check_problem(const DynastProblem& p, char* message, int size) {
       std::snprintf(message, size, "%s has to be at least 1, not %d", name, number);
       return;
     }
-  // A product of three 32-bit numbers may not fit 64 bits, but it can be compared before the last multiplication.
+  // A product of three 32-bit numbers may not fit in 64 bits, so it is compared before the last multiplication.
   const auto tokens = [](int64_t batch, int64_t height, int64_t width) {
-    return height * width > kMostTokens ? kMostTokens + 1 : batch * (height * width);
+    return height * width > kMaxTokens ? kMaxTokens + 1 : batch * (height * width);
   };
   const int64_t query_tokens = tokens(p.frames, p.query_height, p.query_width);
   const int64_t key_tokens = tokens(p.exemplars, p.key_height, p.key_width);
   int64_t widest = p.channels;
   for (const int32_t channels : {p.prune_channels, p.value_channels, p.warp_channels})
     widest = channels > widest ? channels : widest;
-  if (query_tokens > kMostTokens || key_tokens > kMostTokens || query_tokens * widest > kMostElements ||
-      key_tokens * widest > kMostElements)
+  if (query_tokens > kMaxTokens || key_tokens > kMaxTokens || query_tokens * widest > kMaxElements ||
+      key_tokens * widest > kMaxElements)
     std::snprintf(message, size, "%lld queries and %lld keys of up to %lld channels are too many",
                   static_cast<long long>(query_tokens), static_cast<long long>(key_tokens),
                   static_cast<long long>(widest));
@@ -68,30 +69,32 @@ void check_problem(const DynastProblem& p, char* message, int size) {
     std::snprintf(message, size, "the number of warp channels is %d", p.warp_channels);
 }
 
-void check_dense(const DynastDense& p, char* message, int size) {
+// The same for dense attention.
+inline void check_dense(const DynastDense& p, char* message, int size) {
   if (p.top_k > p.key_length) {
     std::snprintf(message, size, "top_k %d is more than the %d keys", p.top_k, p.key_length);
     return;
   }
-  // As an inner-scale layer on maps of one row, with as many matches as there may be.
+  // The same limits as for an inner-scale layer on maps of one row, with the largest number of matches.
   check_problem({1, p.frames, p.exemplars, 1, p.query_length, 1, p.key_length, p.channels, p.prune_channels,
                  p.value_channels, 0, kMaxTopK, p.top_k, 0, p.temperature},
                 message, size);
 }
 
-void check_matches(const DynastProblem& p, const int32_t* matches, char* message, int size) {
+// The values of the matches, of a problem that passed its check.
+inline void check_matches(const DynastProblem& p, const int32_t* matches, char* message, int size) {
   message[0] = '\0';
   const int64_t count = int64_t{p.frames} * matches_length(p) * p.matches_k;
   const uint32_t bound = static_cast<uint32_t>(matches_bound(p));
-  uint32_t most = 0;  // negative numbers are large ones here
+  uint32_t largest = 0;  // a negative match becomes a large number
   for (int64_t i = 0; i < count; ++i) {
     const uint32_t match = static_cast<uint32_t>(matches[i]);
-    most = match > most ? match : most;
+    largest = match > largest ? match : largest;
   }
-  if (most < bound) return;
+  if (largest < bound) return;
   for (int64_t i = 0; i < count; ++i)
     if (static_cast<uint32_t>(matches[i]) >= bound) {
-      std::snprintf(message, size, "matches[%lld, %lld, %lld] is %d, which is no key of a map of %u",
+      std::snprintf(message, size, "matches[%lld, %lld, %lld] is %d, which is not a key of a map of %u",
                     static_cast<long long>(i / p.matches_k / matches_length(p)),
                     static_cast<long long>(i / p.matches_k % matches_length(p)),
                     static_cast<long long>(i % p.matches_k), matches[i], bound);
@@ -99,4 +102,4 @@ void check_matches(const DynastProblem& p, const int32_t* matches, char* message
     }
 }
 
-}  // namespace dynast
+DYNAST_END

@@ -1,4 +1,4 @@
-// 16-bit floating point as storage; arithmetic is in float.
+// 16-bit floating-point numbers as storage types. Arithmetic is in float.
 #pragma once
 
 #include "dynast/problem.h"
@@ -12,7 +12,7 @@ DYNAST_BEGIN
 struct Half {  // IEEE binary16
   uint16_t bits;
 };
-struct Bfloat {  // the upper half of a float
+struct Bfloat {  // bfloat16, the upper half of a float
   uint16_t bits;
 };
 
@@ -30,7 +30,7 @@ DYNAST_INLINE float to_float(Half h) {
   if (bits >= 0x0f800000u) {  // infinity and NaN keep their mantissa under the wider exponent
     bits |= 0x7f800000u;
     memcpy(&magnitude, &bits, 4);
-  } else {  // the multiplication rebases the exponent, of subnormal numbers too
+  } else {  // the multiplication corrects the exponent, also that of subnormal numbers
     memcpy(&magnitude, &bits, 4);
     magnitude *= 0x1p112f;
   }
@@ -50,7 +50,7 @@ DYNAST_INLINE float to_float(Bfloat b) {
 
 DYNAST_INLINE void from_float(float x, float& to) { to = x; }
 
-// To the nearest, ties to even; too large becomes infinity.
+// Rounds to nearest, ties to even. Numbers that are too large become infinity.
 DYNAST_INLINE void from_float(float x, Half& to) {
 #ifdef __CUDA_ARCH__
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(to.bits) : "f"(x));

@@ -1,4 +1,4 @@
-// One attention layer in numbers: what every form of the kernels (CPU, CUDA, plugin) is given.
+// The sizes and settings of one attention layer, for all kernels: CPU, CUDA, TensorRT plugin.
 //
 // Tensors are token-major and contiguous. N frames, E exemplars (1 or N), Lq = query_height * query_width,
 // Lk = key_height * key_width:
@@ -15,8 +15,8 @@ typedef long long int64_t;
 #include <stdint.h>
 #endif
 
-// The CPU kernels are compiled once for each instruction set and linked together. Each copy needs names of its
-// own, or the linker would keep one copy of every inline function, perhaps one that this processor cannot run.
+// The CPU kernels are compiled once for each instruction set and linked into one library. Each copy needs its own
+// names: otherwise the linker would keep one copy of every inline function, perhaps one that this processor cannot run.
 #ifdef DYNAST_VARIANT
 #define DYNAST_BEGIN \
   namespace dynast { \
@@ -40,7 +40,7 @@ extern "C" {
 
 // Passed across the C boundary; `plugins/bindings/native.py` mirrors it.
 struct DynastProblem {
-  int32_t inner;   // 0: candidates are the children of the parent's matches; 1: own and neighbours' matches
+  int32_t inner;   // 0: candidates are the children of the parent's matches; 1: the query's and its neighbours' matches
   int32_t frames;  // N
   int32_t exemplars;
   int32_t query_height, query_width;
@@ -49,13 +49,13 @@ struct DynastProblem {
   int32_t prune_channels;  // P
   int32_t value_channels;  // V
   int32_t warp_channels;   // W, 0 without a warp source
-  int32_t matches_k;       // K of the matches given
-  int32_t top_k;           // K of the matches wanted
-  int32_t warp_published;  // 1: the warp weights lie on the dropped candidates, as in the published code
+  int32_t matches_k;       // K of the matches, input
+  int32_t top_k;           // K of the next matches, output
+  int32_t warp_published;  // 1: the warp's weights belong to the dropped candidates, as in the published code
   float temperature;
 };
 
-// The coarsest layer, in which every key is a candidate of every query: no maps, no matches to begin with.
+// The coarsest layer, in which every key is a candidate of every query: it has no map sizes and no input matches.
 struct DynastDense {
   int32_t frames, exemplars;
   int32_t query_length, key_length;
@@ -80,7 +80,7 @@ DYNAST_INLINE int candidate_count(const DynastProblem& p) { return (p.inner ? 5 
 // Rows of `matches` of one frame.
 DYNAST_INLINE int matches_length(const DynastProblem& p) { return query_length(p) / (p.inner ? 1 : 4); }
 
-// Matches lie in 0 .. matches_bound - 1: keys of the same map, or of the parent's map, which is half as large.
+// Matches are in 0 .. matches_bound - 1: keys of the same map, or of the parent's map with half the height and width.
 DYNAST_INLINE int matches_bound(const DynastProblem& p) {
   return p.inner ? key_length(p) : (p.key_height / 2) * (p.key_width / 2);
 }

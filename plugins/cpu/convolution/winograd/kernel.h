@@ -1,15 +1,15 @@
-// The kernel of a convolution in Winograd's form, and its products with transformed maps.
+// The transformed kernel of a convolution, and its products with transformed maps.
 #pragma once
 
 #include "cpu/convolution/winograd/tiles.h"
 
 DYNAST_BEGIN
 
-// How a transformed kernel lies, in panels of `outer` channels: [panel][place][inner][row].
+// The layout of a transformed kernel, in panels of `outer` channels: [panel][position][inner][row].
 struct KernelPanels {
   int outer, inner, panels;
-  int row;           // kPanel, or less if all outer channels fill less
-  int64_t distance;  // numbers from place to place
+  int row;           // kPanel, or kLanes if all outer channels fit in one vector
+  int64_t distance;  // numbers from one position to the next
 
   KernelPanels(int outer, int inner)
       : outer(outer),
@@ -18,40 +18,40 @@ struct KernelPanels {
         row(outer > kLanes ? kPanel : kLanes),
         distance(Strip::odd_lines(int64_t{row} * inner)) {}
 
-  int64_t size() const { return panels * kPlaces * distance; }
+  int64_t size() const { return panels * kPositions * distance; }
   int channels(int panel) const { return panel_channels(outer, panel * kPanel); }
 
-  // That of one panel by itself.
+  // The layout of one panel by itself.
   KernelPanels alone(int panel) const {
     KernelPanels one = *this;
     one.outer = channels(panel);
     one.panels = 1;
     return one;
   }
-  int64_t at(int panel, int place) const { return (panel * kPlaces + place) * distance; }
+  int64_t at(int panel, int position) const { return (panel * kPositions + position) * distance; }
 };
 
-// A share of the panels, and the outer channels that these are.
-struct PanelShare {
+// Part `index` of `count` of the panels, and their outer channels.
+struct PanelRange {
   int begin, end, first, channels;
 
-  PanelShare(const KernelPanels& layout, int64_t share, int64_t shares)
-      : begin(static_cast<int>(layout.panels * share / shares)),
-        end(static_cast<int>(layout.panels * (share + 1) / shares)),
+  PanelRange(const KernelPanels& layout, int64_t index, int64_t count)
+      : begin(static_cast<int>(layout.panels * index / count)),
+        end(static_cast<int>(layout.panels * (index + 1) / count)),
         first(begin * kPanel),
         channels((end * kPanel < layout.outer ? end * kPanel : layout.outer) - first) {}
 };
 
-// Into how many shares the panels go where `others` tasks are too few for some threads. Each share transforms a strip's
-// maps for itself.
-inline int panel_shares(int64_t others, int panels) {
+// Into how many parts the panels are split, where `others` tasks are too few for all threads. Each part transforms the
+// strip's maps again.
+inline int panel_splits(int64_t others, int panels) {
   const int wanted = others >= 4 ? 1 : static_cast<int>((3 + others) / others);
-  const int most = panels / 2 < 1 ? 1 : panels / 2;
-  return wanted < most ? wanted : most;
+  const int max_splits = panels / 2 < 1 ? 1 : panels / 2;
+  return wanted < max_splits ? wanted : max_splits;
 }
 
-// One panel of the kernel [Co, Ci, 3, 3] at the points, inner channels from `begin` to `end`. `transposed` makes the
-// kernel's input channels the outer ones.
+// Transforms one panel of the kernel [Co, Ci, 3, 3], inner channels begin .. end - 1. `transposed`: the kernel's input
+// channels are the outer channels.
 inline void transform_panel(const KernelPanels& layout, const float* kernel, bool transposed, int panel, int begin,
                             int end, float* to) {
   const int first = panel * kPanel, channels = layout.channels(panel);
@@ -69,7 +69,7 @@ inline void transform_panel(const KernelPanels& layout, const float* kernel, boo
   }
 }
 
-// All of its panels.
+// Transforms all panels.
 inline void transform_kernel(const KernelPanels& layout, const float* kernel, bool transposed, float* to,
                              const Parallel& parallel) {
   constexpr int kBlock = 32;
@@ -81,14 +81,14 @@ inline void transform_kernel(const KernelPanels& layout, const float* kernel, bo
   });
 }
 
-// For every place, the product of a strip's `tiles` rows of inner channels with a share of the kernel's panels.
-inline void multiply_kernel(const KernelPanels& layout, const float* kernel, const PanelShare& share, int tiles,
+// For every position, the product of a strip's `tiles` rows of inner channels with some of the kernel's panels.
+inline void multiply_kernel(const KernelPanels& layout, const float* kernel, const PanelRange& range, int tiles,
                             const Strip& in, const float* inputs, const Strip& out, float* outputs) {
-  for (int place = 0; place < kPlaces; ++place)
-    for (int panel = share.begin; panel < share.end; ++panel)
-      multiply<false>({inputs + place * in.distance, in.row, 1}, tiles, layout.inner, kernel + layout.at(panel, place),
-                      layout.row, layout.channels(panel),
-                      outputs + place * out.distance + (panel - share.begin) * kPanel, out.row);
+  for (int position = 0; position < kPositions; ++position)
+    for (int panel = range.begin; panel < range.end; ++panel)
+      multiply<false>({inputs + position * in.distance, in.row, 1}, tiles, layout.inner,
+                      kernel + layout.at(panel, position), layout.row, layout.channels(panel),
+                      outputs + position * out.distance + (panel - range.begin) * kPanel, out.row);
 }
 
 DYNAST_END

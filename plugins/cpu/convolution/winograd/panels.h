@@ -1,7 +1,7 @@
-// Winograd's form (`winograd.h`) for kernels that are large beside their maps, as at the coarse scales.
+// Winograd's algorithm (`transforms.h`) for kernels that are large compared with their maps, as at the coarse scales.
 //
-// All tiles of the maps are transformed first. Then each task takes a panel of the kernel through all steps, so that
-// the transformed kernel, four times as large as the kernel, is never there as a whole, and a panel stays in the
+// All tiles of the maps are transformed first. Then each task computes all steps for one panel of the kernel. So the
+// transformed kernel, which is four times as large as the kernel, never exists as a whole, and a panel stays in the
 // cache.
 #pragma once
 
@@ -12,12 +12,12 @@
 
 DYNAST_BEGIN
 
-constexpr int64_t kLargeKernel = 16 * 1024 * 1024;  // bytes of a transformed kernel, which then leaves all caches
-constexpr int64_t kFewTiles = 64;                   // of maps beside which a smaller one is large:
-constexpr int64_t kCacheKernel = 512 * 1024;        // half of the second cache
+constexpr int64_t kLargeKernel = 16 * 1024 * 1024;  // bytes of a transformed kernel that fits in no cache
+constexpr int64_t kFewTiles = 64;                   // of small maps, for which a kernel is large from
+constexpr int64_t kCacheKernel = 512 * 1024;        // bytes on: half of the L2 cache
 
 inline int64_t transformed_bytes(const DynastConvolution& p) {
-  return int64_t{kPlaces} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float));
+  return int64_t{kPositions} * p.channels_in * p.channels_out * static_cast<int64_t>(sizeof(float));
 }
 
 inline bool maps_are_small(const DynastConvolution& p) {
@@ -28,18 +28,19 @@ inline bool forward_by_panels(const DynastConvolution& p) {
   return transformed_bytes(p) >= kLargeKernel || maps_are_small(p);
 }
 
-// For every place, the product of `tiles` rows of inner channels with one panel of the kernel.
+// For every position, the product of `tiles` rows of inner channels with one panel of the kernel, which is transformed
+// for it.
 inline void multiply_panel(const KernelPanels& layout, const float* kernel, bool transposed, int panel, int tiles,
                            const Strip& in, const float* inputs, const Strip& out, float* outputs) {
-  Floats transformed(kPlaces * layout.distance);
+  Floats transformed(kPositions * layout.distance);
   transform_panel(layout, kernel, transposed, panel, 0, layout.inner, transformed.get());
   const KernelPanels alone = layout.alone(panel);
-  multiply_kernel(alone, transformed.get(), PanelShare(alone, 0, 1), tiles, in, inputs, out, outputs);
+  multiply_kernel(alone, transformed.get(), PanelRange(alone, 0, 1), tiles, in, inputs, out, outputs);
 }
 
 template <int kStride>
-inline void winograd_by_panels(const DynastConvolution& p, const DynastConvolutionForward& call,
-                               const Parallel& parallel) {
+inline void winograd_forward_by_panels(const DynastConvolution& p, const DynastConvolutionForward& call,
+                                       const Parallel& parallel) {
   const Tiles tiles(p);
   const int count = static_cast<int>(tiles.count);
   const Strip in(count, p.channels_in), out(count, kPanel);
@@ -52,7 +53,7 @@ inline void winograd_by_panels(const DynastConvolution& p, const DynastConvoluti
     const int first = static_cast<int>(panel) * kPanel;
     Floats outputs(out.size());
     multiply_panel(layout, call.kernel, false, static_cast<int>(panel), count, in, inputs.get(), out, outputs.get());
-    each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
+    for_each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
       store_output<kStride>(tiles, tile, outputs.get() + t * out.row, out.distance,
                             call.bias ? call.bias + first : nullptr, call.slope, p.channels_out,
                             layout.channels(static_cast<int>(panel)), call.output + first);
@@ -62,33 +63,33 @@ inline void winograd_by_panels(const DynastConvolution& p, const DynastConvoluti
 
 // The gradients of kernel and bias, from transformed maps.
 template <int kStride>
-inline void correlate_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call, const Strip& in,
-                                const float* inputs, const Strip& out, const float* gradients,
-                                const Parallel& parallel) {
+inline void kernel_gradient_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                                      const Strip& in, const float* inputs, const Strip& out, const float* gradients,
+                                      const Parallel& parallel) {
   const Tiles tiles(p);
   const int count = static_cast<int>(tiles.count);
   const KernelPanels layout(p.channels_out, p.channels_in);
   parallel(layout.panels, [&](int64_t panel) {
     const int first = static_cast<int>(panel) * kPanel, channels = layout.channels(static_cast<int>(panel));
-    Floats sums(kPlaces * layout.distance);
-    for (int place = 0; place < kPlaces; ++place)
-      multiply<false>({inputs + place * in.distance, 1, in.row}, p.channels_in, count,
-                      gradients + place * out.distance + first, out.row, channels, sums.get() + place * layout.distance,
-                      layout.row);
+    Floats sums(kPositions * layout.distance);
+    for (int position = 0; position < kPositions; ++position)
+      multiply<false>({inputs + position * in.distance, 1, in.row}, p.channels_in, count,
+                      gradients + position * out.distance + first, out.row, channels,
+                      sums.get() + position * layout.distance, layout.row);
     store_kernel_gradient(layout, static_cast<int>(panel), sums.get(), 1, 0, call.grad_kernel);
     if (!call.grad_bias) return;
     float* bias = call.grad_bias + first;
     memset(bias, 0, static_cast<size_t>(channels) * sizeof(float));
     const SumGradients incoming(p, call, first);
-    each_tile(tiles, 0, count,
-              [&](int, const Tile& tile) { add_bias<kStride>(tiles, tile, incoming, channels, bias); });
+    for_each_tile(tiles, 0, count,
+                  [&](int, const Tile& tile) { add_bias<kStride>(tiles, tile, incoming, channels, bias); });
   });
 }
 
-// The gradient of the input, from transformed gradients. Panels are other channels, so that no pixel of one has to wait
-// for another.
-inline void back_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call, const Strip& out,
-                           const float* gradients, const Parallel& parallel) {
+// The gradient of the input, from transformed gradients. Panels write different channels, so no task has to wait for
+// another.
+inline void input_gradient_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                                     const Strip& out, const float* gradients, const Parallel& parallel) {
   const Tiles tiles(p);
   const int count = static_cast<int>(tiles.count);
   const int64_t line = static_cast<int64_t>(p.width) * p.channels_in, pixels = int64_t{p.batch} * p.height * p.width;
@@ -101,7 +102,7 @@ inline void back_by_panels(const DynastConvolution& p, const DynastConvolutionBa
       memset(gradient + pixel * p.channels_in, 0, static_cast<size_t>(channels) * sizeof(float));
     Floats products(back.size());
     multiply_panel(layout, call.kernel, true, static_cast<int>(panel), count, out, gradients, back, products.get());
-    each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
+    for_each_tile(tiles, 0, count, [&](int t, const Tile& tile) {
       float* map = gradient + tile.map * p.channels_in;
       add_input_gradient(tiles, tile, products.get() + t * back.row, back.distance, p.channels_in, channels,
                          [&](int y) { return map + y * line; });
@@ -110,8 +111,8 @@ inline void back_by_panels(const DynastConvolution& p, const DynastConvolutionBa
 }
 
 template <int kStride>
-inline void winograd_back_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call,
-                                    const Parallel& parallel) {
+inline void winograd_backward_by_panels(const DynastConvolution& p, const DynastConvolutionBackward& call,
+                                        const Parallel& parallel) {
   const Tiles tiles(p);
   const Strip in(tiles.count, p.channels_in), out(tiles.count, p.channels_out);
   const SumGradients incoming(p, call);
@@ -122,8 +123,8 @@ inline void winograd_back_by_panels(const DynastConvolution& p, const DynastConv
     if (call.grad_kernel)
       transform_input(tiles, tile, call.input, p.channels_in, inputs.get() + t * in.row, in.distance);
   });
-  if (call.grad_kernel) correlate_by_panels<kStride>(p, call, in, inputs.get(), out, gradients.get(), parallel);
-  if (call.grad_input) back_by_panels(p, call, out, gradients.get(), parallel);
+  if (call.grad_kernel) kernel_gradient_by_panels<kStride>(p, call, in, inputs.get(), out, gradients.get(), parallel);
+  if (call.grad_input) input_gradient_by_panels(p, call, out, gradients.get(), parallel);
 }
 
 DYNAST_END

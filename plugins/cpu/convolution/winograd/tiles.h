@@ -1,19 +1,19 @@
-// How the maps of a convolution are taken tile by tile for Winograd's form (`winograd.h`).
+// The tiles of a convolution's maps, and the transforms of one tile (`transforms.h`).
 #pragma once
 
 #include "cpu/convolution/border.h"
+#include "cpu/convolution/calls.h"
 #include "cpu/convolution/winograd/transforms.h"
-#include "cpu/layers/activation.h"
-#include "cpu/layers/training_calls.h"
+#include "cpu/simd/prelu.h"
 #include "cpu/simd/products.h"
 #include "cpu/simd/rows.h"
 
 DYNAST_BEGIN
 
-constexpr int kMostTiles = 48;               // of a strip
-constexpr int64_t kStripBytes = 384 * 1024;  // of transformed maps of a strip, so that they stay in the second cache
+constexpr int kMaxTiles = 48;                // of a strip, which is the tiles that a task works on together
+constexpr int64_t kStripBytes = 384 * 1024;  // of a strip's transformed maps, so that they stay in the L2 cache
 
-// The 4x4 tiles of all maps, counted through; those at the right and lower edge may stand over.
+// The 4x4 tiles of all maps in one sequence. At the right and lower edge they may extend beyond the map.
 struct Tiles {
   int height, width, down, across;
   int64_t count;
@@ -26,7 +26,7 @@ struct Tiles {
         count(static_cast<int64_t>(p.batch) * down * across) {}
 };
 
-// Where a tile lies: its map and first pixel, and how many of its rows and columns are inside the map.
+// One tile: its map, its first pixel, and how many of its rows and columns are inside the map.
 struct Tile {
   int64_t map;  // the map's first pixel
   int y, x, rows, columns;
@@ -53,8 +53,8 @@ struct Tile {
   }
 };
 
-// A tile's outputs where all but every kStride-th row and column are left out: `at(i, j)` is the pixel of row i and
-// column j of the tile in the smaller maps, if there is one. Whole tiles do not stand over.
+// A tile's outputs with stride kStride: `at(i, j)` is the output pixel of row i and column j of the tile, if
+// `has(i, j)`. kWhole: the tile lies inside the map.
 template <int kStride, bool kWhole>
 class Outputs {
  public:
@@ -76,7 +76,7 @@ class Outputs {
   int64_t first_;
 };
 
-// `body(outputs)` with those of a tile.
+// Calls `body(outputs)` with the outputs of a tile.
 template <int kStride, class Body>
 inline void with_outputs(const Tiles& tiles, const Tile& tile, Body body) {
   if (tile.rows == kTile && tile.columns == kTile)
@@ -85,17 +85,17 @@ inline void with_outputs(const Tiles& tiles, const Tile& tile, Body body) {
     body(Outputs<kStride, false>(tiles, tile));
 }
 
-// `body(t, tile)` for `count` tiles from `first` on.
+// `body(t, tile)` for `count` tiles from tile `first` on; t counts from 0.
 template <class Body>
-inline void each_tile(const Tiles& tiles, int64_t first, int count, Body body) {
+inline void for_each_tile(const Tiles& tiles, int64_t first, int count, Body body) {
   Tile tile(tiles, first);
   for (int t = 0; t < count; ++t, tile.step(tiles)) body(t, tile);
 }
 
-// A table of `channels` numbers for each place of each tile of a strip. Rows that lie whole pages apart would share few
-// lines of the first cache, so their distances are others.
+// The layout of a strip: `channels` numbers for each position of each tile. Rows at distances of whole pages would
+// compete for a few lines of the L1 cache, so such distances are avoided.
 struct Strip {
-  int64_t row, distance;  // numbers from tile to tile, and from place to place
+  int64_t row, distance;  // numbers from one tile to the next, and from one position to the next
 
   Strip(int64_t tiles, int channels) {
     const int64_t whole = rounded_up(channels, kLanes);
@@ -103,37 +103,37 @@ struct Strip {
     distance = odd_lines(tiles * row);
   }
 
-  int64_t size() const { return kPlaces * distance; }
+  int64_t size() const { return kPositions * distance; }
 
   static int64_t odd_lines(int64_t numbers) { return ((numbers + 15) / 16 | 1) * 16; }
 };
 
-// Tiles of a strip that holds `channels` numbers for each place of a tile, if there are `tiles` in all.
+// How many of `tiles` tiles a strip has, with `channels` numbers for each position of a tile.
 inline int strip_tiles(int64_t channels, int64_t tiles) {
-  const int64_t fitting = kStripBytes / (channels * kPlaces * static_cast<int64_t>(sizeof(float)));
+  const int64_t fitting = kStripBytes / (channels * kPositions * static_cast<int64_t>(sizeof(float)));
   const int64_t whole = fitting / kPixels * kPixels;
-  const int64_t most = whole < 2 * kPixels ? 2 * kPixels : whole < kMostTiles ? whole : kMostTiles;
-  const int64_t strips = (tiles + most - 1) / most;
+  const int64_t max_tiles = whole < 2 * kPixels ? 2 * kPixels : whole < kMaxTiles ? whole : kMaxTiles;
+  const int64_t strips = (tiles + max_tiles - 1) / max_tiles;
   return static_cast<int>((tiles + strips - 1) / strips);
 }
 
-// The transforms of a tile below are functions of their arguments, not of what they capture: a vector's store may
-// change everything that lies in memory, captured addresses too, which would be read again after each.
+// The transforms below take their addresses as arguments and capture none. The compiler has to assume that the store of
+// a vector changes anything in memory, so it would read captured addresses again after each store.
 
-template <class Some>
-inline void input_at_points(const float* const* rows, const int64_t* columns, int c, Some lanes, float* to,
+template <class Part>
+inline void input_at_points(const float* const* rows, const int64_t* columns, int c, Part part, float* to,
                             int64_t distance) {
-  transform<InputAtPoints>([&](int i, int j) { return lanes.load_from(rows[i] + columns[j] + c); },
+  transform<InputAtPoints>([&](int i, int j) { return part.load_from(rows[i] + columns[j] + c); },
                            [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
 }
 
-// The inputs of a tile and the pixels around it, at the points: `to[place * distance + c]`. What lies beyond the
-// reflected border enters no output that is kept, so any pixel may stand there.
+// Transforms the inputs of a tile, 6x6 pixels, to `to[position * distance + c]`. Pixels beyond the reflected border
+// affect no output that is kept, so any pixel may be read there.
 inline void transform_input(const Tiles& tiles, const Tile& tile, const float* maps, int channels, float* to,
                             int64_t distance) {
   const auto inside = [](int i, int size) {
-    const int place = reflected(i, size);
-    return place < 0 ? 0 : place;
+    const int position = reflected(i, size);
+    return position < 0 ? 0 : position;
   };
   const float* rows[kSide];
   int64_t columns[kSide];
@@ -141,10 +141,10 @@ inline void transform_input(const Tiles& tiles, const Tile& tile, const float* m
     rows[i] = maps + (tile.map + static_cast<int64_t>(inside(tile.y + i - 1, tiles.height)) * tiles.width) * channels;
     columns[i] = static_cast<int64_t>(inside(tile.x + i - 1, tiles.width)) * channels;
   }
-  each_lanes(channels, [&](int c, auto lanes) { input_at_points(rows, columns, c, lanes, to, distance); });
+  for_each_vector(channels, [&](int c, auto part) { input_at_points(rows, columns, c, part, to, distance); });
 }
 
-// Gradients of a convolution's sums, from those of its activated outputs; `row` channels a pixel.
+// The gradients of a convolution's sums before the PReLU, from those of its outputs.
 class SumGradients {
  public:
   SumGradients(const DynastConvolution& p, const DynastConvolutionBackward& call, int first = 0)
@@ -153,12 +153,12 @@ class SumGradients {
         gradients_(call.grad_output + first),
         output_(call.slope == 1.0f ? nullptr : call.output + first) {}
 
-  // Channels from c on of a pixel.
-  template <class Some>
-  Lanes at(int64_t pixel, int c, Some lanes) const {
-    const int64_t place = pixel * row_ + c;
-    const Lanes gradient = lanes.load_from(gradients_ + place);
-    return output_ ? rectified_back(lanes.load_from(output_ + place), slope_, gradient) : gradient;
+  // A vector of the pixel's channels, from channel c on.
+  template <class Part>
+  Lanes at(int64_t pixel, int c, Part part) const {
+    const int64_t position = pixel * row_ + c;
+    const Lanes gradient = part.load_from(gradients_ + position);
+    return output_ ? prelu_gradient(part.load_from(output_ + position), slope_, gradient) : gradient;
   }
 
  private:
@@ -167,19 +167,19 @@ class SumGradients {
   const float *gradients_, *output_;
 };
 
-template <class Some, class OfTile>
-inline void gradient_at_points(OfTile outputs, SumGradients gradients, int c, Some lanes, float* to, int64_t distance) {
+template <class Part, class OfTile>
+inline void gradient_at_points(OfTile outputs, SumGradients gradients, int c, Part part, float* to, int64_t distance) {
   transform<OutputAtPoints>(
-      [&](int i, int j) { return outputs.has(i, j) ? gradients.at(outputs.at(i, j), c, lanes) : Lanes{}; },
+      [&](int i, int j) { return outputs.has(i, j) ? gradients.at(outputs.at(i, j), c, part) : Lanes{}; },
       [&](int i, int j, Lanes value) { store(to + (i * kSide + j) * distance + c, value); });
 }
 
-// Gradients of a tile's sums at the points, 0 where there are none.
+// Transforms the gradients of a tile's sums, which are 0 where there is no output.
 template <int kStride>
 inline void transform_gradient(const Tiles& tiles, const Tile& tile, const SumGradients& gradients, int channels,
                                float* to, int64_t distance) {
   with_outputs<kStride>(tiles, tile, [&](auto outputs) {
-    each_lanes(channels, [&](int c, auto lanes) { gradient_at_points(outputs, gradients, c, lanes, to, distance); });
+    for_each_vector(channels, [&](int c, auto part) { gradient_at_points(outputs, gradients, c, part, to, distance); });
   });
 }
 

@@ -1,30 +1,31 @@
-// Winograd's 3x3 convolution: 36 multiplications for a tile of 4x4 outputs where the definition takes 144.
+// The transforms of Winograd's 3x3 convolution, F(4x4, 3x3): 36 multiplications for a tile of 4x4 outputs, where direct
+// convolution needs 144.
 //
-// In one dimension: four neighbouring outputs y of a kernel of three taps g depend on six inputs d. Read g and y as the
+// In one dimension: four neighbouring outputs y of a kernel of three taps g depend on six inputs d. Take g and y as the
 // coefficients of polynomials. Their product has degree 5, so its values at six points determine it, and its value at
-// a point is that of g times that of y: six multiplications. A convolution is the transpose of such a product, which
-// changes the roles and not the count:
+// a point is the value of g times that of y: six multiplications. A convolution is the transpose of such a product,
+// which exchanges the roles and needs as many multiplications:
 //
 //   y = A^T ((G g) * (B^T d))      G [6, 3], A [6, 4]: values of a polynomial at the points; B [6, 6]: interpolation
 //
 // In two dimensions each matrix is applied to the columns and then to the rows, and `*` multiplies 6x6 numbers. A
-// convolution adds up products over its input channels; that sum can be taken before A^T, so for each of the 36 places
-// it is one product of matrices, [tiles, inputs] x [inputs, outputs] (Lavin and Gray, CVPR 2016). As all three steps
-// are linear, the gradients are the same steps transposed: a tile's gradient dy becomes A dy A^T, multiplied with the
-// transformed kernel it is the gradient of B^T d B, multiplied with B^T d B that of G g G^T.
+// convolution sums products over its input channels. That sum can be taken before A^T, so for each of the 36 positions
+// it is one matrix product, [tiles, inputs] x [inputs, outputs] (Lavin and Gray, CVPR 2016). All three steps are
+// linear, so the gradients are the same steps transposed: a tile's gradient dy becomes A dy A^T; its product with the
+// transformed kernel is the gradient of B^T d B, and its product with B^T d B is the gradient of G g G^T.
 //
-// The points are 0, +-5/8, +-3/2 and infinity (a polynomial's value there is its leading coefficient). Rounding errors
-// grow with the points' powers and with how close they lie: with the common 0, +-1, +-2 they are twice as large
-// (Barabasz et al., ACM Transactions on Mathematical Software 2020, on choosing points). Powers of these are exact.
+// The points are 0, +-5/8, +-3/2 and infinity (where the value is the leading coefficient). Rounding errors grow with
+// the points' powers and with their closeness: with the common 0, +-1, +-2 they are twice as large (Barabasz et al.,
+// ACM Transactions on Mathematical Software 2020, on choosing points). Powers of these points are exact in float32.
 #pragma once
 
 #include "cpu/simd/lanes.h"
 
 DYNAST_BEGIN
 
-constexpr int kTile = 4;                 // outputs of a tile, each way
-constexpr int kSide = 6;                 // inputs of a tile, and points, each way
-constexpr int kPlaces = 36;              // of two dimensions
+constexpr int kTile = 4;                 // outputs of a tile along each side
+constexpr int kSide = 6;                 // inputs of a tile, and points, along each side
+constexpr int kPositions = 36;           // points of a tile, kSide * kSide
 constexpr float kP = 0.625f, kQ = 1.5f;  // the points are 0, kP, -kP, kQ, -kQ, infinity
 constexpr float kP2 = kP * kP, kQ2 = kQ * kQ;
 
@@ -43,7 +44,7 @@ struct InputAtPoints {
   }
 };
 
-// B, the transpose.
+// B, the transpose of that.
 struct InputFromPoints {
   static constexpr int kIn = kSide, kOut = kSide;
   void operator()(const Lanes* v, Lanes* d) const {
@@ -71,7 +72,7 @@ struct OutputFromPoints {
   }
 };
 
-// A: the values of y as a polynomial.
+// A: the values of the polynomial with the coefficients y.
 struct OutputAtPoints {
   static constexpr int kIn = kTile, kOut = kSide;
   void operator()(const Lanes* y, Lanes* m) const {
@@ -86,7 +87,7 @@ struct OutputAtPoints {
   }
 };
 
-// What interpolation divides by at each point, prod (point - other) over the others, is part of G.
+// Interpolation divides by prod (point - other) over the other points; that factor is part of G.
 constexpr float kAt0 = 1.0f / (kP2 * kQ2), kAtP = 0.5f / (kP2 * (kP2 - kQ2)), kAtQ = 0.5f / (kQ2 * (kQ2 - kP2));
 
 // G.
@@ -115,7 +116,8 @@ struct KernelFromPoints {
   }
 };
 
-// A transform of both dimensions, of one vector of channels: from `at(row, column)` to `put(row, column, lanes)`.
+// A transform in both dimensions, for one vector of channels: reads `at(row, column)`, writes `put(row, column,
+// lanes)`.
 template <class Transform, class At, class Put>
 __attribute__((always_inline)) inline void transform(At at, Put put) {
   constexpr int kIn = Transform::kIn, kOut = Transform::kOut;
