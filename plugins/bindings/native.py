@@ -1,4 +1,4 @@
-"""The C interface of the CPU kernels (`cpu/library.cpp`) in Python: addresses in, results written in place."""
+"""The C interface of the CPU kernels (`cpu/c_api/attention.cpp`) in Python: addresses in, results written in place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Problem(ctypes.Structure):
 
 
 class Forward(ctypes.Structure):
-    """Addresses of contiguous tensors, None where there is none; `DynastForward` of `cpu/calls.h`."""
+    """Addresses of contiguous tensors, None where there is none; `DynastForward` of `include/dynast/calls.h`."""
 
     _fields_ = tuple(
         (name, _address)
@@ -54,7 +54,7 @@ class Forward(ctypes.Structure):
 
 
 class Backward(ctypes.Structure):
-    """Addresses of contiguous float32 tensors; `DynastBackward` of `cpu/calls.h`."""
+    """Addresses of contiguous float32 tensors; `DynastBackward` of `include/dynast/calls.h`."""
 
     _fields_ = tuple(
         (name, _address)
@@ -96,7 +96,7 @@ class Dense(ctypes.Structure):
 
 
 class DenseForward(ctypes.Structure):
-    """Addresses of contiguous tensors; `DynastDenseForward` of `cpu/calls.h`."""
+    """Addresses of contiguous tensors; `DynastDenseForward` of `include/dynast/calls.h`."""
 
     _fields_ = tuple(
         (name, _address)

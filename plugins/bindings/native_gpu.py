@@ -1,4 +1,4 @@
-"""The C interface of the GPU kernels (`cuda/library.cpp`) in Python: addresses of device memory in, results in place.
+"""The C interface of the GPU kernels (`cuda/c_api.cpp`) in Python: addresses of device memory in, results in place.
 
 Calls put their work on a CUDA stream, given by its handle, and do not wait for it. Structures are those of `native`;
 addresses are multiples of 16. Matches outside the map are not reported, since that would have to wait for the GPU:

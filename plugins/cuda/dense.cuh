@@ -103,8 +103,8 @@ __device__ void dot_tile(const T* query, int queries, const T* key, int keys, in
 
 // Adds a warp's keys to the sums of one query; `logit` is the lowest number for a key that does not exist. Returns the
 // weight of this thread's key, 0 if it is dropped. `scale` becomes the factor for earlier sums of the query.
-__device__ inline float weigh(const Team<32>& warp, RunningSums& sums, float logit, bool exists, bool keep,
-                              float& scale) {
+__device__ inline float add_keys(const Team<32>& warp, RunningSums& sums, float logit, bool exists, bool keep,
+                                 float& scale) {
   const float before = sums.largest;
   const float largest = fmaxf(before, warp.largest(logit));
   scale = expf(before - largest);
@@ -251,7 +251,7 @@ __global__ void __launch_bounds__(kDenseThreads, 2) attend_to_all(DynastDense p,
       const bool keep = is_kept(shared.prune_logits[q][warp.lane]);
       float earlier;
       offer(warp, logit, exists, first, p.top_k, shared.best_logits[q], shared.best_keys[q]);
-      shared.weights[warp.lane][q] = weigh(warp, shared.sums[q], logit, exists, keep, earlier);
+      shared.weights[warp.lane][q] = add_keys(warp, shared.sums[q], logit, exists, keep, earlier);
       if (warp.lane == 0) shared.scales[q] = earlier;
     }
     __syncthreads();

@@ -19,8 +19,7 @@ struct Sorted {
   const Factors* factors;      // indexed by `candidates`
   uint32_t count, dropped;
   int candidates_per_query;
-  float* parts;  // [segments, 2, width]: partial sums of the first key, if it began earlier, and of the last, if it
-                 // goes on
+  float* parts;  // [segments, 2, width]: partial sums of the first key if it began earlier, of the last if it goes on
   int width;     // channels of all sides
 
   DYNAST_INLINE float* part(int64_t segment, int end) const { return parts + (segment * 2 + end) * width; }

@@ -108,14 +108,14 @@ def units(name: str) -> list[Unit]:
         *_of_each_variant("cpu/attention/kernels.cpp"),
         *_of_each_variant("cpu/layers/frame_kernels.cpp"),
         Unit("cpu/dispatch/select.cpp"),
-        Unit("cpu/dispatch/select_attention.cpp"),
-        Unit("cpu/dispatch/select_frame_layers.cpp"),
+        Unit("cpu/attention/select.cpp"),
+        Unit("cpu/layers/select_frame.cpp"),
         Unit("cpu/memory/scratch.cpp"),
     ]
     source = f'-DDYNAST_SOURCE="dynast-source:{library.source_id(name)}"'
     if name == library.CPU:
         entries = (
-            "cpu/dispatch/select_training_layers.cpp",
+            "cpu/layers/select_training.cpp",
             "cpu/c_api/training_layers.cpp",
             "cpu/c_api/frame_layers.cpp",
         )

@@ -78,7 +78,7 @@ inline void differentiate_group(const DynastProblem& p, const DynastBackward& ca
   }
 }
 
-// Interpolation the halves, for one exemplar: a counting sort by key of its queries' candidates.
+// Between the halves, for one exemplar: a counting sort by key of its queries' candidates.
 inline void sort_by_key(const DynastProblem& p, const BackwardScratch& scratch, int exemplar) {
   const int64_t per_frame = static_cast<int64_t>(query_length(p)) * candidate_count(p);
   const int64_t begin = exemplar * per_frame;

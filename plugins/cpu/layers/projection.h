@@ -1,4 +1,4 @@
-// Linear projections of tokens by two layers at once, which read the same tokens; and their gradients.
+// Linear projections of tokens by two layers that read the same tokens; and their gradients.
 #pragma once
 
 #include <type_traits>

@@ -1,5 +1,5 @@
-// A vector of floats as wide as the instruction set this file is compiled for, with loads and stores of rows
-// whose end does not fill one.
+// A vector of floats, as wide as the instruction set that this file is compiled for, with loads and stores of whole and
+// of partial vectors.
 #pragma once
 
 #include <string.h>
@@ -68,7 +68,7 @@ inline __m256i lane_mask(int count) {
 }
 #endif
 
-// The first `count` (1 .. kLanes - 1) elements and zeros; nothing beyond them is read.
+// The first `count` (1 .. kLanes - 1) elements, then zeros. Reads nothing beyond them.
 inline Lanes load_part(const float* from, int count) {
 #if defined(__AVX512F__)
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
@@ -103,8 +103,7 @@ inline void store_part(Half* to, Lanes lanes, int count) {
   for (int i = 0; i < count; ++i) to[i] = halves[i];
 }
 
-// Loads and stores of whole vectors of `channels` numbers, then of what is left: `body(c, lanes)` for each first number
-// c.
+// Loads and stores of a whole vector, and of the first `count` lanes.
 struct FullVector {
   template <class T>
   Lanes load_from(const T* from) const {
@@ -128,6 +127,8 @@ struct PartialVector {
   }
 };
 
+// `body(c, part)` for each vector of `channels` numbers: `c` is its first number, and `part` loads and stores it. The
+// last vector may be partial.
 template <class Body>
 inline void for_each_vector(int channels, Body body) {
   int c = 0;
@@ -137,7 +138,8 @@ inline void for_each_vector(int channels, Body body) {
 
 typedef float Four __attribute__((vector_size(16)));
 
-// The sums of four vectors. Four at once share the shuffles, which would else cost more than the products.
+// The sums of the lanes of four vectors. Four together share the shuffles, which would otherwise cost more than the
+// products.
 inline Four sum4(Lanes a, Lanes b, Lanes c, Lanes d) {
 #if defined(__AVX2__)
 #if defined(__AVX512F__)
@@ -156,7 +158,7 @@ inline Four sum4(Lanes a, Lanes b, Lanes c, Lanes d) {
 #endif
 }
 
-// All of a vector's numbers combined by `combine`, which takes two vectors or two numbers.
+// All lanes of a vector combined by `combine`, which takes two vectors or two numbers.
 template <class Combine>
 inline float reduce(Lanes lanes, Combine combine) {
 #if defined(__AVX2__)
@@ -184,7 +186,7 @@ inline float reduce_max(Lanes lanes) {
   return reduce(lanes, [](auto a, auto b) { return a > b ? a : b; });
 }
 
-// A bit for each lane in which the two are equal, the first lowest.
+// One bit for each lane, set where the two are equal. The first lane is the lowest bit.
 inline uint32_t equal_lanes(Lanes a, Lanes b) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
@@ -197,8 +199,8 @@ inline uint32_t equal_lanes(Lanes a, Lanes b) {
 #endif
 }
 
-// exp(x) for x <= 0 to about one unit in the last place; from -87 down it is 0. Cody-Waite reduction, then the
-// Taylor polynomial of degree 7 on [-ln 2 / 2, ln 2 / 2].
+// exp(x) for x <= 0 to about one unit in the last place; 0 from -87 downwards. Cody-Waite reduction, then the Taylor
+// polynomial of degree 7 on [-ln 2 / 2, ln 2 / 2].
 inline Lanes exp_nonpositive(Lanes x) {
   const Lanes bounded = x > -87.0f ? x : broadcast(-87.0f);
   const Lanes magic = broadcast(0x1.8p23f);  // adding it rounds to an integer in the low mantissa bits

@@ -1,4 +1,5 @@
-// The tensors of one attention call, as they pass the C boundary; `plugins/native.py` mirrors these structures.
+// The tensors of one attention call, as they pass the C boundary; `plugins/bindings/native.py` mirrors these
+// structures.
 //
 // All are addresses of contiguous tensors, with the shapes of problem.h.
 #pragma once

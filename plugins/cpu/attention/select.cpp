@@ -1,5 +1,5 @@
-#include "cpu/attention/kernels.h"
 #include "cpu/dispatch/select.h"
+#include "cpu/attention/kernels.h"
 
 namespace dynast {
 
