@@ -1,4 +1,4 @@
-"""The C interface of the training layers (`cpu/c_api/training_layers.cpp`) in Python: addresses in, results in place."""
+"""The C interface of the training layers (`cpu/c_api/training_layers.cpp`) in Python. Results are written in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def _addresses(*names: str) -> tuple[tuple[str, type], ...]:
 
 
 class Convolution(ctypes.Structure):
-    """A 3x3 convolution's sizes. The structures are those of `cpu/convolution/calls.h` and `cpu/layers/training_calls.h`."""
+    """A 3x3 convolution's sizes, `DynastConvolution` of `cpu/convolution/calls.h`.
+
+    The structures of the other layers are those of `cpu/layers/training_calls.h`.
+    """
 
     _fields_ = tuple(
         (name, _int) for name in ("batch", "height", "width", "channels_in", "channels_out", "stride")
