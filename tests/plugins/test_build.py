@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.plugins import build as program
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.plugins.bindings import library, native
 from dynast_deploy.plugins.bindings.whole_library import is_whole, seal
@@ -59,7 +60,7 @@ def test_a_missing_or_broken_compiler_is_one_clear_line(
     monkeypatch.setenv("CXX", compiler)
     monkeypatch.setenv(onnxruntime_headers.VARIABLE, str(tmp_path))
     with pytest.raises(SystemExit) as stopped:
-        build.main(["--output", str(tmp_path)])
+        program.main(["--output", str(tmp_path)])
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -70,6 +71,25 @@ def test_without_a_library_the_operators_say_how_to_build_it(empty_machine: Path
     assert onnxruntime_library() is None
     with pytest.raises(DynastError, match="python -m dynast_deploy.plugins.build"):
         native.variant()
+
+
+@pytest.mark.parametrize("name", [library.CPU, library.ONNXRUNTIME, library.GPU, library.ONNXRUNTIME_GPU])
+def test_every_source_that_a_library_includes_changes_its_identifier(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """However deep it lies. The identifier is read from files, so the first one is computed without the cache."""
+    for folder in ("include", "cpu", "ort", "cuda"):
+        shutil.copytree(library.FOLDER / folder, tmp_path / folder)
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    identifier = library.source_id.__wrapped__
+    parts = {library.CPU: ("cpu",), library.ONNXRUNTIME: ("cpu", "ort"), library.GPU: ("cuda",)}
+    folders = ("include", *parts.get(name, ("cpu", "ort", "cuda")))
+    seen = {identifier(name)}
+    sources = [path for folder in folders for path in (tmp_path / folder).rglob("*") if path.is_file()]
+    for source in sources:
+        source.write_text(source.read_text() + "// changed\n")
+        seen.add(identifier(name))
+    assert len(seen) == len(sources) + 1
 
 
 def test_a_library_of_other_sources_is_as_good_as_none(empty_machine: Path) -> None:
