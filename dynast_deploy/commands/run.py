@@ -140,8 +140,8 @@ def main() -> None:
 
 def _check_video_paths(video: Path, output: Path) -> None:
     """What can be seen to be wrong before an engine is loaded."""
+    from dynast_deploy.media.video_containers import VIDEO_SUFFIXES
     from dynast_deploy.media.video_file import check_video_file
-    from dynast_deploy.media.video_writer import VIDEO_SUFFIXES
 
     check_video_file(video)
     if output.suffix.lower() not in VIDEO_SUFFIXES:

@@ -1,19 +1,17 @@
-"""The sound of a video file on its way into another: copied packet by packet, or encoded anew."""
+"""The sound of a source on its way into a file: copied packet by packet, or encoded anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dynast_deploy.media.audio_resampler import EvenSamples
+from dynast_deploy.media.frame_source import SoundSource
 from dynast_deploy.media.kept_metadata import kept_of_stream
-from dynast_deploy.media.packets import Packets, read_only
-from dynast_deploy.media.pyav import fraction, open_input
+from dynast_deploy.media.pyav import fraction
 from dynast_deploy.media.timestamps import ForwardClock
-from dynast_deploy.media.video_file import may_restart
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -27,61 +25,42 @@ _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 4
 
 
 class Sound:
-    """Sound stream number `index` of the file `path`, added to `output` as a stream of its own.
+    """One stream of sound, added to `output` as a stream of its own.
 
     Packets are copied where `output` takes their codec (`copied` names the codecs it does), else decoded and encoded
-    with `encoder`. The file is opened a second time, apart from whoever reads its pictures, and read only as far
-    as `write_until` asks, so that sound and pictures interleave and little is held in memory. Language, title and
-    disposition are kept.
-
-    Raises ValueError, which says why, when the stream can neither be copied nor decoded.
+    with `encoder`. The source is read only as far as `write_until` asks, so that sound and pictures interleave and
+    little is held in memory. Language, title and disposition are kept.
     """
 
     def __init__(
-        self, path: Path, index: int, output: OutputContainer, copied: frozenset[str], encoder: str
+        self, sound: SoundSource, output: OutputContainer, copied: frozenset[str], encoder: str
     ) -> None:
-        import av
+        """Add the stream to `output`.
 
-        self._output = output
-        self._container = open_input(path)
-        try:
-            source = cast("AudioStream", self._container.streams[index])
-            if source.codec_context is None:
-                raise ValueError("PyAV has no decoder for it")
-            read_only(self._container, source)
-            self._source = source
-            self._tick = fraction(source.time_base) or Fraction(1, 90_000)
-            self.codec: str = source.codec_context.codec.canonical_name
-            """Name of the source's codec, such as "aac"."""
-            self.is_copied = self.codec in copied and _can_be_copied(path, source.index, output.format.name)
-            """Whether packets are passed on unchanged."""
-            self._rate: int = source.codec_context.sample_rate or 48000
-            if self.is_copied:
-                self._stream: AudioStream = output.add_stream_from_template(source)
-            else:
-                try:
-                    source.codec_context.open(strict=False)
-                except av.error.FFmpegError as error:
-                    raise ValueError("its header is damaged") from error
-                self._rate = 48000 if encoder == "libopus" or self._rate not in _AAC_RATES else self._rate
-                channels = source.codec_context.channels
-                layout = "mono" if channels == 1 else "5.1" if channels >= 6 else "stereo"
-                bits = _BITS_PER_CHANNEL[encoder] * {"mono": 1, "stereo": 2, "5.1": 6}[layout]
-                added = output.add_stream(encoder, rate=self._rate, layout=layout, bit_rate=bits)
-                self._stream = cast("AudioStream", added)
-                self._resampler = EvenSamples(self._stream.format.name, layout, self._rate)
-            self._stream.metadata.clear()
-            self._stream.metadata.update(kept_of_stream(source.metadata, output.format.name))
-            self._stream.disposition = source.disposition
-        except BaseException:
-            self._container.close()
-            raise
+        Raises:
+            ValueError: Where the sound can neither be copied nor decoded; it says why.
+        """
+        self._output, self._sound = output, sound
+        source = sound.stream
+        if source.codec_context is None:
+            raise ValueError("PyAV has no decoder for it")
+        self._source = source
+        self._tick = fraction(source.time_base) or Fraction(1, 90_000)
+        self.codec: str = source.codec_context.codec.canonical_name
+        """Name of the source's codec, such as "aac"."""
+        self.is_copied = self.codec in copied and _can_be_copied(sound, output.format.name)
+        """Whether packets are passed on unchanged."""
+        self._rate: int = source.codec_context.sample_rate or 48000
+        self._stream = output.add_stream_from_template(source) if self.is_copied else self._encoded(encoder)
+        self._stream.metadata.clear()
+        self._stream.metadata.update(kept_of_stream(source.metadata, output.format.name))
+        self._stream.disposition = source.disposition
         self.damaged = 0
         """Packets left out so far because they could not be read, decoded or stored."""
         self._offset = Fraction(0)
         self._timed = self._timed_packets()
         self._next: tuple[Fraction, Fraction, Packet] | None = next(self._timed, None)
-        self._frame_clock = ForwardClock(may_restart=may_restart(self._container))
+        self._frame_clock = ForwardClock(may_restart=self._sound.may_restart)
         self._frame_length = Fraction(0)
 
     @property
@@ -116,22 +95,34 @@ class Sound:
         for samples in [*self._resampler.push(None), None]:
             self._output.mux(self._stream.encode(samples))
 
-    def close(self) -> None:
-        """Close the source; safe to call again."""
-        self._container.close()
+    def _encoded(self, encoder: str) -> AudioStream:
+        """A new stream for decoded sound."""
+        import av
+
+        source = self._source.codec_context
+        try:
+            source.open(strict=False)
+        except av.error.FFmpegError as error:
+            raise ValueError("its header is damaged") from error
+        self._rate = 48000 if encoder == "libopus" or self._rate not in _AAC_RATES else self._rate
+        layout = "mono" if source.channels == 1 else "5.1" if source.channels >= 6 else "stereo"
+        bits = _BITS_PER_CHANNEL[encoder] * {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+        added = self._output.add_stream(encoder, rate=self._rate, layout=layout, bit_rate=bits)
+        stream = cast("AudioStream", added)
+        self._resampler = EvenSamples(stream.format.name, layout, self._rate)
+        return stream
 
     def _timed_packets(self) -> Iterator[tuple[Fraction, Fraction, Packet]]:
         """Packets with their times and lengths in seconds."""
-        clock = ForwardClock(may_restart=may_restart(self._container))
+        clock = ForwardClock(may_restart=self._sound.may_restart)
         length = Fraction(1, 50)
         last: Fraction | None = None
         tick = self._tick
         expected: Fraction | None = None
         samples = self._source.codec_context.frame_size if self.is_copied else 0
         block = Fraction(samples, self._rate)
-        packets = Packets(self._container, self._source)
         try:
-            for packet in packets:
+            for packet in self._sound.packets():
                 if packet.duration:
                     length = packet.duration * tick
                 stamp = packet.pts if packet.pts is not None else packet.dts
@@ -150,7 +141,7 @@ class Sound:
                 yield time, length, packet
         except OSError:
             self.damaged += 1
-        self.damaged += packets.damaged
+        self.damaged += self._sound.damaged
 
     def _is_hidden(self, packet: Packet, time: Fraction | None) -> bool:
         """Whether an edit list hides a packet, so long before the sound begins that it is not worth copying."""
@@ -194,7 +185,7 @@ class Sound:
                 self._output.mux(self._stream.encode(samples))
 
 
-def _can_be_copied(path: Path, index: int, muxer: str) -> bool:
+def _can_be_copied(sound: SoundSource, muxer: str) -> bool:
     """Whether the first packet of a stream makes a whole file of its own, in memory.
 
     A damaged header would otherwise show only when the output is completed, and take the pictures with it.
@@ -202,13 +193,11 @@ def _can_be_copied(path: Path, index: int, muxer: str) -> bool:
     import av
 
     try:
-        with open_input(path) as source, av.open(BytesIO(), "w", format=muxer) as trial:
-            copy = trial.add_stream_from_template(source.streams[index])
-            for packet in source.demux(source.streams[index]):
-                if packet.size:
-                    packet.stream = copy
-                    trial.mux(packet)
-                    break
+        with av.open(BytesIO(), "w", format=muxer) as trial:
+            copy = trial.add_stream_from_template(sound.stream)
+            if (packet := sound.sample_packet()) is not None:
+                packet.stream = copy
+                trial.mux(packet)
     except (av.error.FFmpegError, ValueError):
         return False
     return True

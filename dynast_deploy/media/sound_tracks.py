@@ -1,12 +1,12 @@
-"""All sound of a video file on its way into another."""
+"""All sound of a source on its way into a file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynast_deploy.media.pyav import open_input
+from dynast_deploy.media.frame_source import SoundSource
 from dynast_deploy.media.sound import Sound
 
 if TYPE_CHECKING:
@@ -14,28 +14,38 @@ if TYPE_CHECKING:
 
 
 class SoundTracks:
-    """The sound streams of `path`, in their order, each a stream of `output` (see `Sound`).
+    """The sound streams of a source, in their order, each a stream of `output` (see `Sound`).
 
-    One that can neither be copied nor decoded is left out, and a note says so.
+    One that can neither be copied nor decoded is left out, and a note says so. The streams are closed with it.
     """
 
-    def __init__(self, path: Path, output: OutputContainer, copied: frozenset[str], encoder: str) -> None:
+    def __init__(
+        self, sources: Sequence[SoundSource], output: OutputContainer, copied: frozenset[str], encoder: str
+    ) -> None:
+        self._sources = sources
         self._tracks: list[Sound] = []
         self._notes: list[str] = []
         self.unwritten = 0
         """Copied packets that the file did not take."""
-        with open_input(path) as container:
-            indices = [stream.index for stream in container.streams.audio]
-        for number, index in enumerate(indices, 1):
-            name = "sound" if len(indices) == 1 else f"sound {number} of {len(indices)}"
-            try:
-                track = Sound(path, index, output, copied, encoder)
-            except ValueError as error:
-                self._notes.append(f"{name} left out: {error}")
-                continue
-            self._tracks.append(track)
-            if not track.is_copied:
-                self._notes.append(f"{name} encoded anew, {track.codec} to {encoder.removeprefix('lib')}")
+        try:
+            for number, source in enumerate(sources, 1):
+                self._add(source, number, output, copied, encoder)
+        except BaseException:
+            self.close()
+            raise
+
+    def _add(
+        self, source: SoundSource, number: int, output: OutputContainer, copied: frozenset[str], encoder: str
+    ) -> None:
+        name = "sound" if len(self._sources) == 1 else f"sound {number} of {len(self._sources)}"
+        try:
+            track = Sound(source, output, copied, encoder)
+        except ValueError as error:
+            self._notes.append(f"{name} left out: {error}")
+            return
+        self._tracks.append(track)
+        if not track.is_copied:
+            self._notes.append(f"{name} encoded anew, {track.codec} to {encoder.removeprefix('lib')}")
 
     @property
     def notes(self) -> list[str]:
@@ -73,6 +83,6 @@ class SoundTracks:
             track.finish()
 
     def close(self) -> None:
-        """Close the source; safe to call again."""
-        for track in self._tracks:
-            track.close()
+        """Close the streams; safe to call again."""
+        for source in self._sources:
+            source.close()

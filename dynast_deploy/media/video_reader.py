@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -14,9 +13,11 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.media.frame_colours import RgbConverter, StatedColours, over_white
+from dynast_deploy.media.frame_source import Frame, Policy, SoundSource, SourceEnd
 from dynast_deploy.media.orientation import Orientation, square_pixel_size
 from dynast_deploy.media.packets import Packets, read_only
 from dynast_deploy.media.pyav import fraction
+from dynast_deploy.media.sound_file import open_file_sound
 from dynast_deploy.media.timestamps import LONGEST_STILL, ForwardClock
 from dynast_deploy.media.video_contents import Contents, video_contents
 from dynast_deploy.media.video_file import is_animated_webp, left_out, may_restart, open_video
@@ -29,22 +30,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One frame of a video."""
-
-    picture: np.ndarray
-    """uint8 [H, W, 3], RGB, upright, square pixels."""
-    time: Fraction
-    """When it is shown, in seconds of the file's own clock: pts times time base, exactly."""
-    duration: Fraction
-    """How long it is shown, in seconds; the usual distance of two frames where the file does not say."""
-    index: int
-    """0 for the first frame that could be decoded."""
-
-
 class VideoReader:
-    """The frames of one video file, once, in the order they are shown.
+    """The frames of one video file, once, in the order they are shown; see `FrameSource`.
 
     A context manager and an iterator over `Frame`. Pictures are converted to RGB (see `RgbConverter`), scaled to square
     pixels by enlarging one side, and turned upright (display matrix). All have the size of the first: a stream that
@@ -58,12 +45,16 @@ class VideoReader:
     for colours that cannot be converted to RGB.
     """
 
+    policy = Policy.WAIT
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.name, self.origin = self.path.name, str(self.path)
         self.damaged = 0
         """Packets skipped so far because they could not be read or decoded."""
         self._container, self._stream = open_video(self.path)
         self._count = 0
+        self._ended = False
         try:
             contents = self._contents()
             self.frame_count = max(1, contents.frames)
@@ -109,6 +100,13 @@ class VideoReader:
         """That of every picture, upright."""
 
     @property
+    def end(self) -> SourceEnd | None:
+        """Why there are no more frames; None as long as there may be more."""
+        if not self._ended:
+            return None
+        return SourceEnd.INCOMPLETE if self.missing or self.damaged else SourceEnd.COMPLETE
+
+    @property
     def warning(self) -> str | None:
         """One line on what was wrong with the file, complete once all frames are read; None when nothing was."""
         faults = []
@@ -120,6 +118,14 @@ class VideoReader:
             )
         return f"{self.path}: {', '.join(faults)}" if faults else None
 
+    def open_sound(self) -> list[SoundSource]:
+        """Every sound stream of the file, each opened apart from the pictures.
+
+        Raises:
+            OSError: Where the file cannot be opened any more.
+        """
+        return list(open_file_sound(self.path))
+
     def __iter__(self) -> Iterator[Frame]:
         return self
 
@@ -128,7 +134,11 @@ class VideoReader:
         if stored is not None:
             self._first = None
         else:
-            stored = next(self._decoded)
+            try:
+                stored = next(self._decoded)
+            except StopIteration:
+                self._ended = True
+                raise
         duration = (stored.duration or 0) * self.time_base
         if not 0 < duration <= LONGEST_STILL:
             duration = self._step

@@ -3,70 +3,35 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import AtomicFile, is_write_failure, write_failure
+from dynast_deploy.media.frame_source import FrameSource
 from dynast_deploy.media.kept_metadata import kept_of_container, kept_of_stream
 from dynast_deploy.media.sound_tracks import SoundTracks
-from dynast_deploy.media.video_reader import VideoReader
+from dynast_deploy.media.video_containers import Container, container_of
+from dynast_deploy.media.video_encoder import VideoEncoder
 from dynast_deploy.size import Size
 
 if TYPE_CHECKING:
     from av.packet import Packet
-    from av.video.stream import VideoStream
 
 # Writes that fail one after the other before the fault is no longer put down to damaged sound.
 _MOST_FAILED_WRITES = 100
-# The same on every machine: left to themselves, encoders cut pictures into as many slices as there are cores, and x264
-# chooses differently with the instructions a processor has.
-_ENCODER_THREADS = 4
-_SAME_EVERYWHERE = {"x264-params": "cpu-independent=1"}
-# Bilinear and SWS_BITEXACT: without, swscale's vector code rounds differently from its plain code.
-_SCALING = 2 | 1 << 19
 # Beyond this H.264 encoders refuse.
 _LARGEST_SIDE = 16384
-
-
-@dataclass(frozen=True)
-class _Container:
-    """How a file of one suffix is written."""
-
-    muxer: str
-    video_encoder: str
-    sound_encoder: str
-    copied_sound: frozenset[str]
-    options: dict[str, str]
-
-
-# What browsers play out of MP4; AC-3, E-AC-3 and ALAC, which MP4 can hold as well, stay silent there.
-_MP4_SOUND = frozenset({"aac", "mp3", "flac", "opus"})
-_PCM = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"})
-_BIG_ENDIAN_PCM = frozenset({"pcm_s16be", "pcm_s24be", "pcm_s32be", "pcm_f32be"})
-_MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"}) | _PCM | _BIG_ENDIAN_PCM
-_MKV_SOUND = _MP4_SOUND | _PCM | {"ac3", "eac3", "alac", "vorbis", "dts", "mp2", "truehd"}
-_FASTSTART = {"movflags": "faststart"}
-_CONTAINERS = {
-    ".mp4": _Container("mp4", "libx264", "aac", _MP4_SOUND, _FASTSTART),
-    ".m4v": _Container("mp4", "libx264", "aac", _MP4_SOUND, _FASTSTART),
-    ".mov": _Container("mov", "libx264", "aac", _MOV_SOUND, _FASTSTART),
-    ".mkv": _Container("matroska", "libx264", "aac", _MKV_SOUND, {}),
-    ".webm": _Container("webm", "libvpx-vp9", "libopus", frozenset({"opus", "vorbis"}), {}),
-}
-VIDEO_SUFFIXES = tuple(_CONTAINERS)
-"""What is written."""
 
 
 class VideoWriter:
     """Writes `path`; its suffix chooses MP4, MOV, MKV (all H.264) or WebM (VP9).
 
-    `size` is that of the pictures; an odd side is stored with its last row or column repeated once,
+    A `FrameSink`. `size` is that of the pictures; an odd side is stored with its last row or column repeated once,
     because 4:2:0 colour needs even sides. `source` is the video whose times and sound are kept, or the frames per
     second where there is none. `crf` is the encoder's constant quality (lower is better and larger).
 
@@ -90,7 +55,7 @@ class VideoWriter:
         self,
         path: str | Path,
         size: Size,
-        source: VideoReader | Fraction | int,
+        source: FrameSource | Fraction | int,
         *,
         crf: int = 18,
         preset: str = "veryfast",
@@ -101,36 +66,41 @@ class VideoWriter:
         self.size = size
         self.frames = 0
         """Pictures written so far."""
-        kind = _container(self.path)
+        kind = container_of(self.path)
         height, width = size
         if not (0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE):
             raise DynastError(
                 f"{self.path}: pictures of {width}x{height} cannot be encoded; sides go from 1 to {_LARGEST_SIDE}"
             )
-        reader = source if isinstance(source, VideoReader) else None
-        if reader is not None and self.path.exists() and self.path.samefile(reader.path):
+        driving = None if isinstance(source, (Fraction, int)) else source
+        read = driving.path if driving is not None else None
+        if read is not None and self.path.exists() and self.path.samefile(read):
             raise DynastError(f"{self.path} is the video being read; name another output file")
-        rate = Fraction(source) if not isinstance(source, VideoReader) else source.rate or Fraction(30)
+        rate = Fraction(source) if isinstance(source, (Fraction, int)) else source.rate or Fraction(30)
         self._step = 1 / rate
-        self._time_base = self._step if reader is None else _fine_enough(reader.time_base)
+        time_base = self._step if driving is None else _fine_enough(driving.time_base)
         self._offset: Fraction | None = None
-        self._last_tick = -1
         self._last_time: Fraction | None = None
         self._end = Fraction(0)
         self._failed = 0
-        self._durations: dict[int, int] = {}
         self._sound: SoundTracks | None = None
-        self._left_out = reader.left_out if reader is not None else []
+        self._left_out = driving.left_out if driving is not None else []
         self._open = True
         self._file = AtomicFile(self.path)
         self._output = av.open(self._file.stream, "w", format=kind.muxer, options=kind.options)
         try:
-            self._add_video(kind, rate, crf, preset)
-            if reader is not None:
-                self._output.metadata.update(kept_of_container(reader.metadata))
-                self._video.metadata.update(kept_of_stream(reader.stream_metadata, kind.muxer))
-            if reader is not None and reader.has_audio:
-                self._sound = SoundTracks(reader.path, self._output, kind.copied_sound, kind.sound_encoder)
+            self._video = VideoEncoder(
+                self._output,
+                kind.video_encoder,
+                size,
+                rate,
+                time_base,
+                crf=crf,
+                preset=preset,
+                destination=str(self.path),
+            )
+            if driving is not None:
+                self._keep(driving, kind)
             self._output.start_encoding()
         except BaseException as error:
             self.abort()
@@ -143,19 +113,32 @@ class VideoWriter:
             raise
 
     @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The file, by the name that it has after `finish`."""
+        return (self.path,)
+
+    @property
     def note(self) -> str | None:
         """One line on what of the source was not simply copied, complete once finished; None where all was."""
         notes = [*(self._sound.notes if self._sound is not None else []), *self._left_out]
         return f"{self.path}: {', '.join(notes)}" if notes else None
 
     def write(
-        self, picture: np.ndarray, time: Fraction | None = None, duration: Fraction | None = None
+        self,
+        picture: np.ndarray,
+        time: Fraction | None = None,
+        duration: Fraction | None = None,
+        captured: float | None = None,
     ) -> None:
         """Add a picture, uint8 [H, W, 3] RGB of the size given.
 
         `time` and `duration` are those of the source's frame (seconds in its clock); times must increase. Without
-        them the pictures follow at the even rate given. Raises ValueError for a picture or a time that does not
-        fit, and DynastError when the file cannot be written any more, in which case nothing of it is left.
+        them the pictures follow at the even rate given. A file keeps nothing of `captured`.
+
+        Raises:
+            ValueError: For a picture or a time that does not fit.
+            RuntimeError: Where the file is finished.
+            DynastError: Where the file cannot be written any more; nothing of it is left then.
         """
         if not self._open:
             raise RuntimeError(f"{self.path} is finished; no picture can be added")
@@ -172,7 +155,12 @@ class VideoWriter:
         try:
             if self._offset is None:
                 self._begin(time)
-            self._encode(picture, time, duration or self._step)
+            assert self._offset is not None
+            shown, duration = time - self._offset, duration or self._step
+            if self._sound is not None:
+                self._sound.write_until(shown)
+            self._end = shown + duration
+            self._mux(self._video.encode(picture, shown, duration))
         except OSError as error:
             self.abort()
             if is_write_failure(error):
@@ -196,7 +184,7 @@ class VideoWriter:
             self.abort()
             raise DynastError(f"{self.path}: not one picture was made, so no video is written")
         try:
-            self._mux(self._video.encode(None))
+            self._mux(self._video.finish())
             if self._sound is not None:
                 self._sound.write_until(self._end if cut_sound else None)
                 self._sound.finish()
@@ -247,35 +235,12 @@ class VideoWriter:
         else:
             self.abort()
 
-    def _add_video(self, kind: _Container, rate: Fraction, crf: int, preset: str) -> None:
-        from av.codec.codec import UnknownCodecError
-        from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, VideoReformatter
-
-        try:
-            stream = cast("VideoStream", self._output.add_stream(kind.video_encoder, rate=rate))
-        except UnknownCodecError as error:
-            raise DynastError(
-                f"{self.path}: this PyAV was built without {kind.video_encoder}; install the wheel: pip install av"
-            ) from error
-        height, width = self.size
-        context = stream.codec_context
-        context.width, context.height = width + width % 2, height + height % 2
-        context.pix_fmt = "yuv420p"
-        context.time_base = self._time_base
-        context.max_b_frames = 0
-        context.thread_type, context.thread_count = "FRAME", _ENCODER_THREADS
-        context.colorspace = 1  # AVCOL_SPC_BT709
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
-        context.color_range = ColorRange.MPEG
-        if kind.video_encoder == "libx264":
-            stream.options = {"crf": str(crf), "preset": preset, **_SAME_EVERYWHERE}
-        else:
-            # VP9's scale of quality is its own: 30 of 63 looks like 18 of 51 in H.264.
-            vp9_crf = str(min(63, round(crf * 5 / 3)))
-            stream.options = {"crf": vp9_crf, "deadline": "good", "cpu-used": "5", "row-mt": "1"}
-        self._video = stream
-        self._reformatter = VideoReformatter()
+    def _keep(self, source: FrameSource, kind: Container) -> None:
+        """Take over metadata and sound."""
+        self._output.metadata.update(kept_of_container(source.metadata))
+        self._video.stream.metadata.update(kept_of_stream(source.stream_metadata, kind.muxer))
+        if sound := source.open_sound():
+            self._sound = SoundTracks(sound, self._output, kind.copied_sound, kind.sound_encoder)
 
     def _begin(self, time: Fraction) -> None:
         """Sound and pictures lose the same offset, so that the earlier of the two starts at zero."""
@@ -284,38 +249,10 @@ class VideoWriter:
         if self._sound is not None:
             self._sound.begin(self._offset)
 
-    def _encode(self, picture: np.ndarray, time: Fraction, duration: Fraction) -> None:
-        from av.video.frame import VideoFrame
-        from av.video.reformatter import ColorRange, Colorspace
-
-        assert self._offset is not None
-        shown = time - self._offset
-        if self._sound is not None:
-            self._sound.write_until(shown)
-        height, width = picture.shape[:2]
-        if height % 2 or width % 2:
-            picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = self._reformatter.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"),
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=_SCALING,
-        )
-        # Two times closer than a tick must not fall together.
-        self._last_tick = max(round(shown / self._time_base), self._last_tick + 1)
-        frame.pts, frame.time_base = self._last_tick, self._time_base
-        self._durations[self._last_tick] = max(1, round(duration / self._time_base))
-        self._end = shown + duration
-        self._mux(self._video.encode(frame))
-
     def _mux(self, packets: list[Packet]) -> None:
         from av.error import FFmpegError
 
         for packet in packets:
-            # Containers work durations out from the distance of two packets; the last one has only its own.
-            if packet.pts is not None:
-                packet.duration = self._durations.pop(packet.pts, packet.duration)
             try:
                 self._output.mux(packet)
             except OSError:
@@ -328,16 +265,6 @@ class VideoWriter:
                 self._sound.unwritten += 1
             else:
                 self._failed = 0
-
-
-def _container(path: Path) -> _Container:
-    kind = _CONTAINERS.get(path.suffix.lower())
-    if kind is None:
-        known = ", ".join(_CONTAINERS)
-        raise DynastError(
-            f"{path}: videos are written as {known}, not as {path.suffix or 'a name without suffix'!r}"
-        )
-    return kind
 
 
 def _fine_enough(time_base: Fraction) -> Fraction:

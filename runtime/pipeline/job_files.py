@@ -12,7 +12,7 @@ from dynast_deploy.files.names import fitting, named_beside
 
 def default_video_output(video: Path) -> Path:
     """`in.mp4` -> `in.dynast.mp4` beside it; a container that is not written becomes .mp4."""
-    from dynast_deploy.media.video_writer import VIDEO_SUFFIXES
+    from dynast_deploy.media.video_containers import VIDEO_SUFFIXES
 
     suffix = video.suffix.lower() if video.suffix.lower() in VIDEO_SUFFIXES else ".mp4"
     return named_beside(video, f".dynast{suffix}")
@@ -27,7 +27,7 @@ def picture_outputs(
     `a.dynast.png`, a folder `photos` becomes `photos.dynast` with the same names in it.
     """
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES, WRITTEN_SUFFIXES
-    from dynast_deploy.media.video_writer import VIDEO_SUFFIXES
+    from dynast_deploy.media.video_containers import VIDEO_SUFFIXES
 
     ending = "" if output is None or os.path.isdir(output) else output.suffix.lower()
     if ending in PICTURE_SUFFIXES.union(VIDEO_SUFFIXES).difference(WRITTEN_SUFFIXES):

@@ -14,19 +14,20 @@ import ctypes, os, sys
 from pathlib import Path
 import av
 import numpy as np
-from dynast_deploy.media import video_writer
+from dynast_deploy.media import video_encoder
+from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.size import Size
 
 suffix, cores, plain = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "plain"
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 if plain:
-    video_writer._SAME_EVERYWHERE = {"x264-params": video_writer._SAME_EVERYWHERE["x264-params"] + ":asm=0"}
+    video_encoder._SAME_EVERYWHERE = {"x264-params": video_encoder._SAME_EVERYWHERE["x264-params"] + ":asm=0"}
     os.environ["VPX_SIMD_CAPS"] = "0"
     for library in (Path(av.__file__).parent.parent / "av.libs").glob("libavutil*"):
         ctypes.CDLL(str(library)).av_force_cpu_flags(0)
 rng = np.random.default_rng(0)
 noise = rng.integers(0, 255, (160, 256, 3), np.uint8)
-with video_writer.VideoWriter(Path("a" + suffix), Size(160, 256), 25) as writer:
+with VideoWriter(Path("a" + suffix), Size(160, 256), 25) as writer:
     for index in range(20):
         picture = noise // 3 + np.uint8(5 * index)
         picture[20:90, 5 * index : 5 * index + 80] = (200, 120, 40)
