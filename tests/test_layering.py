@@ -46,7 +46,7 @@ def test_packages_import_each_other_in_no_circle() -> None:
 
 PLANTED = {
     "at the top": "from dynast_deploy.commands import run",
-    "lazy": "def f():\n    import dynast_deploy.runtime.pipeline.render",
+    "lazy": "def f():\n    import dynast_deploy.runtime.pipeline.render_video",
     "for types": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from dynast_deploy.calib import ranges",
     "by name": "from importlib import import_module\nimport_module('dynast_deploy.cli')",
     "of a kernel by the core": "\n\nfrom dynast_deploy.plugins import bindings",

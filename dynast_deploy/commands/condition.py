@@ -131,7 +131,7 @@ def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
     from dynast_deploy.media.video_reader import VideoReader
     from dynast_deploy.media.video_writer import VideoWriter
     from dynast_deploy.progress import Progress
-    from dynast_deploy.runtime.pipeline.render import check_count_early
+    from dynast_deploy.runtime.pipeline.render_video import check_count_early
     from dynast_deploy.runtime.pipeline.report import Report, say_stopping
     from dynast_deploy.stop_request import StopRequest
 

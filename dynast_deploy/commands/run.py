@@ -59,7 +59,7 @@ def dynast_run(
     from dynast_deploy.runtime import load_engine
     from dynast_deploy.runtime.pipeline.condition_drawer import check_exemplar_size, task_of
     from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_crop, check_options
-    from dynast_deploy.runtime.pipeline.render import Composer, render_pictures, render_video
+    from dynast_deploy.runtime.pipeline.render_video import Composer, render_pictures, render_video
     from dynast_deploy.runtime.pipeline.report import conclude
 
     with ExitStack() as stack:

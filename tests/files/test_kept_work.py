@@ -19,7 +19,7 @@ from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
-from dynast_deploy.runtime.pipeline import render
+from dynast_deploy.runtime.pipeline import render_video as render
 from dynast_deploy.size import Size
 from dynast_deploy.stop_request import SIGNALS
 
@@ -136,7 +136,7 @@ def test_poses_that_turn_out_too_few_or_too_many_leave_the_rendering(
     write_poses(work / "drive.poses.npz", Poses(np.concatenate([keypoints, keypoints])[:poses]))
     # As for a file that does not tell how many frames it holds.
     monkeypatch.setattr(
-        "dynast_deploy.runtime.pipeline.render.check_count_early", lambda painter, reader: None
+        "dynast_deploy.runtime.pipeline.render_video.check_count_early", lambda painter, reader: None
     )
     assert dynast_run(monkeypatch, *job(work, video=without_a_count(work / "drive.mp4"))) == 1
     assert len(frames_of(work / "drive.dynast.mkv")) == frames
