@@ -128,52 +128,53 @@ def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
 def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
     """Write the condition of every frame, with the video's times and sound; what is kept when, as `render_video`."""
     from dynast_deploy.conditions import draw_condition
-    from dynast_deploy.media.video_reader import VideoReader
-    from dynast_deploy.media.video_writer import VideoWriter
+    from dynast_deploy.media.frame_source import SourceEnd
     from dynast_deploy.progress import Progress
-    from dynast_deploy.runtime.pipeline.render_video import check_count_early
+    from dynast_deploy.runtime.pipeline.absence import check_count_early
+    from dynast_deploy.runtime.pipeline.frames_in_out import open_sink, open_source
     from dynast_deploy.runtime.pipeline.report import Report, say_stopping
     from dynast_deploy.stop_request import StopRequest
 
     faults: list[str] = []
     with ExitStack() as stack:
-        reader = stack.enter_context(VideoReader(video))
-        check_count_early(painter, reader)
-        painter.look_ahead(reader.size)
+        source = stack.enter_context(open_source(video))
+        check_count_early(painter, source)
+        painter.look_ahead(source.size)
         stop = stack.enter_context(StopRequest(say_stopping))
-        writer = stack.enter_context(VideoWriter(output, painter.network_size, reader))
-        progress = stack.enter_context(Progress(video.name, reader.frame_count))
+        sink = stack.enter_context(open_sink(output, painter.network_size, source))
+        progress = stack.enter_context(Progress(source.name, source.frame_count))
         try:
-            for frame in reader:
+            for frame in source:
                 painted = painter.paint(frame.picture, frame.index)
-                writer.write(draw_condition(painted.condition), frame.time, frame.duration)
+                sink.write(draw_condition(painted.condition), frame.time, frame.duration, frame.captured)
                 progress.advance(1)
                 if stop.signal:
                     break
         except DynastError as error:
-            if not (writer.is_open and writer.frames):
+            if not (sink.is_open and sink.frames):
                 raise
             faults.append(str(error))
         whole = not (stop.signal or faults)
-        writer.finish(cut_sound=not whole)
-    if whole and not reader.missing and not reader.damaged:
+        sink.finish(cut_sound=not whole)
+    if whole and source.end is SourceEnd.COMPLETE:
         try:
-            painter.check_frames(writer.frames)
+            painter.check_frames(sink.frames)
         except DynastError as error:
             faults.append(str(error))
-    notes = [note for note in (reader.warning, writer.note, painter.note) if note]
+    notes = [note for note in (source.warning, sink.note, painter.note) if note]
     unseen = painter.empty + painter.held
     if unseen and painter.source is not None:
         nobody = painter.source.words.nobody
-        notes.append(f"{nobody} was seen in {unseen} of {writer.frames} frames")
+        notes.append(f"{nobody} was seen in {unseen} of {sink.frames} frames")
+    outputs = tuple(sink.outputs)
     return Report(
-        writer.frames,
+        sink.frames,
         bool(stop.signal),
         notes,
         None,
         stop.signal,
         tuple(faults),
         whole,
-        (writer.path,),
-        writer.path,
+        outputs,
+        outputs[0] if outputs else None,
     )

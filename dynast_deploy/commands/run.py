@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +17,11 @@ from dynast_deploy.files.result_folder import result_folder
 from dynast_deploy.files.written_files import check_written, check_written_folder
 from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import Device
-from dynast_deploy.runtime.pipeline.job_files import default_video_output, picture_outputs, sources_read
+from dynast_deploy.runtime.pipeline.job_files import picture_outputs, sources_read
+
+if TYPE_CHECKING:
+    from dynast_deploy.media.frame_sink import FrameSink
+    from dynast_deploy.size import Size
 
 
 @expand_groups
@@ -49,24 +52,31 @@ def dynast_run(
     if more_images and not images:
         raise DynastError(f"{more_images[0]}: unexpected; pictures follow --images")
     if video is not None:
-        output = output or default_video_output(video)
-        _check_video_paths(video, output)
+        output = _checked_output(video, output)
     if options.save_poses is not None and options.save_poses.suffix != ".npz":
         raise DynastError(f"--save-poses {options.save_poses}: keypoints are written as .npz")
 
     from dynast_deploy.media.picture_files import list_pictures, read_picture
-    from dynast_deploy.media.video_reader import VideoReader
     from dynast_deploy.runtime import load_engine
+    from dynast_deploy.runtime.pipeline.compose import Composer
     from dynast_deploy.runtime.pipeline.condition_drawer import check_exemplar_size, task_of
     from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_crop, check_options
-    from dynast_deploy.runtime.pipeline.render_video import Composer, render_pictures, render_video
+    from dynast_deploy.runtime.pipeline.frames_in_out import (
+        open_picture_sink,
+        open_pictures,
+        open_sink,
+        open_source,
+        sink_kind,
+    )
+    from dynast_deploy.runtime.pipeline.render_pictures import render_pictures
+    from dynast_deploy.runtime.pipeline.render_video import render_video
     from dynast_deploy.runtime.pipeline.report import conclude
 
     with ExitStack() as stack:
         # Inputs are opened, and outputs begun, before the engine is loaded: what is wrong with them shows at once.
         exemplar_picture = read_picture(exemplar)
         check_exemplar_size(exemplar_picture, str(exemplar))
-        reader = stack.enter_context(VideoReader(video)) if video is not None else None
+        source = stack.enter_context(open_source(video)) if video is not None else None
         left_out: list[str] = []
         listed = list_pictures(pictures, left_out) if pictures else []
         for note in left_out:
@@ -78,7 +88,10 @@ def dynast_run(
                     check_written_folder("-o", folder, {"folder of the pictures being read": images})
                 stack.enter_context(result_folder(folder))
         check_written(
-            {"-o": output if video is not None else outputs.values(), "--save-poses": options.save_poses},
+            {
+                "-o": sink_kind(str(output)).file(str(output)) if video is not None else outputs.values(),
+                "--save-poses": options.save_poses,
+            },
             {
                 "engine being read": engine,
                 "exemplar being read": exemplar,
@@ -119,14 +132,23 @@ def dynast_run(
         painter = painters.of_exemplar(exemplar, given_exemplar)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))
         beside = exemplar_picture if side_by_side else None
-        if reader is not None:
+        if source is not None:
             assert video is not None
-            assert output is not None
             painter = painters.of_video(video, given)
-            report = render_video(loaded, encoded, painter, Composer(painter, beside), reader, output, batch)
+
+            def open_output(size: Size) -> FrameSink:
+                assert output is not None
+                return open_sink(output, size, source)
+
+            report = render_video(
+                loaded, encoded, painter, Composer(painter, beside), source, open_output, batch
+            )
         else:
             of_picture = painters.of_pictures(listed, given)
-            report = render_pictures(loaded, encoded, of_picture, beside, outputs, batch, strict)
+            pictures_in, pictures_out = open_pictures(listed), open_picture_sink(outputs)
+            report = render_pictures(
+                loaded, encoded, of_picture, beside, pictures_in, pictures_out, batch, strict
+            )
         if report.outputs:
             print(report.summary(), flush=True)
         status = conclude(report, output, options.save_poses)
@@ -138,16 +160,17 @@ def main() -> None:
     run(dynast_run)
 
 
-def _check_video_paths(video: Path, output: Path) -> None:
-    """What can be seen to be wrong before an engine is loaded."""
-    from dynast_deploy.media.video_containers import VIDEO_SUFFIXES
-    from dynast_deploy.media.video_file import check_video_file
+def _checked_output(video: Path, output: Path | None) -> Path:
+    """Where the result goes. Raises DynastError for what can be seen to be wrong before an engine is loaded."""
+    from dynast_deploy.runtime.pipeline.frames_in_out import sink_kind, source_kind
 
-    check_video_file(video)
-    if output.suffix.lower() not in VIDEO_SUFFIXES:
-        raise DynastError(f"{output}: videos are written as {', '.join(VIDEO_SUFFIXES)}")
-    if not os.path.isdir(output.parent):
-        raise DynastError(f"{output}: the folder {output.parent} does not exist")
+    kind = source_kind(str(video))
+    kind.check(str(video))
+    output = output or kind.output(str(video))
+    if output is None:
+        raise DynastError(f"--video {video}: name the output, too: -o FILE")
+    sink_kind(str(output)).check(str(output))
+    return output
 
 
 if __name__ == "__main__":

@@ -125,14 +125,16 @@ def _from_media(request: FrameRequest, path: Path, info: ModelMetadata, source: 
 
 
 def _add_video(data: CalibrationData, painter: ConditionDrawer, path: Path, most: int) -> None:
-    from dynast_deploy.media.video_reader import VideoReader
+    from dynast_deploy.runtime.pipeline.absence import check_count_early
+    from dynast_deploy.runtime.pipeline.frames_in_out import open_source
 
-    with VideoReader(path) as reader:
-        if reader.counts_frames:
-            painter.check_frames(reader.frame_count)
-        chosen = spread(reader.frame_count, most)
+    with open_source(path) as source:
+        check_count_early(painter, source)
+        if source.frame_count is None:
+            raise DynastError(f"{path}: the number of its frames is not known; save it as a file first")
+        chosen = spread(source.frame_count, most)
         wanted = set(chosen)
-        for frame in reader:
+        for frame in source:
             if frame.index in wanted:
                 painted = painter.paint(frame.picture, frame.index)
                 if not painted.empty:

@@ -18,6 +18,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from dynast_deploy.media.frame_source import Policy
+
 T = TypeVar("T")
 
 
@@ -26,20 +28,26 @@ class _Closed(Exception):
 
 
 class _Channel(Generic[T]):
-    """At most `depth` items on their way from one thread to another."""
+    """At most `depth` items on their way from one thread to another; with `newest_only` the last one alone."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, newest_only: bool = False) -> None:
         if depth < 1:
             raise ValueError(f"depth is {depth}, but at least one item must fit")
         self._depth = depth
+        self._newest_only = newest_only
+        self.dropped = 0
+        """Items that a newer one replaced."""
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._closed = False
 
     def put(self, item: T) -> None:
-        """Wait for room and add `item`; raises _Closed once the taker has gone."""
+        """Wait for room, or make it, and add `item`; raises _Closed once the taker has gone."""
         with self._changed:
+            if self._newest_only and not self._closed:
+                self.dropped += len(self._items)
+                self._items.clear()
             self._changed.wait_for(lambda: len(self._items) < self._depth or self._closed)
             if self._closed:
                 raise _Closed
@@ -73,15 +81,22 @@ class _Channel(Generic[T]):
 class ReadAhead(Generic[T]):
     """Iterates over `source` in a thread of its own, at most `depth` items ahead.
 
+    With `Policy.NEWEST` a new item replaces the one that waits, and `dropped` counts those.
+
     An exception of the source is raised by the `next` that comes after its last item. Leaving the `with` early
     stops the thread after the item it is working on, and joins it. A generator is closed in the thread that ran it.
     """
 
-    def __init__(self, source: Iterable[T], depth: int) -> None:
+    def __init__(self, source: Iterable[T], depth: int, policy: Policy = Policy.WAIT) -> None:
         self._source = source
-        self._channel: _Channel[T] = _Channel(depth)
+        self._channel: _Channel[T] = _Channel(depth, policy is Policy.NEWEST)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="read-ahead")
+
+    @property
+    def dropped(self) -> int:
+        """Items that were replaced by newer ones so far."""
+        return self._channel.dropped
 
     def __enter__(self) -> ReadAhead[T]:
         self._thread.start()

@@ -26,6 +26,7 @@ from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 from dynast_deploy.runtime.pipeline.canvas import Canvas
+from dynast_deploy.runtime.pipeline.job_files import default_video_output
 from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
 
@@ -209,7 +210,7 @@ def test_every_container_keeps_times_sound_and_the_way_up(
     engine = write_tiny_engine(work, 3)
     assert dynast_run(monkeypatch, *job(work, engine=engine, video=clip, batch=8), "--side-by-side") == 0
 
-    output = run.default_video_output(clip)
+    output = default_video_output(clip)
     with VideoReader(output) as reader:
         frames = list(reader)
     assert len(frames) == len(stated)

@@ -15,11 +15,11 @@ from tiny_engine import write_tiny_engine
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
+from dynast_deploy.media import picture_set
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
-from dynast_deploy.runtime.pipeline import render_video as render
 from dynast_deploy.size import Size
 from dynast_deploy.stop_request import SIGNALS
 
@@ -136,7 +136,7 @@ def test_poses_that_turn_out_too_few_or_too_many_leave_the_rendering(
     write_poses(work / "drive.poses.npz", Poses(np.concatenate([keypoints, keypoints])[:poses]))
     # As for a file that does not tell how many frames it holds.
     monkeypatch.setattr(
-        "dynast_deploy.runtime.pipeline.render_video.check_count_early", lambda painter, reader: None
+        "dynast_deploy.runtime.pipeline.absence.check_count_early", lambda drawer, source: None
     )
     assert dynast_run(monkeypatch, *job(work, video=without_a_count(work / "drive.mp4"))) == 1
     assert len(frames_of(work / "drive.dynast.mkv")) == frames
@@ -179,14 +179,14 @@ def test_a_bad_picture_does_not_end_the_others(work: Path, photos: Path, monkeyp
 def test_a_disk_that_fills_up_keeps_the_pictures_before(
     work: Path, photos: Path, monkeypatch, capsys
 ) -> None:
-    real = render.write_picture
+    real = picture_set.write_picture
 
     def write(path: Path, picture: np.ndarray) -> None:
         if path.name == "4.png":
             raise DynastError(f"{path} cannot be written: the disk is full")
         real(path, picture)
 
-    monkeypatch.setattr(render, "write_picture", write)
+    monkeypatch.setattr(picture_set, "write_picture", write)
     arguments = job(work, video=None, images=photos, save_poses=work / "used.npz")
     assert dynast_run(monkeypatch, *arguments) == 1
     assert files(work / "photos.dynast") == {"0.png", "1.png"}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dynast_deploy.media.frame_source import Policy
 from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
 
 
@@ -172,3 +173,16 @@ def test_a_failing_first_stage_reaches_the_end_of_a_chain() -> None:
 def test_a_depth_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         ReadAhead(range(3), depth=0)
+
+
+def test_of_live_items_the_newest_waits_and_those_it_replaces_are_counted() -> None:
+    read = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield from range(10)
+        read.set()
+
+    with ReadAhead(source(), depth=8, policy=Policy.NEWEST) as items:
+        assert read.wait(20)
+        assert list(items) == [9]
+        assert items.dropped == 9
