@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynast_deploy.evaluation.pictures import psnr, ssim
+from dynast_deploy.metrics import psnr, ssim
 
 Rows = list[dict[str, str | float | int]]
 

@@ -7,8 +7,8 @@ import pytest
 
 from dynast_deploy.evaluation.baselines import part_colours, parts_of
 from dynast_deploy.evaluation.matching import BlockMatches, MatchingErrors, errors, fetched, match_map
-from dynast_deploy.evaluation.pictures import psnr, ssim
 from dynast_deploy.evaluation.scores import Scores
+from dynast_deploy.metrics import psnr, ssim
 
 
 def noise(seed: int, size: int = 40) -> np.ndarray:

@@ -8,7 +8,7 @@ from checkout import EXAMPLES
 
 from dynast_deploy.conditions import face_condition, picture_tensor, pose_condition, tensor_picture
 from dynast_deploy.config import Task
-from dynast_deploy.evaluation.pictures import psnr
+from dynast_deploy.metrics import psnr
 from dynast_deploy.face_parts import resolve_parts
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.media.picture_files import read_picture
