@@ -9,6 +9,8 @@ from itertools import zip_longest
 import av
 import numpy as np
 
+from dynast_deploy.metrics import HIGHEST_PSNR, psnr
+
 LEAST_PSNR = 40.0
 """dB of each frame, far below what other libraries of the same engine differ by and far above another picture."""
 
@@ -16,21 +18,16 @@ LEAST_PSNR = 40.0
 def frames(path: str) -> Iterator[np.ndarray]:
     with av.open(path) as container:
         for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24").astype(np.float64)
-
-
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    error = float(np.square(one - other).mean())
-    return 10 * np.log10(255**2 / error) if error else float("inf")
+            yield frame.to_ndarray(format="rgb24")
 
 
 def main(first: str, second: str) -> None:
-    worst, count = float("inf"), 0
+    worst, count = HIGHEST_PSNR, 0
     for count, (one, other) in enumerate(zip_longest(frames(first), frames(second)), start=1):
         if one is None or other is None or one.shape != other.shape:
             sys.exit(f"{first} and {second} differ in size or number of frames, from frame {count - 1}")
-        worst = min(worst, psnr(one, other))
-    print(f"{second}: {count} frames, at least {worst:.1f} dB beside {first}")
+        worst = min(worst, psnr(one, other, data_range=255))
+    print(f"{second}: {count} frames, at least {worst:.1f} dB compared with {first}")
     if not count or worst < LEAST_PSNR:
         sys.exit(f"{second} shows something else than {first}")
 

@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.calib.network import WatchedModel
-from dynast_deploy.calib.quality import decibels
 from dynast_deploy.calib.quantize_model import write_eight_bits
 from dynast_deploy.calib.to_float16 import write_half
 from dynast_deploy.conditions import tensor_picture
@@ -42,6 +41,7 @@ from dynast_deploy.export.quantizable import convolution_share, find_layers
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_model
 from dynast_deploy.formats.precision import Format, Method
 from dynast_deploy.frames.request import FrameRequest
+from dynast_deploy.metrics import mean_squared_error, psnr_of_error
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 
@@ -106,7 +106,7 @@ def paint(rows: list[Row], info: ModelMetadata, samples: int) -> None:
                 encoded, _ = row.network.encode(exemplar, exemplar_condition)
                 images, watched = row.network.render(encoded, condition)
                 reference = images if reference is None else reference
-                row.errors.append(float(np.mean((images.astype(np.float64) - reference) ** 2)))
+                row.errors.append(mean_squared_error(images, reference))
                 if bool(sample["same_identity"]):
                     truth = tensor_picture(sample["target"].numpy())
                     row.scores.compare("model", tensor_picture(images[0]), truth, None)
@@ -169,7 +169,7 @@ def print_table(rows: list[Row], info: ModelMetadata, engine: Path, samples: int
         matching = row.distances.table()
         cells = [
             row.name,
-            "" if row is rows[0] else f"{decibels(float(np.mean(row.errors))):.1f}",
+            "" if row is rows[0] else f"{psnr_of_error(float(np.mean(row.errors)), data_range=2):.1f}",
             f"{scores['psnr_db']:.2f}" if scores else "",
             f"{scores['ssim']:.4f}" if scores else "",
             f"{matching[0]['median_px']:.2f}" if matching else "",

@@ -7,9 +7,7 @@ import onnx
 
 from dynast_deploy.calib.network import Encoded, WatchedModel
 from dynast_deploy.frames.frame_set import CalibrationData
-
-HIGHEST = 150.0
-"""dB that stand for equal pictures."""
+from dynast_deploy.metrics import mean_squared_error, psnr_of_error
 
 
 class PictureQuality:
@@ -30,10 +28,10 @@ class PictureQuality:
         encoded = self._encode(other) if encoder else self._encoded
         pictures = self._render(other if renderer else self._network, encoded)
         errors = [
-            np.mean((found.astype(np.float64) - expected) ** 2)
+            mean_squared_error(found, expected)
             for found, expected in zip(pictures, self._pictures, strict=True)
         ]
-        return decibels(float(np.mean(errors)))
+        return psnr_of_error(float(np.mean(errors)), data_range=2)
 
     def _encode(self, network: WatchedModel) -> dict[int, Encoded]:
         numbers = {number for number, _ in self._frames}
@@ -41,10 +39,3 @@ class PictureQuality:
 
     def _render(self, network: WatchedModel, encoded: dict[int, Encoded]) -> list[np.ndarray]:
         return [network.render(encoded[number], condition)[0] for number, condition in self._frames]
-
-
-def decibels(squared_error: float) -> float:
-    """PSNR of pictures in -1..1, at most `HIGHEST`; 0 where a picture holds NaN."""
-    if not squared_error < np.inf:
-        return 0.0
-    return HIGHEST if squared_error <= 0 else min(HIGHEST, float(10 * np.log10(4 / squared_error)))

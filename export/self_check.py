@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.metrics import psnr
 from dynast_deploy.onnxruntime_session import import_onnxruntime, make_session, refusing
 
 if TYPE_CHECKING:
@@ -38,5 +39,5 @@ def difference(generator: Generator, path: Path, height: int, width: int) -> str
         exported = make_session(path).run(["image"], feed)[0]
     expected = generator(*(torch.from_numpy(feed[name]) for name in feed)).numpy()
     error = np.abs(exported.astype(np.float64) - expected)
-    psnr = 10 * np.log10(4 / max((error**2).mean(), 1e-30))
-    return f"against PyTorch on random input: PSNR {psnr:.1f} dB, median error {np.median(error):.1e}"
+    decibels = psnr(exported, expected, data_range=2)
+    return f"against PyTorch on random input: PSNR {decibels:.1f} dB, median error {np.median(error):.1e}"

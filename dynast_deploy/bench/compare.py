@@ -16,6 +16,7 @@ import numpy as np
 
 import dynast_deploy
 from dynast_deploy.errors import DynastError
+from dynast_deploy.metrics import psnr
 
 
 @dataclass
@@ -123,9 +124,8 @@ def compare(engine: Path, checkpoint: Path, threads: int, repeats: int, folder: 
         Worker("engine", engine, threads, folder / "engine.npy") as ours,
         Worker("published", checkpoint, threads, folder / "published.npy") as theirs,
     ):
-        pictures = [worker.warm_up().astype(np.float64) for worker in (ours, theirs)]
+        pictures = ours.warm_up(), theirs.warm_up()
         for _ in range(repeats):
             ours.frame()
             theirs.frame()
-        error = float(((pictures[0] - pictures[1]) ** 2).mean())
-        return Comparison(ours.result, theirs.result, 10 * float(np.log10(4 / max(error, 1e-30))))
+        return Comparison(ours.result, theirs.result, psnr(*pictures, data_range=2))

@@ -26,11 +26,11 @@ class Scores:
 
     def compare(self, way: str, picture: np.ndarray, truth: np.ndarray, figure: np.ndarray | None) -> None:
         """PSNR and SSIM of pictures uint8 `[H, W, 3]`, and on the figure, bool `[H, W]`, if there is one."""
-        self.add(way, "psnr_db", psnr(picture, truth))
-        self.add(way, "ssim", ssim(picture, truth))
+        self.add(way, "psnr_db", psnr(picture, truth, data_range=255))
+        self.add(way, "ssim", ssim(picture, truth, data_range=255))
         if figure is not None and figure.any():
-            self.add(way, "psnr_figure_db", psnr(picture, truth, figure))
-            self.add(way, "ssim_figure", ssim(picture, truth, figure))
+            self.add(way, "psnr_figure_db", psnr(picture, truth, data_range=255, mask=figure))
+            self.add(way, "ssim_figure", ssim(picture, truth, data_range=255, mask=figure))
 
     def gains(self, way: str, measure: str, over: dict[str, tuple[str, ...]]) -> dict[str, float]:
         """By how much the mean of `way` exceeds the best of each group of others, of which some may be missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from checkout import ROOT
 from golden import golden, golden_path
 from tiny_engine import write_tiny_checkpoint
 
+from dynast_deploy import metrics
 from dynast_deploy.checkpoint import load_generator
 from dynast_deploy.commands import export as to_onnx
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_model, sha256, split_encoder_renderer
@@ -23,11 +25,7 @@ from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 onnxruntime = pytest.importorskip("onnxruntime", reason="exported files are run by ONNX Runtime")
 
 INPUTS = {"condition": "seg", "exemplar": "ref", "exemplar_condition": "ref_seg"}
-
-
-def psnr(image: np.ndarray, expected: np.ndarray) -> float:
-    """In dB over the range -1..1."""
-    return float(10 * np.log10(4 / np.mean((image.astype(np.float64) - expected) ** 2)))
+psnr = partial(metrics.psnr, data_range=2)
 
 
 def to_onnx_main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from checkout import EXAMPLES, ROOT
-from held_out import held_out_pairs, psnr
+from held_out import held_out_pairs
 from onnx import TensorProto, helper, numpy_helper
 from tiny_engine import tiny_generator, write_tiny_engine
 
@@ -19,6 +19,7 @@ from dynast_deploy.export.float16 import SENSITIVE, float32_nodes, to_float16
 from dynast_deploy.export.model import build_model
 from dynast_deploy.export.tensor_extremes import rounded_like_a_gpu, value_ranges
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_model, split_encoder_renderer
+from dynast_deploy.metrics import psnr
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
@@ -59,7 +60,7 @@ def test_held_out_pictures_stay_within_45_db_and_nothing_overflows(half_example:
     info = ModelMetadata.read(load_model(EXAMPLE), str(EXAMPLE))
     for feed in held_out_pairs(2, info.height, info.width):
         expected, image = (each(["image"], feed)[0] for each in run)
-        assert psnr(image, expected) >= 45
+        assert psnr(image, expected, data_range=2) >= 45
     in_float32 = float32_nodes(load_model(EXAMPLE).graph)
     for measured in value_ranges(load_model(half_example), [feed], onnxruntime_library()):
         assert measured.finite, measured
@@ -77,7 +78,7 @@ def test_the_engine_runs_it(half_example: Path, native: bool) -> None:
         for engine in (full, half)
     ]
     assert images[1].dtype == np.float32
-    assert psnr(images[1], images[0]) >= 45
+    assert psnr(images[1], images[0], data_range=2) >= 45
 
 
 def test_it_is_half_as_large_and_passes_the_full_check_in_both_halves(half_example: Path) -> None:

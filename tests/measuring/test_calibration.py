@@ -15,7 +15,6 @@ from tiny_engine import tiny_generator, write_tiny_engine
 from dynast_deploy.calib import ranges
 from dynast_deploy.calib.histogram import Histogram
 from dynast_deploy.calib.network import WatchedModel
-from dynast_deploy.calib.quality import HIGHEST, decibels
 from dynast_deploy.calib.sensitivity import Loss, fewest_left
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.model import build_model
@@ -325,9 +324,3 @@ def test_the_tiny_engines_file_is_no_video(tmp_path: Path) -> None:
         read_data(FrameRequest(str(engine), 10), info, "tiny")
     with pytest.raises(DynastError, match="no such"):
         read_data(FrameRequest(str(tmp_path / "nothing.mp4"), 10), info, "tiny")
-
-
-def test_a_picture_that_is_no_number_counts_as_lost() -> None:
-    assert decibels(4e-4) == pytest.approx(40)
-    assert decibels(0.0) == HIGHEST
-    assert decibels(float("nan")) == decibels(float("inf")) == 0

@@ -8,42 +8,10 @@ import pytest
 from dynast_deploy.evaluation.baselines import part_colours, parts_of
 from dynast_deploy.evaluation.matching import BlockMatches, MatchingErrors, errors, fetched, match_map
 from dynast_deploy.evaluation.scores import Scores
-from dynast_deploy.metrics import psnr, ssim
 
 
 def noise(seed: int, size: int = 40) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3)).astype(np.uint8)
-
-
-def test_psnr_is_that_of_its_definition_on_picture_and_figure() -> None:
-    truth = np.full((8, 8, 3), 100, np.uint8)
-    picture, figure = truth.copy(), np.zeros((8, 8), bool)
-    picture[:4] += 10
-    figure[:2] = True
-    assert psnr(picture, truth) == pytest.approx(10 * np.log10(255**2 / 50))
-    assert psnr(picture, truth, figure) == pytest.approx(10 * np.log10(255**2 / 100))
-    assert psnr(truth, truth) == 100
-
-
-def test_ssim_is_scikit_images() -> None:
-    metrics = pytest.importorskip("skimage.metrics")
-    truth = noise(0)
-    for picture in (noise(1), (truth * 0.7 + 20).astype(np.uint8), truth):
-        settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-        expected, _ = metrics.structural_similarity(
-            picture, truth, data_range=255, channel_axis=2, full=True, **settings
-        )
-        assert ssim(picture, truth) == pytest.approx(expected, abs=1e-9)
-
-
-def test_ssim_of_a_figure_hears_of_nothing_far_from_it() -> None:
-    truth, figure = noise(0), np.zeros((40, 40), bool)
-    figure[8:14, 8:14] = True
-    far, near = truth.copy(), truth.copy()
-    far[30:], near[10] = 0, 0
-    assert ssim(far, truth, figure) == pytest.approx(1)
-    assert ssim(near, truth, figure) < 0.9
-    assert np.isnan(ssim(truth, truth, np.zeros_like(figure)))
 
 
 def test_parts_are_read_from_their_codes() -> None:

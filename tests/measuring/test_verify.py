@@ -131,8 +131,17 @@ def test_picture_errors_are_those_of_the_frames_together_and_of_the_worst() -> N
     assert row["psnr_db"] == pytest.approx(10 * np.log10(4 / 0.02), abs=0.06)
     assert row["worst_frame_db"] == pytest.approx(10 * np.log10(4 / 0.04), abs=0.06)
     assert row["largest_error"] == pytest.approx(0.2 * 127.5, abs=0.01)
-    errors.add(zeros, np.full_like(zeros, np.nan))
-    assert errors.worst == 0.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_value_that_is_not_a_number_fails_the_frame(value: float) -> None:
+    errors = PictureErrors()
+    zeros = np.zeros((3, 64, 64), np.float32)
+    broken = zeros.copy()
+    broken[0, 5, 7] = value
+    for found in (zeros, broken, zeros):
+        errors.add(zeros, found)
+    assert errors.worst == errors.psnr == 0.0
     assert errors.largest == 2.0
 
 

@@ -27,8 +27,3 @@ def held_out_pairs(count: int, height: int, width: int) -> Iterator[dict[str, np
             "exemplar": picture_tensor(exemplar.picture, (height, width))[None],
             "exemplar_condition": conditions[0],
         }
-
-
-def psnr(image: np.ndarray, expected: np.ndarray) -> float:
-    """In dB over the range -1..1."""
-    return float(10 * np.log10(4 / max(np.mean((image.astype(np.float64) - expected) ** 2), 1e-30)))

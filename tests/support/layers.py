@@ -17,8 +17,8 @@ PARTS = ("calib", "export", "plugins", "runtime")
 """Folders of the checkout that are packages inside PACKAGE."""
 
 LAYERS = {
-    "base": "formats files media errors version config console command broken_package printable stop_request progress "
-    "size condition_options tensorrt_library onnxruntime_session",
+    "base": "formats files media metrics errors version config console command broken_package printable stop_request "
+    "progress size condition_options tensorrt_library onnxruntime_session",
     "core": "attention generator generator_state layers checkpoint objective conditions keypoints face_parts synthetic "
     "condition_input",
     "kernels": "plugins",
