@@ -5,34 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Self
 
 from dynast_deploy.errors import DynastError
-
-Source = TypeVar("Source", bound="ConditionInput")
 
 
 @dataclass(frozen=True)
 class SourceMessages:
-    """How messages speak of a kind of source.
+    """The words that messages use for one kind of source.
 
-    option: that names it, without dashes; counted: what a file holds one of for each frame; wanted: what people are
-    asked for; nobody: who is missing in a frame; kept: what stays then; stage: what shows before anybody was seen.
+    option: the option that names it, without dashes; counted: what a file holds one of for each frame; wanted: what
+    people are asked for; absent: what a frame without any shows; kept: what stays in such a frame.
     """
 
     option: str
     counted: str
     wanted: str
-    nobody: str
+    absent: str
     kept: str
-    stage: str
 
 
 class ConditionInput:
     """What the conditions of one picture or video are drawn from, asked for in the order of frames; a context manager.
 
     Attributes:
-        words: How messages speak of it.
+        words: The words that messages use for it.
         origin: Where it comes from, for people to read.
         frames: For how many frames it holds something, where it lies in a file; None where it is estimated.
     """
@@ -48,11 +45,15 @@ class ConditionInput:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is known beforehand that nobody is seen in any frame."""
+        """Whether it is known beforehand that no frame shows a person, or a face."""
         return False
 
     def check_frames(self, frames: int) -> None:
-        """Raise a DynastError unless there is something for each of the `frames` of a video, and no more."""
+        """Compare it with a video.
+
+        Raises:
+            DynastError: Unless there is something for each of the `frames` of a video, and no more.
+        """
         if self.frames not in (None, frames):
             option = self.words.option
             raise DynastError(
@@ -61,7 +62,11 @@ class ConditionInput:
             )
 
     def check_pictures(self, pictures: Sequence[Path]) -> None:
-        """Raise a DynastError unless there is something for each of the `pictures`, and no more."""
+        """Compare it with pictures.
+
+        Raises:
+            DynastError: Unless there is something for each of the `pictures`, and no more.
+        """
         if self.frames in (None, len(pictures)):
             return
         these = (
@@ -75,7 +80,11 @@ class ConditionInput:
         )
 
     def check_frame(self, index: int) -> None:
-        """Raise a DynastError unless there is something for frame `index`, from 0."""
+        """Make sure of one frame.
+
+        Raises:
+            DynastError: Unless there is something for frame `index`, from 0.
+        """
         if self.frames is not None and index >= self.frames:
             raise DynastError(
                 f"{self.origin} holds {self.frames} {self.words.counted} and none for frame {index} "
@@ -85,7 +94,7 @@ class ConditionInput:
     def close(self) -> None:
         """Free what the source holds; nothing may be asked for after that."""
 
-    def __enter__(self: Source) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

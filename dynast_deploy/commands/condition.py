@@ -112,7 +112,7 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
 
 
 def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
-    """Write the condition of one picture. Raises DynastError where nobody, or no face, is seen in it."""
+    """Write the condition of one picture. Raises DynastError where no person, or no face, is detected in it."""
     from dynast_deploy.conditions import draw_condition
     from dynast_deploy.media.picture_files import read_picture, write_picture
 
@@ -120,7 +120,7 @@ def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
     if painted.empty and painter.source is not None:
         words = painter.source.words
         raise DynastError(
-            f"{picture}: {words.nobody} is seen in it; give its {words.wanted} with --{words.option}"
+            f"{picture}: {words.absent} detected in it; give its {words.wanted} with --{words.option}"
         )
     write_picture(output, draw_condition(painted.condition))
 
@@ -164,8 +164,8 @@ def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
     notes = [note for note in (source.warning, sink.note, painter.note) if note]
     unseen = painter.empty + painter.held
     if unseen and painter.source is not None:
-        nobody = painter.source.words.nobody
-        notes.append(f"{nobody} was seen in {unseen} of {sink.frames} frames")
+        absent = painter.source.words.absent
+        notes.append(f"{absent} detected in {unseen} of {sink.frames} frames")
     outputs = tuple(sink.outputs)
     return Report(
         sink.frames,

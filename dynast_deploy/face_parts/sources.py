@@ -32,7 +32,7 @@ LABEL_MAP_ENDINGS = (".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jpg", "
 class PartSource(ConditionInput):
     """The parts of a face in one picture or video."""
 
-    words = SourceMessages("parts", "masks of each part", "parts", "no face", "the face", "no face")
+    words = SourceMessages("parts", "masks of each part", "parts", "no face", "the face")
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
         """Bool [h, w] of every part that is seen in frame `frame_index`, from 0; empty where no face is.

@@ -44,7 +44,7 @@ class PoseFile:
     def note(self) -> str | None:
         """One line on frames of a video that it leaves out."""
         missing = gaps(self._places)
-        return f"{self.recording.origin} leaves out frames {missing}: nobody is in them" if missing else None
+        return f"{self.recording.origin} leaves out frames {missing}: no person in them" if missing else None
 
     def fits(self, frames: int) -> bool:
         """Whether it holds a pose, or nobody, for each of the `frames` of the video. What numbers mean may depend on

@@ -24,7 +24,7 @@ from dynast_deploy.size import Size
 class PoseSource(ConditionInput):
     """The poses of one picture or video."""
 
-    words = SourceMessages("poses", "poses", "keypoints", "nobody", "the pose", "an empty stage")
+    words = SourceMessages("poses", "poses", "keypoints", "no person", "the pose")
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""

@@ -1,6 +1,6 @@
 """What a sink of frames offers, whatever becomes of them: a video file, picture files, an address, a viewer.
 
-Nobody inherits from these Protocols: a class that has the attributes and methods is a sink. Several sinks at once are
+A class that has the attributes and methods is a sink; it need not inherit. Several sinks at once are
 one sink that hands everything on.
 """
 

@@ -1,6 +1,6 @@
 """What a source of frames offers, whatever the frames come from: a video file, pictures, a camera, an address.
 
-Nobody inherits from these Protocols: a class that has the attributes and methods is a source.
+A class that has the attributes and methods is a source; it need not inherit.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class FrameSource(Protocol):
 
     @property
     def frame_count(self) -> int | None:
-        """How many frames it holds; None where nobody knows it."""
+        """How many frames it holds; None where it is not known."""
         ...
 
     @property

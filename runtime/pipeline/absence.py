@@ -12,11 +12,11 @@ def check_before(drawer: ConditionDrawer, source: FrameSource) -> None:
     """What is certain before a frame is rendered.
 
     Raises:
-        DynastError: Where poses or parts are for another number of frames, or show nobody in any frame.
+        DynastError: Where poses or parts are for another number of frames, or show no person in any frame.
     """
     check_count_early(drawer, source)
     if drawer.source is not None and drawer.source.is_empty:
-        raise _nobody(drawer.source, drawer.source.frames or source.frame_count, source)
+        raise _no_person(drawer.source, drawer.source.frames or source.frame_count, source)
 
 
 def check_count_early(drawer: ConditionDrawer, source: FrameSource) -> None:
@@ -33,27 +33,27 @@ def check_anybody(drawer: ConditionDrawer, frames: int, source: FrameSource) -> 
     """What is known after all frames are rendered.
 
     Raises:
-        DynastError: Where nobody was detected in any of the `frames`.
+        DynastError: Where no person, or no face, was detected in any of the `frames`.
     """
     if drawer.source is not None and drawer.empty == frames:
-        raise _nobody(drawer.source, frames, source)
+        raise _no_person(drawer.source, frames, source)
 
 
 def absence_note(drawer: ConditionDrawer) -> str | None:
-    """One line on frames in which nobody was detected; None where there were none."""
+    """One line on frames in which no person, or no face, was detected; None where there were none."""
     if drawer.source is None or not (drawer.held or drawer.empty):
         return None
     words, notes = drawer.source.words, []
     if drawer.held:
         notes.append(f"{drawer.held} kept {words.kept} before")
     if drawer.empty:
-        notes.append(f"{drawer.empty} at the beginning show {words.stage}")
-    return f"{words.nobody} was seen in {drawer.held + drawer.empty} frames: {', '.join(notes)}"
+        notes.append(f"{drawer.empty} at the beginning show {words.absent}")
+    return f"{words.absent} detected in {drawer.held + drawer.empty} frames: {', '.join(notes)}"
 
 
-def _nobody(condition_input: ConditionInput, frames: int | None, source: FrameSource) -> DynastError:
+def _no_person(condition_input: ConditionInput, frames: int | None, source: FrameSource) -> DynastError:
     words = condition_input.words
     return DynastError(
-        f"{source.origin}: {words.nobody} is seen in any of its {frames} frames ({words.option}: "
+        f"{source.origin}: {words.absent} detected in any of its {frames} frames ({words.option}: "
         f"{condition_input.origin}); give {words.wanted} with --{words.option} or choose another video"
     )

@@ -34,7 +34,7 @@ FILLED = 0.9
 @dataclass(frozen=True)
 class Painted:
     """condition: uint8 `[S, H, W]`; keypoints: float32 `[18, 3]` in the picture's pixels, None but for poses; empty:
-    whether nobody is in it; box: the part of the picture that the condition shows, None where that is all of it."""
+    whether no person is in it; box: the part of the picture that the condition shows, None where that is all of it."""
 
     condition: np.ndarray
     keypoints: np.ndarray | None = None
@@ -65,8 +65,8 @@ class _Placed(Mapping[str, np.ndarray]):
 class ConditionDrawer:
     """Draws conditions for one task and network size; a painter belongs to one video or one row of pictures.
 
-    Poses and parts of faces come from `source`. A frame in which nobody is seen keeps the pose or face of the frame
-    before (`held` counts them); before the first person it shows an empty stage (`empty` counts those).
+    Poses and parts of faces come from `source`. A frame in which no person is detected keeps the pose or face of the
+    frame before (`held` counts them); before the first person the condition shows none (`empty` counts those).
 
     With `Crop.PERSON` a picture is what a steady box around the person shows (`crop`), in the network's shape.
     """
@@ -123,7 +123,7 @@ class ConditionDrawer:
         """The exemplar `[1, 3, H, W]` float32 in -1..1 and its condition `[1, S, H, W]` uint8.
 
         A person who fills the picture is not cropped: the box would show what is not in the picture. Raises DynastError
-        if the picture is tiny, nobody is seen in it, or the person that is to be cropped around is tiny.
+        if the picture is tiny, no person is detected in it, or the person that is to be cropped around is tiny.
         """
         check_exemplar_size(picture, source)
         size = Size.of(picture)
@@ -131,7 +131,7 @@ class ConditionDrawer:
         if painted.empty and self.source is not None:
             words = self.source.words
             raise DynastError(
-                f"{source}: {words.nobody} is seen in the exemplar ({words.option}: {self.source.origin}); "
+                f"{source}: {words.absent} detected in the exemplar ({words.option}: {self.source.origin}); "
                 f"give its {words.wanted} with --exemplar-{words.option} or choose another picture"
             )
         if painted.box is not None and painted.box.height < SMALLEST_SIDE:

@@ -125,7 +125,7 @@ class Follower:
         self._last: deque[np.ndarray] = deque(maxlen=MEDIAN)
 
     def box(self, pose: np.ndarray) -> Box:
-        """The box for the next frame, in which `pose` float32 `[18, 3]` was seen, or nobody: then it stays."""
+        """The box for the next frame, in which `pose` float32 `[18, 3]` was detected, or no person: then it stays."""
         place = wanted(pose, self._picture_size, self._aspect)
         if place is not None:
             self._last.append(place)

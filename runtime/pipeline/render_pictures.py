@@ -100,7 +100,7 @@ def _picture_work(composer: Composer, picture: np.ndarray, name: Path, number: i
     if painted.empty and drawer.source is not None:
         words = drawer.source.words
         raise DynastError(
-            f"{name}: {words.nobody} is seen in it; leave it out or give its {words.wanted} with --{words.option}"
+            f"{name}: {words.absent} detected in it; leave it out or give its {words.wanted} with --{words.option}"
         )
     shown = drawer.shown(picture, painted)
     return PictureWork(composer.kept(shown), painted.condition, painted.keypoints, name, composer)

@@ -154,7 +154,7 @@ def without_people(path: Path, *frames: int) -> None:
 def test_frames_without_a_person_keep_the_pose_before(work: Path, monkeypatch, capsys) -> None:
     without_people(work / "drive.poses.npz", 3, 4)
     assert dynast_run(monkeypatch, *job(work)) == 0
-    assert "nobody was seen in 2 frames: 2 kept the pose before" in capsys.readouterr().err
+    assert "no person detected in 2 frames: 2 kept the pose before" in capsys.readouterr().err
     found = frames_of(work / "drive.dynast.mp4")
     assert np.abs(found[2].astype(int) - found[4]).mean() < np.abs(found[2].astype(int) - found[5]).mean()
 
@@ -316,11 +316,11 @@ MISTAKES = {
     ),
     "nobody in the exemplar": (
         lambda f: without_people(f / "ref.poses.npz", 0) or {},
-        "ref.png: nobody is seen in the exemplar",
+        "ref.png: no person detected in the exemplar",
     ),
     "nobody in the video": (
         lambda f: without_people(f / "drive.poses.npz", *range(FRAMES)) or {},
-        "nobody is seen in any of its 7 frames",
+        "no person detected in any of its 7 frames",
     ),
     "no poses for the video": (lambda f: (f / "drive.poses.npz").unlink() or {}, "Give them with --poses"),
     "no poses for the exemplar": (
@@ -365,7 +365,7 @@ def test_a_file_that_shows_nobody_is_refused_before_a_frame_is_rendered(
     without_people(work / "drive.poses.npz", *range(FRAMES))
     assert dynast_run(monkeypatch, *job(work)) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
-    assert "nobody is seen in any of its 7 frames" in line
+    assert "no person detected in any of its 7 frames" in line
 
 
 def test_a_full_disk_gets_one_line_and_leaves_nothing(work: Path) -> None:

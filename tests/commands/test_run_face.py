@@ -98,7 +98,7 @@ def test_a_frame_without_a_face_keeps_the_face_before(work: Path, monkeypatch, c
     masks = [portrait.masks for portrait in drivers()]
     write_parts(work / "drive.parts.npz", [{}, *masks[1:3], {}, *masks[4:]])
     assert dynast_run(monkeypatch, *face_job(work)) == 0
-    note = "no face was seen in 2 frames: 1 kept the face before, 1 at the beginning show no face"
+    note = "no face detected in 2 frames: 1 kept the face before, 1 at the beginning show no face"
     assert note in capsys.readouterr().err
 
 
@@ -199,15 +199,15 @@ MISTAKES = {
     "a mask that is no picture": (_unreadable, "ref_skin.png: no mask that can be read"),
     "no face in the exemplar": (
         lambda f: np.savez(f / "ref.parts.npz", skin=0 * _ones(64, 64)) or {},
-        "ref.png: no face is seen in the exemplar (parts: ",
+        "ref.png: no face detected in the exemplar (parts: ",
     ),
     "no face in the video": (
         lambda f: _parts(f, skin=0 * _ones(6, 64, 64)),
-        "no face is seen in any of its 6 frames (parts: ",
+        "no face detected in any of its 6 frames (parts: ",
     ),
     "no face in a picture": (
         lambda f: _parts(f, skin=0 * _ones(64, 64)) | {"video": None, "images": f / "ref.png"},
-        "ref.png: no face is seen in it; leave it out or give its parts with --parts",
+        "ref.png: no face detected in it; leave it out or give its parts with --parts",
     ),
     "nothing for the video": (
         lambda f: (f / "drive.parts.npz").unlink() or {},

@@ -165,7 +165,7 @@ def test_a_bad_picture_does_not_end_the_others(work: Path, photos: Path, monkeyp
     errors = [line for line in printed.err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2
     assert "2.png" in errors[0]
-    assert "3.png: nobody is seen" in errors[1]
+    assert "3.png: no person detected" in errors[1]
     # One row a picture, so that they can be given back with --poses.
     assert np.isnan(read_poses(work / "used.npz").keypoints[:, 0, 0]).tolist() == [
         False,

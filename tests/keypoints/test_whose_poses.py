@@ -257,8 +257,8 @@ class TestBeside:
             app, ["condition", str(walk / "walk.mp4"), "--poses", str(poses), "--size", "64"]
         )
         assert result.exit_code == 0, result.output
-        assert f"note: {poses} leaves out frames 1, 2: nobody is in them" in result.output
-        assert "nobody was seen in 2 of 4 frames" in result.output
+        assert f"note: {poses} leaves out frames 1, 2: no person in them" in result.output
+        assert "no person detected in 2 of 4 frames" in result.output
 
 
 class TestTimeline:
@@ -300,7 +300,7 @@ class TestTimeline:
         shown = [bool(is_seen(file.pose(index, SIZE)).any()) for index in range(7)]
         assert shown == [False, False, True, False, True, False, False]
         assert file.fits(7)
-        assert file.note == f"{recording.origin} leaves out frames 0, 1, 3, 5, 6: nobody is in them"
+        assert file.note == f"{recording.origin} leaves out frames 0, 1, 3, 5, 6: no person in them"
 
     def test_what_was_shown_stays(self, tmp_path: Path) -> None:
         poses = folder_of(tmp_path / "p", {f"v_{number:06d}": DANCE[number] for number in (0, 1, 4)})
