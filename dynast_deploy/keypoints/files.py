@@ -15,7 +15,7 @@ from dynast_deploy.files.natural_order import natural_order
 from dynast_deploy.keypoints.json_frames import named, read_json, read_json_lines
 from dynast_deploy.keypoints.json_people import NOBODY
 from dynast_deploy.keypoints.npz_frames import read_npz
-from dynast_deploy.keypoints.people import follow_person
+from dynast_deploy.keypoints.person_follower import follow_person
 from dynast_deploy.keypoints.pixels import are_fractions
 from dynast_deploy.keypoints.poses import RELATIVE, Poses, is_seen
 from dynast_deploy.keypoints.recording import Frame, Recording, checked, numbered, picture_name

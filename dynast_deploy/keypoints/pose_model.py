@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,9 +20,17 @@ from dynast_deploy.keypoints.heads import (
     yolo_keypoints,
 )
 from dynast_deploy.keypoints.people import choose_person, person_box, person_size
+from dynast_deploy.keypoints.pose_model_kind import (
+    MOVENET_PEOPLE,
+    MOVENET_PERSON,
+    Head,
+    check_skeleton,
+    head_of,
+    input_of,
+)
 from dynast_deploy.keypoints.poses import canonical, is_seen
 from dynast_deploy.keypoints.session import open_session
-from dynast_deploy.keypoints.skeletons import KNOWN_SKELETONS, SKELETONS, to_openpose18
+from dynast_deploy.keypoints.skeletons import to_openpose18
 from dynast_deploy.size import Size
 
 MIN_SCORE = 0.3
@@ -37,42 +43,7 @@ DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
 LETTERBOX_GREY = 114
 # Where the file leaves the size open.
 CROP_SIZE, YOLO_SIZE, MOVENET_SIZE = Size(256, 192), Size(640, 640), Size(256, 256)
-MOVENET_PERSON, MOVENET_PEOPLE = [17, 3], [6, YOLO_ROW]
-LARGEST_BATCH = 16
-LARGEST_SIDE = 4096  # pixels of a model's input
 LARGEST_OUTPUT = 1e9  # no score and no place in a picture is larger
-INPUT_TYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8,
-    "tensor(int32)": np.int32,
-}
-
-
-class Head(Enum):
-    """Kinds of output, with the way the picture goes in."""
-
-    SIMCC = "simcc"
-    HEATMAP = "heatmap"
-    HEATMAP_LAST = "heatmap, keypoints last"
-    YOLO = "yolo"
-    MOVENET = "movenet"
-
-
-@dataclass(frozen=True)
-class ModelInput:
-    """What a model takes.
-
-    dtype is numpy's; models of whole numbers take the picture's own values and scale them inside. batch: pictures at
-    once. size: None where the file leaves it open.
-    """
-
-    name: str
-    dtype: type
-    batch: int
-    size: Size | None
-    channels_last: bool
 
 
 class PoseModel:
@@ -102,9 +73,9 @@ class PoseModel:
         self._reverse_channels = channel_order == "bgr"
         self._min_score = MIN_SCORE if min_score is None else min_score
         self._session = open_session(self._path, str(self._path))
-        self._input = _understood(self._session.get_inputs(), self._path)
+        self._input = input_of(self._session.get_inputs(), self._path)
         takes_int32 = self._input.dtype is np.int32
-        self._head, self._outputs = _recognised(self._session.get_outputs(), takes_int32, self._path)
+        self._head, self._outputs = head_of(self._session.get_outputs(), takes_int32, self._path)
         open_sizes = {Head.YOLO: YOLO_SIZE, Head.MOVENET: MOVENET_SIZE}
         self._size = self._input.size or open_sizes.get(self._head, CROP_SIZE)
 
@@ -202,7 +173,7 @@ class PoseModel:
                 YOLO_ROW in outputs[0].shape or outputs[0].shape[1] == YOLO_FILTERED_ROW
             )
         else:
-            _check_skeleton(outputs[0].shape[-1 if self._head is Head.HEATMAP_LAST else 0], self._path)
+            check_skeleton(outputs[0].shape[-1 if self._head is Head.HEATMAP_LAST else 0], self._path)
             fits = all(output.size for output in outputs) and len({len(output) for output in outputs}) == 1
             fits &= all(output.ndim == (2 if self._head is Head.SIMCC else 3) for output in outputs)
         if not fits:
@@ -215,80 +186,6 @@ class PoseModel:
         """The people, [P, K, 3], of whom anything was seen, without the keypoints that were not."""
         people[people[..., 2] < self._min_score] = 0
         return people[(people[..., 2] > 0).any(axis=1)]
-
-
-def _understood(inputs: list[Any], path: Path) -> ModelInput:
-    """The model's one input. Raises DynastError where it is not pictures in a way that is clear."""
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise DynastError(
-            f"{path}: a pose model takes one picture [N, 3, height, width] or [N, height, width, 3]; this one takes "
-            f"{_shapes(inputs)}"
-        )
-    batch, *sides = inputs[0].shape
-    # Names of open axes say nothing that could be relied on; ONNX models are channels first where nothing else is said.
-    channels_last = sides[2] == 3 and sides[0] != 3
-    channels, height, width = (sides[2], *sides[:2]) if channels_last else sides
-    if isinstance(channels, int) and channels != 3:
-        raise DynastError(
-            f"{path}: the model takes pictures of {channels} channels ({_shapes(inputs)}), not of 3"
-        )
-    if inputs[0].type not in INPUT_TYPES:
-        raise DynastError(
-            f"{path}: the model takes {inputs[0].type}; {', '.join(INPUT_TYPES)} are understood"
-        )
-    if isinstance(batch, int) and batch > LARGEST_BATCH:
-        raise DynastError(
-            f"{path}: the model takes {batch} pictures at once, of which one is used; export it for single ones"
-        )
-    fixed = isinstance(height, int) and isinstance(width, int)
-    if fixed and not (0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE):
-        raise DynastError(
-            f"{path}: the model takes pictures of {width}x{height} pixels; up to {LARGEST_SIDE} a side are run"
-        )
-    return ModelInput(
-        inputs[0].name,
-        INPUT_TYPES[inputs[0].type],
-        batch if isinstance(batch, int) and batch > 0 else 1,
-        Size(height, width) if fixed else None,
-        channels_last,
-    )
-
-
-def _recognised(outputs: list[Any], takes_int32: bool, path: Path) -> tuple[Head, list[str]]:
-    """The kind of model, and the outputs to ask for."""
-    shapes = {output.name: output.shape for output in outputs}
-    if {"simcc_x", "simcc_y"} <= set(shapes):
-        _check_skeleton(shapes["simcc_x"][1], path)
-        return Head.SIMCC, ["simcc_x", "simcc_y"]
-    names, first = list(shapes), outputs[0].shape
-    if len(outputs) == 1 and (
-        first[1:] == [1, *MOVENET_PERSON] or (takes_int32 and first[1:] == MOVENET_PEOPLE)
-    ):
-        return Head.MOVENET, names
-    if len(outputs) == 2 and all(len(shape) == 3 and shape[1] in SKELETONS for shape in shapes.values()):
-        return Head.SIMCC, names
-    if len(first) == 4 and len(outputs) == 1:
-        if first[3] in SKELETONS and first[1] not in SKELETONS:
-            return Head.HEATMAP_LAST, names
-        _check_skeleton(first[1], path)
-        return Head.HEATMAP, names
-    if len(first) == 3 and len(outputs) == 1 and (YOLO_ROW in first[1:] or first[2] == YOLO_FILTERED_ROW):
-        return Head.YOLO, names
-    raise DynastError(
-        f"{path}: no pose model that is known here; known are simcc_x and simcc_y (RTMPose, DWPose), "
-        f"heatmaps [N, K, h, w] (ViTPose), YOLO's [N, 56, candidates] and MoveNet's [1, 1, 17, 3]; "
-        f"this one gives {_shapes(outputs)}"
-    )
-
-
-def _check_skeleton(count: Any, path: Path) -> None:
-    """`count` is a name where the file leaves the number of keypoints open."""
-    if isinstance(count, int) and count not in SKELETONS:
-        raise DynastError(f"{path}: the model has {count} keypoints; known are {KNOWN_SKELETONS}")
-
-
-def _shapes(tensors: list[Any]) -> str:
-    return ", ".join(f"{tensor.name} {tensor.shape}" for tensor in tensors)
 
 
 def _crop(

@@ -14,7 +14,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.files import find_sidecar, read_recording
 from dynast_deploy.keypoints.mediapipe_models import ENDINGS, FETCH_COMMAND, find_models
 from dynast_deploy.keypoints.mediapipe_pose import POSE_NETWORKS, MediaPipePose
-from dynast_deploy.keypoints.people import LIVE_HOLD, Follower, choose_person
+from dynast_deploy.keypoints.people import choose_person
+from dynast_deploy.keypoints.person_follower import LIVE_HOLD, PersonFollower
 from dynast_deploy.keypoints.pose_file import PoseFile, poses_beside
 from dynast_deploy.keypoints.pose_model import PoseModel
 from dynast_deploy.keypoints.poses import is_seen
@@ -76,7 +77,7 @@ class ModelPoses(PoseSource):
         self.origin = origin
         self._model = model
         self._last_seen: np.ndarray | None = None
-        self._follower = Follower(LIVE_HOLD)
+        self._follower = PersonFollower(LIVE_HOLD)
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
         last = self._last_seen
@@ -89,7 +90,7 @@ class ModelPoses(PoseSource):
 
     def restart(self) -> None:
         self._last_seen = None
-        self._follower = Follower(LIVE_HOLD)
+        self._follower = PersonFollower(LIVE_HOLD)
 
 
 class MediaPipePoses(PoseSource):

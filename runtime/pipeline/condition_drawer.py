@@ -16,7 +16,7 @@ from dynast_deploy.face_parts import PartSource
 from dynast_deploy.keypoints import PoseSource
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.runtime.pipeline.canvas import Canvas
-from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
+from dynast_deploy.runtime.pipeline.crop import Box, BoxFollower, steady_boxes
 from dynast_deploy.size import Size
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class ConditionDrawer:
         self.held = self.empty = 0
         self._last_pose: np.ndarray | None = None
         self._last_face: dict[str, np.ndarray] | None = None
-        self._follower: Follower | None = None
+        self._follower: BoxFollower | None = None
         self._boxes: list[Box] | None = None
 
     def look_ahead(self, picture_size: Size) -> None:
@@ -187,7 +187,7 @@ class ConditionDrawer:
         if self._boxes is not None:
             return self._boxes[min(index, len(self._boxes) - 1)]
         if self._follower is None:
-            self._follower = Follower(picture_size, self._aspect)
+            self._follower = BoxFollower(picture_size, self._aspect)
         return self._follower.box(pose)
 
     def _paint_face(self, masks: dict[str, np.ndarray], photo: np.ndarray) -> Painted:

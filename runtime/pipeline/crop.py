@@ -115,7 +115,7 @@ def box_of(place: np.ndarray, aspect: float) -> Box:
     return Box(x - height * aspect / 2, y - height / 2, height * aspect, height)
 
 
-class Follower:
+class BoxFollower:
     """Boxes frame by frame, from the frames so far: for poses that are estimated as the video is read."""
 
     def __init__(self, picture_size: Size, aspect: float) -> None:

@@ -9,7 +9,8 @@ import pytest
 from checkout import EXAMPLES
 
 from dynast_deploy.keypoints import read_poses
-from dynast_deploy.keypoints.people import HOLD, Follower, choose_person, follow_person
+from dynast_deploy.keypoints.people import choose_person
+from dynast_deploy.keypoints.person_follower import HOLD, PersonFollower, follow_person
 from dynast_deploy.keypoints.poses import canonical, is_seen
 
 NOBODY = np.empty((0, 18, 3), np.float32)
@@ -200,7 +201,7 @@ class TestFollowing:
         assert followed(frames, np.concatenate([dance[:4], dance[:20]])) == [False] * 4 + [True] * 20
 
     def test_a_live_follower_says_missing_and_then_takes_who_stays(self, dance: np.ndarray) -> None:
-        follower = Follower()
+        follower = PersonFollower()
         for pose in dance[:5]:
             follower.follow(frame(pose))
         others = [moved(pose, 150) for pose in dance[5:40]]

@@ -20,7 +20,7 @@ from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 from dynast_deploy.runtime.pipeline.condition_sources import check_crop
-from dynast_deploy.runtime.pipeline.crop import Box, Follower, steady_boxes
+from dynast_deploy.runtime.pipeline.crop import Box, BoxFollower, steady_boxes
 from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
 from dynast_deploy.synthetic.people.animate import animate
@@ -39,7 +39,7 @@ def places(boxes: list[Box]) -> np.ndarray:
 
 
 def followed(poses: np.ndarray) -> list[Box]:
-    follower = Follower(WIDE, 1.0)
+    follower = BoxFollower(WIDE, 1.0)
     return [follower.box(pose) for pose in poses]
 
 
@@ -71,7 +71,7 @@ def test_a_person_fills_the_picture_as_in_training(boxes_of) -> None:
 
 @BOTH
 def test_the_box_has_the_networks_shape(boxes_of) -> None:
-    follower = Follower(WIDE, 0.5)
+    follower = BoxFollower(WIDE, 0.5)
     assert follower.box(STILL).width == pytest.approx(follower.box(STILL).height / 2)
     assert steady_boxes(STILL[None], WIDE, 0.5)[0].width == pytest.approx(follower.box(STILL).width)
 
@@ -147,7 +147,7 @@ def test_nobody_at_all_is_the_whole_picture(boxes_of) -> None:
 def test_two_points_in_one_place_are_no_person_to_crop_around() -> None:
     pair = no_person()
     pair[[3, 4]] = (100, 100, 1)
-    assert Follower(WIDE, 1.0).box(pair).height == 640
+    assert BoxFollower(WIDE, 1.0).box(pair).height == 640
 
 
 def test_what_is_cut_out_is_where_the_keypoints_are_placed() -> None:
