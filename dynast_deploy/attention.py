@@ -12,29 +12,14 @@ exemplar, with batch size E, which is 1 (one exemplar for all queries) or N.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from dynast_deploy.attention_interface import Attention
+
 QUERIES_AT_ONCE = 4096
 """How many queries' candidates the sparse layers copy together: 330 MB of keys where 20 have 1024 channels each."""
-
-
-class Attention(NamedTuple):
-    """What an attention layer gives.
-
-    attended: `[N, Lq, V]`, the weighted sum of the values of the kept candidates, not renormalised.
-    confidence: `[N, Lq, 1]` in 0..1, the softmax weight that the kept candidates hold together.
-    matches: `[N, Lq, top_k]` int64, the keys of the largest logits, best first, mask ignored.
-    warped: `[N, Lq, W]`, the warp source under the attention weights, or None if there was none.
-    """
-
-    attended: Tensor
-    confidence: Tensor
-    matches: Tensor
-    warped: Tensor | None = None
 
 
 def keep_mask(prune_logits: Tensor) -> Tensor:

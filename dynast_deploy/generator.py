@@ -7,39 +7,19 @@ the exemplar is the same for every frame, so `encode_exemplar` runs once and `re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dynast_deploy import attention
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_block import AttentionBlock, BlockExemplar, exact
+from dynast_deploy.attention_interface import Attention, SparseAttention
 from dynast_deploy.config import SCALES, GeneratorConfig
 from dynast_deploy.errors import DynastError
-from dynast_deploy.layers import (
-    SPADE,
-    Conv3x3,
-    FeatureGenerator,
-    Layer,
-    ResidualBlock,
-    SPADEResnetBlock,
-    Upsampler,
-    at_least_float32,
-    modulated,
-    nearest,
-    positional_norm,
-)
-from dynast_deploy.plugins.pyt import layers as torch_layers
-
-
-class BlockExemplar(NamedTuple):
-    """What one attention block needs of the exemplar: key `[E, L, C]`, key_prune `[E, L, P]`, value `[E, L, V]`."""
-
-    key: Tensor
-    key_prune: Tensor
-    value: Tensor
+from dynast_deploy.layer_ops import to_tokens
+from dynast_deploy.layers import Conv3x3, FeatureGenerator, Layer, SPADEResnetBlock, Upsampler
 
 
 class Exemplar(NamedTuple):
@@ -49,79 +29,9 @@ class Exemplar(NamedTuple):
     width: int
 
 
-class SparseAttention(Protocol):
-    """A module that computes the two sparse layers as `dynast_deploy.attention` does."""
-
-    def inter_scale_attention(self, *args: Tensor, **options: object) -> Attention: ...
-    def inner_scale_attention(self, *args: Tensor, **options: object) -> Attention: ...
-
-
-def to_tokens(x: Tensor) -> Tensor:
-    """`[N, C, H, W]` -> `[N, H*W, C]`."""
-    return x.flatten(2).mT
-
-
-def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """`[N, H*W, C]` -> `[N, C, H, W]`."""
-    return tokens.mT.unflatten(2, (height, width))
-
-
-def with_position(x: Tensor, pos: Tensor) -> Tensor:
-    """Unit-length features beside the position code."""
-    x = at_least_float32(x)
-    unit = x / (x.norm(dim=1, keepdim=True) + 1e-10)
-    return torch.cat([unit, pos.expand(x.shape[0], -1, -1, -1)], 1)
-
-
-def exact(x: Tensor) -> AbstractContextManager[Any]:
-    """Leaves autocast for what decides which keys match; half precision would draw lots among them."""
-    kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
-
-
-class AttentionBlock(Layer):
-    """One transformer layer: queries from the frame, keys and values from the exemplar."""
-
-    def __init__(self, config: GeneratorConfig, scale: int) -> None:
-        super().__init__()
-        channels, prune = config.channels(scale), config.prune_channels(scale)
-        width = channels + config.pos_channels(scale)
-        self.f = nn.Conv2d(width, width, 1)
-        self.g = nn.Conv2d(width, width, 1)
-        self.h = nn.Conv2d(channels, channels, 1)
-        self.f_prune = nn.Conv2d(width, prune, 1)
-        self.g_prune = nn.Conv2d(width, prune, 1)
-        self.spade = SPADE(channels, config.semantic_nc)
-        self.res_block = ResidualBlock(channels)
-
-    def encode(self, kv: Tensor, key: Tensor) -> BlockExemplar:
-        """Of the exemplar's features `[E, C, H, W]` and their `Generator.tokens`, which a scale's blocks share."""
-        (value,) = self._projected(to_tokens(kv), self.h)
-        with exact(key):
-            key, key_prune = self._projected(key, self.g, self.g_prune)
-        return BlockExemplar(key, key_prune, value)
-
-    def queries(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Query and prune query of the frame's `Generator.tokens`."""
-        with exact(query):
-            query, query_prune = self._projected(query, self.f, self.f_prune)
-        return query, query_prune
-
-    def _projected(self, tokens: Tensor, *convs: nn.Conv2d) -> tuple[Tensor, ...]:
-        """1x1 convolutions of tokens `[N, L, C]`."""
-        if self.takes(tokens):
-            layers = [(conv.weight, conv.bias) for conv in convs if conv.bias is not None]
-            return torch_layers.projections(tokens, *layers)
-        return tuple(F.linear(tokens, conv.weight.flatten(1), conv.bias) for conv in convs)
-
-    def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
-        """Where the match is doubtful, the modulated features take the place of attended ones."""
-        size, modulation = x.shape[-2:], self.spade.modulation(condition)
-        if self.takes(x, modulation, attended.attended):
-            return self.res_block(torch_layers.fused(x, modulation, attended.attended, attended.confidence))
-        doubt = 1 - to_map(attended.confidence, *size)
-        mixed = to_map(attended.attended, *size) + doubt * modulated(x, modulation) + x
-        return self.res_block(positional_norm(mixed))
+def nearest(signal: Tensor, factor: int) -> Tensor:
+    """`signal` `[N, C, H, W]` reduced by a whole factor to its nearest neighbours, as `F.interpolate` chooses them."""
+    return signal[..., ::factor, ::factor]
 
 
 class Generator(Layer):
@@ -132,7 +42,7 @@ class Generator(Layer):
     that computes the two sparse layers; the reference unless another one is assigned.
     """
 
-    sparse_attention: SparseAttention = attention  # type: ignore[assignment]
+    sparse_attention: SparseAttention = attention
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -304,9 +214,7 @@ class Generator(Layer):
 
     def tokens(self, x: Tensor, pos: Tensor) -> Tensor:
         """What queries and keys are projected from: `[N, C, H, W]`, `[1, P, H, W]` -> `[N, H*W, C + P]`."""
-        if self.takes(x, pos):
-            return torch_layers.unit_tokens(x, pos)
-        return to_tokens(with_position(x, pos))
+        return self.ops(x, pos).unit_tokens(x, pos)
 
     def blocks(self, scale: int) -> Sequence[AttentionBlock]:
         return getattr(self, f"transformer_{scale}")
@@ -316,11 +224,9 @@ class Generator(Layer):
         return self.get_submodule(f"{name}{scale + 1}{scale}")
 
     def _at_scales(self, signal: Tensor) -> dict[int, Tensor]:
-        """The signal at every scale, in the memory order of the native layers, once for all SPADEs that hear it."""
-        reduced = {scale: nearest(signal, 2 ** (scale - 1)) for scale in SCALES}
-        if not self.takes(signal):
-            return reduced
-        return {scale: x.contiguous(memory_format=torch.channels_last) for scale, x in reduced.items()}
+        """The signal at every scale, ordered in memory once for all SPADEs that read it."""
+        ops = self.ops(signal)
+        return {scale: ops.ordered(nearest(signal, 2 ** (scale - 1))) for scale in SCALES}
 
     def _check(self, name: str, x: Tensor, channels: int) -> None:
         if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:

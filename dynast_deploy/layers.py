@@ -1,39 +1,30 @@
 """The generator's building blocks, with the parameter names of the published checkpoints.
 
-Tensors are `[N, C, H, W]`. Every 3x3 convolution pads by reflection.
+Tensors are `[N, C, H, W]`. The arithmetic is that of `dynast_deploy.layer_ops`, or of what `use_layer_ops` hands in.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.spectral_norm import spectral_norm as torch_spectral_norm
 
-from dynast_deploy.plugins.pyt import layers as torch_layers
+from dynast_deploy.layer_ops import ChooseLayerOps, modulated, plain_layer_ops
 
 
-def use_native(module: nn.Module, wanted: bool = True) -> None:
-    """From now on the layers below `module` compute by native kernels where those are built and take the tensors.
-
-    Unless they are not wanted.
-    """
+def use_layer_ops(module: nn.Module, ops: ChooseLayerOps) -> None:
+    """From now on the layers below `module` compute by what `ops` chooses for their tensors."""
     for layer in module.modules():
         if isinstance(layer, Layer):
-            layer.native = wanted
+            layer.ops = ops
 
 
 class Layer(nn.Module):
-    """A layer that plain PyTorch computes, or native kernels in the same way (`plugins.torch_layers`)."""
+    """A layer whose arithmetic can be handed in by `use_layer_ops`; `ops` is plain PyTorch unless it was."""
 
-    native = False
-
-    def takes(self, *tensors: Tensor) -> bool:
-        """Whether native kernels compute this layer for these tensors."""
-        return self.native and torch_layers.usable(*tensors)
+    ops: ChooseLayerOps = staticmethod(plain_layer_ops)
 
 
 class Conv3x3(nn.Conv2d, Layer):
@@ -44,10 +35,7 @@ class Conv3x3(nn.Conv2d, Layer):
 
     def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
         """The convolution, its negative numbers times `slope`, 0 to 1."""
-        if self.takes(x, self.weight):
-            return torch_layers.conv3x3(x, *self.layer, self.stride[0], slope)
-        x = super().forward(x)
-        return x if slope == 1 else F.leaky_relu(x, slope)
+        return self.ops(x, self.weight).conv3x3(x, *self.layer, self.stride[0], slope)
 
     @property
     def layer(self) -> tuple[Tensor, Tensor]:
@@ -56,18 +44,19 @@ class Conv3x3(nn.Conv2d, Layer):
         return self.weight, self.bias
 
 
-class NativeSpectralNorm(SpectralNorm):
-    """The norm of a `Conv3x3`, in training by a native kernel where there is one."""
+class Conv3x3SpectralNorm(SpectralNorm):
+    """The spectral norm of a `Conv3x3`, computed in training by the operations of that layer."""
 
     def compute_weight(self, module: nn.Module, do_power_iteration: bool) -> Tensor:
+        """The weight `[O, C, 3, 3]` divided by its norm, which a step of power iteration improves where asked for."""
+        if not do_power_iteration:
+            return super().compute_weight(module, do_power_iteration)
         assert isinstance(module, Conv3x3)
         weight, u, v = (
             module.get_parameter("weight_orig"),
             *(module.get_buffer(f"weight_{x}") for x in "uv"),
         )
-        if do_power_iteration and module.takes(weight, u, v):
-            return torch_layers.spectral_norm(weight, u, v, self.eps)
-        return super().compute_weight(module, do_power_iteration)
+        return module.ops(weight, u, v).spectral_norm(weight, u, v, self.eps)
 
 
 def spectral_norm(conv: Conv3x3) -> Conv3x3:
@@ -75,7 +64,7 @@ def spectral_norm(conv: Conv3x3) -> Conv3x3:
     torch_spectral_norm(conv)
     for hook in conv._forward_pre_hooks.values():
         if isinstance(hook, SpectralNorm):
-            hook.__class__ = NativeSpectralNorm
+            hook.__class__ = Conv3x3SpectralNorm
     return conv
 
 
@@ -83,37 +72,16 @@ class PReLU(nn.PReLU, Layer):
     """PReLU with one slope, of `x` or of `x + residual`."""
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        if self.takes(x):
-            return torch_layers.prelu(x, self.weight, residual)
-        return super().forward(x if residual is None else x + residual)
+        """See `LayerOps.prelu`."""
+        return self.ops(x).prelu(x, self.weight, residual)
 
 
 class InstanceNorm(nn.InstanceNorm2d, Layer):
     """Every channel of every map normalised over its pixels."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.takes(x) and x.shape[2] * x.shape[3] > 1:
-            return torch_layers.instance_norm(x, self.eps)
-        return super().forward(x)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision widened, in which the small numbers that keep divisions finite are 0."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def positional_norm(x: Tensor) -> Tensor:
-    """Every position normalised over its channels (Li et al., NeurIPS 2019), with the unbiased variance."""
-    x = at_least_float32(x)
-    centred = x - x.mean(1, keepdim=True)
-    # `x.var(1)` is the same and takes several times as long, since it walks the channels with a stride.
-    variance = centred.square().sum(1, keepdim=True) / (x.shape[1] - 1)
-    return centred / (variance + 1e-8).sqrt()
-
-
-def nearest(signal: Tensor, factor: int) -> Tensor:
-    """`signal` reduced by a whole factor to its nearest neighbours, as `F.interpolate` chooses them."""
-    return signal[..., ::factor, ::factor]
+        """See `LayerOps.instance_norm`."""
+        return self.ops(x).instance_norm(x, self.eps)
 
 
 class SPADE(Layer):
@@ -126,6 +94,7 @@ class SPADE(Layer):
         self.mlp_beta = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
+        """`x` `[N, C, H, W]`, modulated by `signal` `[N, S, H, W]`."""
         return modulated(x, self.modulation(signal))
 
     @property
@@ -137,21 +106,12 @@ class SPADE(Layer):
 
     def modulation(self, signal: Tensor) -> Tensor:
         """Gamma and beta, one after the other: `[N, S, H, W]` -> `[N, 2C, H, W]`."""
-        shared, gamma, beta = self.rectified.layer, self.mlp_gamma.layer, self.mlp_beta.layer
-        if self.takes(signal, *shared):
-            return torch_layers.modulation(signal, shared, gamma, beta)
-        weight, bias = (torch.cat(both) for both in zip(gamma, beta, strict=True))
-        return self.mlp_gamma._conv_forward(self.mlp_shared(signal), weight, bias)
-
-
-def modulated(x: Tensor, modulation: Tensor) -> Tensor:
-    """x `[N, C, H, W]` normalised, scaled and moved by `SPADE.modulation`."""
-    gamma, beta = modulation.chunk(2, 1)
-    return (1 + gamma) * positional_norm(x) + beta
+        shared = self.rectified.layer
+        return self.ops(signal, *shared).modulation(signal, shared, self.mlp_gamma.layer, self.mlp_beta.layer)
 
 
 class SPADEResnetBlock(Layer):
-    """Two modulated convolutions beside the identity; one PReLU serves all three places."""
+    """Two modulated convolutions, added to their input; one PReLU serves all three places."""
 
     def __init__(self, channels: int, signal_channels: int) -> None:
         super().__init__()
@@ -162,27 +122,26 @@ class SPADEResnetBlock(Layer):
         self.relu = PReLU()
 
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
+        """`x` `[N, C, H, W]`, modulated by `signal` `[N, S, H, W]`."""
         return self.modulated_by(x, self.modulations(signal))
 
     def modulated_by(self, x: Tensor, modulations: tuple[Tensor, Tensor]) -> Tensor:
-        """`forward` with what the signal says given, see `modulations`."""
+        """`forward` with the `modulations` of the signal instead of the signal."""
         first, second = modulations
         d = self.conv_0(self._modulated(x, first))
         d = self.conv_1(self._modulated(d, second))
         return self.relu(x, d)
 
     def modulations(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Both norms' gamma and beta."""
+        """Both norms' gamma and beta, `[N, 2C, H, W]` each."""
         return self.norm_0.modulation(signal), self.norm_1.modulation(signal)
 
     def _modulated(self, x: Tensor, modulation: Tensor) -> Tensor:
-        if self.takes(x, modulation):
-            return torch_layers.modulated(x, modulation, self.relu.weight)
-        return self.relu(modulated(x, modulation))
+        return self.ops(x, modulation).modulated(x, modulation, self.relu.weight)
 
 
 class ResidualBlock(Layer):
-    """Two batch-normalised convolutions beside the identity; one PReLU serves both places."""
+    """Two batch-normalised convolutions, added to their input; one PReLU serves both places."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -196,14 +155,13 @@ class ResidualBlock(Layer):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """A map of the shape of `x`."""
         conv_0, norm_0, _, conv_1, norm_1 = self.model
         return self._activated(norm_1, conv_1(self._activated(norm_0, conv_0(x))), x)
 
     def _activated(self, norm: nn.Module, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x normalised, with the residual added, through the PReLU."""
-        if type(norm) is nn.BatchNorm2d and norm.training and self.takes(x):
-            return torch_layers.batch_norm(x, norm, self.relu.weight, residual)
-        return self.relu(norm(x)) if residual is None else self.relu(residual, norm(x))
+        return self.ops(x).batch_norm(x, norm, self.relu.weight, residual)
 
 
 class FeatureGenerator(nn.Module):
@@ -237,11 +195,11 @@ class Upsampler(nn.Sequential, Layer):
 
     @property
     def conv(self) -> Conv3x3:
+        """The convolution after the upsampling."""
         conv = self[1]
         assert isinstance(conv, Conv3x3)
         return conv
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.takes(x, self.conv.weight):
-            return torch_layers.upsampled_conv3x3(x, *self.conv.layer, self.slope)
-        return self.conv(self[0](x), self.slope)
+        """`[N, C, H, W]` -> `[N, O, 2H, 2W]`."""
+        return self.ops(x, self.conv.weight).upsampled_conv3x3(x, *self.conv.layer, self.slope)

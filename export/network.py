@@ -15,7 +15,8 @@ from dynast_deploy.export.graph import Graph
 if TYPE_CHECKING:
     from torch import nn
 
-    from dynast_deploy.generator import AttentionBlock, Generator
+    from dynast_deploy.attention_block import AttentionBlock
+    from dynast_deploy.generator import Generator
     from dynast_deploy.layers import SPADE, FeatureGenerator, ResidualBlock, SPADEResnetBlock
 
 CUT_PARTS = ("key", "key_prune", "value")

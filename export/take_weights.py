@@ -33,7 +33,7 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     from dynast_deploy.formats.onnx_check import check_weights
     from dynast_deploy.formats.onnx_model import ModelMetadata
     from dynast_deploy.generator import Generator
-    from dynast_deploy.plugins.pyt import attention as torch_ops
+    from dynast_deploy.native_generator import use_native_attention
     from dynast_deploy.progress import Progress
 
     info = ModelMetadata.read(model, source)
@@ -64,8 +64,7 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
         ) from None
     stream = training_data(task, None, generator.config.crop_size, seed=0)
     reference = generator.sparse_attention
-    if torch_ops.available("cpu"):
-        generator.sparse_attention = torch_ops  # type: ignore[assignment]
+    use_native_attention(generator, "cpu")
     with Progress("batch norms", samples) as progress:
         spread_batch_norms(generator, (stream[i] for i in range(samples)), progress.advance)
     generator.sparse_attention = reference

@@ -18,7 +18,8 @@ from dynast_deploy.export.network import submodule
 if TYPE_CHECKING:
     import onnx
 
-    from dynast_deploy.generator import AttentionBlock, Generator
+    from dynast_deploy.attention_block import AttentionBlock
+    from dynast_deploy.generator import Generator
     from dynast_deploy.layers import SPADE, ResidualBlock, SPADEResnetBlock
 
 

@@ -29,12 +29,12 @@ MAY_NEED_TORCH = (
     "dynast_deploy.evaluation.",
     "dynast_deploy.export.",
     "dynast_deploy.generator",
+    "dynast_deploy.layer_ops",
     "dynast_deploy.layers",
+    "dynast_deploy.native_generator",
     "dynast_deploy.objective.",
     "dynast_deploy.bench.operators_gpu",
-    "dynast_deploy.plugins.pyt.gpu",
-    "dynast_deploy.plugins.pyt.layers",
-    "dynast_deploy.plugins.pyt.attention",
+    "dynast_deploy.plugins.pyt.",
     "dynast_deploy.training.",
 )
 

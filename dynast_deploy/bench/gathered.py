@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dynast_deploy.attention import (
-    Attention,
     gather_tokens,
     inner_scale_candidates,
     inter_scale_candidates,
     warp_weights,
 )
-from dynast_deploy.generator import to_map, to_tokens
+from dynast_deploy.attention_interface import Attention
+from dynast_deploy.layer_ops import to_map, to_tokens
 
 
 class KeepMask(torch.autograd.Function):

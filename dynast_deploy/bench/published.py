@@ -15,12 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_block import AttentionBlock, BlockExemplar
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.bench import gathered
 from dynast_deploy.checkpoint import fitting_state, stored_generator
 from dynast_deploy.config import SCALES, GeneratorConfig
 from dynast_deploy.formats.checkpoint_file import read_checkpoint
-from dynast_deploy.generator import AttentionBlock, BlockExemplar, Generator, to_map, to_tokens, with_position
+from dynast_deploy.generator import Generator
+from dynast_deploy.layer_ops import to_map, to_tokens, with_position
 from dynast_deploy.layers import SPADE, SPADEResnetBlock
 
 

@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.bench.published import PublishedGenerator
 from dynast_deploy.config import GeneratorConfig
-from dynast_deploy.generator import Generator, to_map
+from dynast_deploy.generator import Generator
+from dynast_deploy.layer_ops import to_map
 
 WARP_MASK = "published"
 

@@ -75,14 +75,14 @@ def training_frame(path: str, threads: int, published: bool = False, native: boo
 
     from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
     from dynast_deploy.checkpoint import load_generator
-    from dynast_deploy.training.networks import use_fast_attention
+    from dynast_deploy.native_generator import use_native
 
     torch.set_num_threads(threads)
     generator = load_generator(path).train()
     if published:
         generator = as_published(generator)
     elif native:
-        use_fast_attention(generator, torch.device("cpu"))
+        use_native(generator, "cpu")
     optimiser = torch.optim.Adam(generator.parameters(), 1e-4, betas=(0.0, 0.9), fused=True)
     batch = random_batch(generator.config, 1)
 

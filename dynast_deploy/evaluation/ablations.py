@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dynast_deploy.attention import Attention, gather_tokens, keep_mask
-from dynast_deploy.generator import SparseAttention
+from dynast_deploy.attention import gather_tokens, keep_mask
+from dynast_deploy.attention_interface import Attention, SparseAttention
 
 
 class CoarseMatches:

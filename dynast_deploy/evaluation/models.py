@@ -17,7 +17,7 @@ from dynast_deploy.formats.file_kind import FileKind, kind_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dynast_deploy.attention import Attention
+    from dynast_deploy.attention_interface import Attention
     from dynast_deploy.data import Sample
 
 
@@ -65,16 +65,14 @@ class CheckpointModel:
     note = ""
 
     def __init__(self, path: Path, device: str, ablate: bool) -> None:
-
         from dynast_deploy.checkpoint import load_generator
-        from dynast_deploy.plugins.pyt import attention as torch_ops
+        from dynast_deploy.native_generator import use_native_attention
         from dynast_deploy.runtime.pyt.device import choose_device
 
         device = choose_device(device, str(path))
         self._generator = load_generator(path).to(device)
         self._device, self._ablate = device, ablate
-        if torch_ops.available(device):
-            self._generator.sparse_attention = torch_ops  # type: ignore[assignment]
+        use_native_attention(self._generator, device)
         config = self._generator.config
         self.task, self.size = _task_of(config.task, config.semantic_nc, path), config.crop_size
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.generator import Generator
 from dynast_deploy.objective import adversarial, features, warping
 from dynast_deploy.objective import picture_terms as pictures

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
-from dynast_deploy.generator import to_map
+from dynast_deploy.attention_interface import Attention
+from dynast_deploy.layer_ops import to_map
 from dynast_deploy.objective.picture_terms import per_sample
 
 

@@ -7,14 +7,15 @@ Neuron Phenomenon in Deep Reinforcement Learning", ICML 2023.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dynast_deploy.generator import Generator
-from dynast_deploy.layers import SPADE, Conv3x3, Upsampler, use_native
+from dynast_deploy.layer_ops import PlainLayerOps
+from dynast_deploy.layers import SPADE, Conv3x3, Upsampler, use_layer_ops
 
 LEAST_SHARE = 1e-3
 """Of the positions of a batch, at which a unit that is alive fires."""
@@ -26,21 +27,31 @@ def revive(generator: Generator, batch: Mapping[str, Any]) -> int:
 
     The batch holds condition, exemplar and exemplar_condition. New weights come from PyTorch's random numbers.
     """
-    firing: dict[Conv3x3, Tensor] = {}
-
-    def note(conv: Conv3x3, _: object, output: Tensor) -> None:
-        firing[conv] = (output > 0).float().mean((0, 2, 3))
-
-    handles = [conv.register_forward_hook(note) for conv in _relu_layers(generator)]
-    was_training, was_native = generator.training, generator.native
+    noting = _FiringShares(_relu_layers(generator))
+    was_training, ops = generator.training, generator.ops
     generator.eval()
-    use_native(generator, False)  # whose kernels take layers together and call no hooks
+    use_layer_ops(generator, lambda *tensors: noting)
     generator(batch["condition"], batch["exemplar"], batch["exemplar_condition"])
     generator.train(was_training)
-    use_native(generator, was_native)
-    for handle in handles:
-        handle.remove()
-    return sum(_renew(conv, share < LEAST_SHARE) for conv, share in firing.items())
+    use_layer_ops(generator, ops)
+    return sum(_renew(conv, share < LEAST_SHARE) for conv, share in noting.shares.items())
+
+
+class _FiringShares(PlainLayerOps):
+    """Plain operations that note at which share of positions the channels of some convolutions are positive.
+
+    shares: `[C]` in 0..1 by convolution, in the order of their first use.
+    """
+
+    def __init__(self, convs: Iterable[Conv3x3]) -> None:
+        self._convs = {id(conv.weight): conv for conv in convs}
+        self.shares: dict[Conv3x3, Tensor] = {}
+
+    def conv3x3(self, x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
+        y = super().conv3x3(x, weight, bias, stride, slope)
+        if conv := self._convs.get(id(weight)):
+            self.shares[conv] = (y > 0).float().mean((0, 2, 3))
+        return y
 
 
 def _relu_layers(generator: Generator) -> Iterator[Conv3x3]:

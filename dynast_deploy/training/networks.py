@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from dynast_deploy.generator import Generator
-from dynast_deploy.layers import use_native
+from dynast_deploy.native_generator import use_native
 from dynast_deploy.objective.discriminator import Discriminator
 from dynast_deploy.objective.objective import Objective
+from dynast_deploy.plugins.pyt import attention
 from dynast_deploy.training.config import Precision, TrainingConfig
 from dynast_deploy.training.processes import Processes
 from dynast_deploy.training.untrained_biases import freeze_idle_biases
@@ -65,7 +66,7 @@ class Networks:
     ) -> None:
         self.config, self.processes, self.objective = config, processes, objective
         self.average = copy.deepcopy(generator).to(processes.device).eval()
-        use_fast_attention(generator, processes.device)
+        use_native(generator, processes.device)
         freeze_idle_biases(generator)
         self.generator = generator.train()
         self.discriminator = objective.make_discriminator(config.generator.semantic_nc)
@@ -129,27 +130,12 @@ class Networks:
         self.step = step
 
 
-def use_fast_attention(generator: Generator, device: torch.device) -> None:
-    """Native attention and layers where their library serves the device; the reference else."""
-    from dynast_deploy.plugins.pyt import attention as torch_ops
-
-    if torch_ops.available(device):
-        generator.sparse_attention = torch_ops  # type: ignore[assignment]
-        use_native(generator)
-
-
 def missing_kernels(device: torch.device) -> list[str]:
     """One line where native kernels could serve the device and are not there, or older than their sources; or none."""
-    from dynast_deploy.plugins.bindings import library, native_gpu
-    from dynast_deploy.plugins.pyt import attention as torch_ops
-
-    if torch_ops.available(device) or device.type not in ("cpu", "cuda"):
+    reason = attention.can_run(device)
+    if reason is None or device.type not in ("cpu", "cuda"):
         return []
-    command = library.BUILD_COMMAND if device.type == "cpu" else native_gpu.BUILD_COMMAND
-    return [
-        f"attention and layers run in plain PyTorch, several times slower: no compiled kernels match the sources "
-        f"installed; build them with: {command}"
-    ]
+    return [f"attention and layers run in plain PyTorch, several times slower: {reason}"]
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

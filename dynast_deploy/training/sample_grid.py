@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dynast_deploy.generator import Generator, to_map
+from dynast_deploy.generator import Generator
+from dynast_deploy.layer_ops import to_map
 from dynast_deploy.training.networks import Batch
 
 ROWS = 4

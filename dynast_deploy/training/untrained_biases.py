@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from dynast_deploy.generator import AttentionBlock
+from dynast_deploy.attention_block import AttentionBlock
 
 
 def freeze_idle_biases(network: nn.Module) -> None:

@@ -7,6 +7,9 @@ import ctypes
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import library
 
+NOT_AVAILABLE = f"no compiled kernels match the sources installed; build them with: {library.BUILD_COMMAND}"
+"""Why the kernels do not run where `available()` is false."""
+
 _int, _float, _address = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
 
 

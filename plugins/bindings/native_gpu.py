@@ -15,6 +15,8 @@ from dynast_deploy.plugins.bindings import library
 from dynast_deploy.plugins.bindings.native import Backward, Dense, DenseForward, Forward, Problem
 
 BUILD_COMMAND = f"{library.BUILD_COMMAND} --cuda"
+NOT_AVAILABLE = f"no compiled kernels match the sources installed; build them with: {BUILD_COMMAND}"
+"""Why the kernels do not run where `available()` is false."""
 
 
 class Storage(IntEnum):

@@ -1,7 +1,7 @@
 """Dynamic sparse attention for PyTorch without gathered candidates, forward and backward.
 
 `inter_scale_attention` and `inner_scale_attention` take and give what the functions of the same name in
-`dynast_deploy.attention` do, and may be used in their place where `available()`. The operator behind them,
+`dynast_deploy.attention` do, and may be used in their place unless `can_run` has a reason. The operator behind them,
 `torch.ops.dynast.sparse_attention`, keeps nothing of the forward pass but its inputs; the result, gradients included,
 does not depend on the number of threads (`torch.get_num_threads()`), nor on a GPU's scheduling (`torch_gpu`).
 """
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import native
 from dynast_deploy.plugins.pyt import gpu as torch_gpu
@@ -31,10 +31,14 @@ _SETTINGS = (
 )
 
 
-def available(device: str | torch.device = "cpu") -> bool:
-    """Whether the operator can run on tensors of this device."""
+def can_run(device: str | torch.device = "cpu") -> str | None:
+    """Why the operator does not take tensors of this device; None where it does."""
     kind = torch.device(device).type
-    return (kind == "cpu" and native.available()) or (kind == "cuda" and torch_gpu.available())
+    if kind == "cpu":
+        return None if native.available() else native.NOT_AVAILABLE
+    if kind == "cuda":
+        return torch_gpu.can_run()
+    return f"the native attention operator runs on CPUs and NVIDIA GPUs, not on {kind}"
 
 
 def inter_scale_attention(

@@ -25,9 +25,11 @@ STORAGE = {
 _ALIGNMENT = 16
 
 
-def available() -> bool:
-    """Whether PyTorch has a GPU and the kernels for it are built."""
-    return torch.cuda.is_available() and native_gpu.available()
+def can_run() -> str | None:
+    """Why the kernels do not run on a GPU here; None where they do."""
+    if not torch.cuda.is_available():
+        return "PyTorch finds no CUDA GPU"
+    return None if native_gpu.available() else native_gpu.NOT_AVAILABLE
 
 
 def forward(problem: native.Problem, tensors: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:

@@ -15,7 +15,7 @@ from dynast_deploy.attention import (
     inter_scale_candidates,
     keep_mask,
 )
-from dynast_deploy.generator import to_tokens
+from dynast_deploy.layer_ops import to_tokens
 
 SPARSE = {
     "b2_inter": (inter_scale_attention, inter_scale_candidates, 16),

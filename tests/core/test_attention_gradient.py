@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from dynast_deploy import attention
-from dynast_deploy.attention import Attention, gather_tokens, inner_scale_attention, inter_scale_attention
+from dynast_deploy.attention import gather_tokens, inner_scale_attention, inter_scale_attention
+from dynast_deploy.attention_interface import Attention
 
 
 @pytest.mark.parametrize("exemplars", [1, 2])

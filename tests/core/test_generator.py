@@ -12,7 +12,7 @@ from golden import golden, golden_path
 from torch import Tensor
 
 from dynast_deploy import DynastError, attention, load_generator, metrics
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.generator import Generator
 

@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
+from dynast_deploy.attention_block import BlockExemplar  # noqa: E402
 from dynast_deploy.config import GeneratorConfig  # noqa: E402
-from dynast_deploy.generator import BlockExemplar, Exemplar  # noqa: E402
+from dynast_deploy.generator import Exemplar  # noqa: E402
 from dynast_deploy.objective.backdrop_matches import REACH  # noqa: E402
 from dynast_deploy.objective.matching import known_matches, matching_terms, sample_truth  # noqa: E402
 from dynast_deploy.objective.warping import coordinate_grid  # noqa: E402

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dynast_deploy.attention import Attention, dense_attention
+from dynast_deploy.attention import dense_attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import native
 from dynast_deploy.plugins.native_build import cpu as build

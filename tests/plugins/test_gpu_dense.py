@@ -9,7 +9,8 @@ from attention_layers import relative_error
 from test_dense import Dense, assert_same_matches, in_type
 from torch import Tensor
 
-from dynast_deploy.attention import Attention, dense_attention
+from dynast_deploy.attention import dense_attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import library, native, native_gpu
 from dynast_deploy.plugins.pyt import gpu as torch_gpu

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.plugins import gpu_kernels
 
 TYPES = {"float": torch.float32, "half": torch.float16, "bfloat": torch.bfloat16}

@@ -11,7 +11,7 @@ from attention_layers import Layer, a_layer, assert_same_matches, in_type, layer
 from hypothesis import given, settings
 from torch import Tensor
 
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import library, native, native_gpu
 from dynast_deploy.plugins.pyt import attention as torch_ops

@@ -14,8 +14,10 @@ from torch import Tensor
 from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
-from dynast_deploy.generator import Generator, to_map, to_tokens, with_position
-from dynast_deploy.layers import Conv3x3, positional_norm, spectral_norm, use_native
+from dynast_deploy.generator import Generator
+from dynast_deploy.layer_ops import positional_norm, to_map, to_tokens, with_position
+from dynast_deploy.layers import Conv3x3, spectral_norm, use_layer_ops
+from dynast_deploy.native_generator import layer_ops
 from dynast_deploy.plugins.bindings import native_layers
 from dynast_deploy.plugins.native_build import cpu as build
 from dynast_deploy.plugins.pyt import layers as torch_layers
@@ -209,7 +211,7 @@ def test_a_native_spectral_norm_goes_on_as_torch_does_and_leaves_its_checkpoint(
     torch_conv = torch.nn.utils.spectral_norm(Conv3x3(4, 6))
     fast = spectral_norm(Conv3x3(4, 6))
     fast.load_state_dict(torch_conv.state_dict())
-    use_native(fast)
+    use_layer_ops(fast, layer_ops)
     x = torch.randn(2, 4, 5, 7)
     for _ in range(3):
         torch.testing.assert_close(fast(x), torch_conv(x))
@@ -335,7 +337,7 @@ def test_a_training_step_of_every_form_has_the_same_loss_and_gradients(
     for threads in (1, 3):
         set_threads(threads)
         model = generator(torch.float32)
-        use_native(model)
+        use_layer_ops(model, layer_ops)
         fast.append(compare(model))
     for name, gradient in fast[0].items():
         torch.testing.assert_close(fast[1][name], gradient, atol=1e-4 * largest, rtol=1e-3)
@@ -348,5 +350,5 @@ def test_without_the_switch_and_for_other_types_layers_stay_plain(monkeypatch: p
     batch = random_batch(CONFIG, frames=1)
     step(generator(torch.float32), batch)
     exact = generator(torch.float64)
-    use_native(exact)
+    use_layer_ops(exact, layer_ops)
     step(exact, batch.to(torch.float64))

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from onnx import TensorProto, helper
 from torch import Tensor
 
-from dynast_deploy.attention import Attention, dense_attention
+from dynast_deploy.attention import dense_attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.plugins.bindings import library

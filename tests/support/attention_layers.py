@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dynast_deploy import attention
-from dynast_deploy.attention import Attention
+from dynast_deploy.attention_interface import Attention
 
 REFERENCE = {
     "inter": attention.inter_scale_attention,

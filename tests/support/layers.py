@@ -18,11 +18,11 @@ PARTS = ("calib", "export", "plugins", "runtime")
 
 LAYERS = {
     "base": "formats files media metrics errors version config console command broken_package printable stop_request "
-    "progress size condition_options tensorrt_library onnxruntime_session",
-    "core": "attention generator generator_state layers checkpoint objective conditions keypoints face_parts synthetic "
-    "condition_input",
+    "progress size condition_options tensorrt_library onnxruntime_session attention_interface",
+    "core": "attention attention_block generator generator_state layer_ops layers checkpoint objective conditions "
+    "keypoints face_parts synthetic condition_input",
     "kernels": "plugins",
-    "making and running": "export runtime training data",
+    "making and running": "export runtime training data native_generator",
     "using": "runtime.pipeline frames",
     "measuring": "calib verification evaluation bench",
     "commands": "commands cli export.to_onnx export.from_onnx export.build_engine",
