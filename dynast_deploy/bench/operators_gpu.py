@@ -22,7 +22,7 @@ from dynast_deploy.bench.operators import Case
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.plugins.bindings import native, native_gpu
-from dynast_deploy.plugins.pyt import attention as torch_ops
+from dynast_deploy.plugins.pyt import attention_problem
 from dynast_deploy.plugins.pyt import gpu as torch_gpu
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -61,7 +61,9 @@ def problem_of(case: Case, tensors: dict[str, Tensor]) -> native.Problem:
     query, query_prune, key, key_prune, value = (tensors[name] for name in GRADIENTS)
     top_k, temperature = case.settings["top_k"], case.settings["temperature"]
     layer = (case.scale == "inner", case.size, case.size, top_k, temperature, False)
-    return torch_ops._problem(query, query_prune, key, key_prune, value, tensors["matches"], None, *layer)
+    return attention_problem.problem_of(
+        query, query_prune, key, key_prune, value, tensors["matches"], None, *layer
+    )
 
 
 def kernel(case: Case, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
@@ -69,7 +71,7 @@ def kernel(case: Case, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
     settings: dict[str, Any] = case.settings
     if case.scale == "dense":
         return torch_gpu.dense(*tensors.values(), **settings)
-    outputs = torch_ops._outputs(tensors["query"], tensors["value"], None, case.settings["top_k"])
+    outputs = attention_problem.new_outputs(tensors["query"], tensors["value"], None, case.settings["top_k"])
     operands = [*(tensors[name] for name in (*GRADIENTS, "matches")), None]
     torch_gpu.forward(problem_of(case, tensors), operands, outputs)
     return outputs[:3]
@@ -123,7 +125,7 @@ def time_case(case: Case, name: str, copy: float, repeats: int) -> list[Timing]:
 
 
 def _with_team(case: Case, sets: list[dict[str, Tensor]], team: int) -> Callable[[int], object]:
-    outputs = torch_ops._outputs(sets[0]["query"], sets[0]["value"], None, case.settings["top_k"])
+    outputs = attention_problem.new_outputs(sets[0]["query"], sets[0]["value"], None, case.settings["top_k"])
     problem = problem_of(case, sets[0])
     storage = torch_gpu.STORAGE[sets[0]["query"].dtype]
 

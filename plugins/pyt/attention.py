@@ -1,15 +1,13 @@
 """Dynamic sparse attention for PyTorch without gathered candidates, forward and backward.
 
 `inter_scale_attention` and `inner_scale_attention` take and give what the functions of the same name in
-`dynast_deploy.attention` do, and may be used in their place unless `can_run` has a reason. The operator behind them,
-`torch.ops.dynast.sparse_attention`, keeps nothing of the forward pass but its inputs; the result, gradients included,
-does not depend on the number of threads (`torch.get_num_threads()`), nor on a GPU's scheduling (`torch_gpu`).
+`dynast_deploy.attention` do, and may be used in their place where `can_run` has no reason against it. The operator
+behind them, `torch.ops.dynast.sparse_attention`, keeps nothing of the forward pass but its inputs; the result,
+gradients included, does not depend on the number of threads (`torch.get_num_threads()`), nor on a GPU's scheduling
+(`gpu`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,18 +15,10 @@ from torch import Tensor
 from dynast_deploy.attention_interface import Attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import native
-from dynast_deploy.plugins.pyt import gpu as torch_gpu
+from dynast_deploy.plugins.pyt import gpu
+from dynast_deploy.plugins.pyt.attention_operator import sparse_attention
 
 WARP_MASKS = ("kept", "published")
-
-# Schemas are written out: PyTorch 2.6 cannot infer one from annotations such as `list[bool]`.
-_OPERANDS = (
-    "Tensor query, Tensor query_prune, Tensor key, Tensor key_prune, Tensor value, Tensor matches, "
-    "Tensor? warp_source"
-)
-_SETTINGS = (
-    "bool inner, SymInt query_width, SymInt key_width, SymInt top_k, float temperature, bool warp_published"
-)
 
 
 def can_run(device: str | torch.device = "cpu") -> str | None:
@@ -37,7 +27,7 @@ def can_run(device: str | torch.device = "cpu") -> str | None:
     if kind == "cpu":
         return None if native.available() else native.NOT_AVAILABLE
     if kind == "cuda":
-        return torch_gpu.can_run()
+        return gpu.can_run()
     return f"the native attention operator runs on CPUs and NVIDIA GPUs, not on {kind}"
 
 
@@ -142,250 +132,4 @@ def _in_type(dtype: torch.dtype, result: tuple[Tensor, Tensor, Tensor, Tensor]) 
         confidence.to(dtype),
         matches.long(),
         warped.to(dtype) if warped.shape[2] else None,
-    )
-
-
-@torch.library.custom_op(
-    "dynast::sparse_attention",
-    mutates_args=(),
-    device_types="cpu",
-    schema=f"({_OPERANDS}, {_SETTINGS}) -> (Tensor, Tensor, Tensor, Tensor)",
-)
-def sparse_attention(
-    query: Tensor,
-    query_prune: Tensor,
-    key: Tensor,
-    key_prune: Tensor,
-    value: Tensor,
-    matches: Tensor,
-    warp_source: Tensor | None,
-    inner: bool,
-    query_width: int,
-    key_width: int,
-    top_k: int,
-    temperature: float,
-    warp_published: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The operator itself: float32, on a GPU also 16 bits; matches int32; warped `[N, Lq, 0]` without a warp source."""
-    tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
-    problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
-    inputs = [_contiguous(x) for x in tensors]
-    outputs = _outputs(query, value, warp_source, top_k)
-    call = native.Forward(*map(_address, inputs), *map(_address, outputs))
-    native.forward(problem, call, half=False, threads=torch.get_num_threads())
-    return outputs
-
-
-@sparse_attention.register_kernel("cuda")
-def _(
-    query: Tensor,
-    query_prune: Tensor,
-    key: Tensor,
-    key_prune: Tensor,
-    value: Tensor,
-    matches: Tensor,
-    warp_source: Tensor | None,
-    *settings: Any,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
-    inner, query_width, key_width, top_k, temperature, warp_published = settings
-    outputs = _outputs(query, value, warp_source, top_k)
-    problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
-    torch_gpu.forward(problem, tensors, outputs)
-    return outputs
-
-
-@sparse_attention.register_fake
-def _(
-    query: Tensor,
-    query_prune: Tensor,
-    key: Tensor,
-    key_prune: Tensor,
-    value: Tensor,
-    matches: Tensor,
-    warp_source: Tensor | None,
-    inner: bool,
-    query_width: int,
-    key_width: int,
-    top_k: int,
-    temperature: float,
-    warp_published: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _outputs(query, value, warp_source, top_k)
-
-
-@torch.library.custom_op(
-    "dynast::sparse_attention_backward",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor grad_attended, Tensor grad_confidence, Tensor grad_warped, "
-    f"{_OPERANDS}, {_SETTINGS}, bool[] wanted) -> Tensor[]",
-)
-def sparse_attention_backward(
-    grad_attended: Tensor,
-    grad_confidence: Tensor,
-    grad_warped: Tensor,
-    query: Tensor,
-    query_prune: Tensor,
-    key: Tensor,
-    key_prune: Tensor,
-    value: Tensor,
-    matches: Tensor,
-    warp_source: Tensor | None,
-    inner: bool,
-    query_width: int,
-    key_width: int,
-    top_k: int,
-    temperature: float,
-    warp_published: bool,
-    wanted: Sequence[bool],
-) -> list[Tensor]:
-    """Gradients of query, query_prune, key, key_prune, value and warp_source; an empty tensor where not wanted."""
-    tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
-    problem = _problem(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
-    inputs = [_contiguous(x) for x in tensors]
-    incoming = [_contiguous(x) for x in (grad_attended, grad_confidence, grad_warped)]
-    gradients = _gradients((query, query_prune, key, key_prune, value, warp_source), wanted)
-    call = native.Backward(*map(_address, [*inputs, *incoming, *gradients]))
-    native.backward(problem, call, threads=torch.get_num_threads())
-    return gradients
-
-
-@sparse_attention_backward.register_kernel("cuda")
-def _(grad_attended: Tensor, grad_confidence: Tensor, grad_warped: Tensor, *inputs: Any) -> list[Tensor]:
-    problem = _problem(*inputs[:-1])
-    return torch_gpu.backward(problem, inputs[:7], (grad_attended, grad_confidence, grad_warped), inputs[-1])
-
-
-@sparse_attention_backward.register_fake
-def _(
-    grad_attended: Tensor,
-    grad_confidence: Tensor,
-    grad_warped: Tensor,
-    query: Tensor,
-    query_prune: Tensor,
-    key: Tensor,
-    key_prune: Tensor,
-    value: Tensor,
-    matches: Tensor,
-    warp_source: Tensor | None,
-    inner: bool,
-    query_width: int,
-    key_width: int,
-    top_k: int,
-    temperature: float,
-    warp_published: bool,
-    wanted: Sequence[bool],
-) -> list[Tensor]:
-    return _gradients((query, query_prune, key, key_prune, value, warp_source), wanted)
-
-
-def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(*inputs[:7])
-    ctx.settings = inputs[7:]
-
-
-def _differentiate(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-    grad_attended, grad_confidence, _, grad_warped = grads
-    wanted = [ctx.needs_input_grad[i] for i in (0, 1, 2, 3, 4, 6)]
-    gradients = sparse_attention_backward(
-        grad_attended, grad_confidence, grad_warped, *ctx.saved_tensors, *ctx.settings, wanted
-    )
-    query, query_prune, key, key_prune, value, source = (
-        gradient if want else None for gradient, want in zip(gradients, wanted, strict=True)
-    )
-    return query, query_prune, key, key_prune, value, None, source, *[None] * len(ctx.settings)
-
-
-sparse_attention.register_autograd(_differentiate, setup_context=_keep_inputs)
-
-
-def _outputs(
-    query: Tensor, value: Tensor, warp_source: Tensor | None, top_k: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Room for attended, confidence, matches and warped."""
-    frames, length, _ = query.shape
-    return (
-        query.new_empty(frames, length, value.shape[2]),
-        query.new_empty(frames, length, 1),
-        query.new_empty(frames, length, top_k, dtype=torch.int32),
-        query.new_empty(frames, length, 0 if warp_source is None else warp_source.shape[2]),
-    )
-
-
-def _gradients(inputs: tuple[Tensor | None, ...], wanted: Sequence[bool]) -> list[Tensor]:
-    first = inputs[0]
-    assert first is not None
-    return [
-        torch.empty_like(x, memory_format=torch.contiguous_format)
-        if want and x is not None
-        else first.new_empty(0)
-        for x, want in zip(inputs, wanted, strict=True)
-    ]
-
-
-def _contiguous(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.contiguous()
-
-
-def _address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
-
-
-def _problem(
-    query: Tensor,
-    query_prune: Tensor,
-    key: Tensor,
-    key_prune: Tensor,
-    value: Tensor,
-    matches: Tensor,
-    warp_source: Tensor | None,
-    inner: bool,
-    query_width: int,
-    key_width: int,
-    top_k: int,
-    temperature: float,
-    warp_published: bool,
-) -> native.Problem:
-    """The layer in numbers; DynastError if a tensor's shape does not fit the others."""
-    for name, tensor in (("query", query), ("key", key)):
-        if tensor.ndim != 3:
-            raise DynastError(
-                f"{name} has shape {list(tensor.shape)}; it has to be [batch, tokens, channels]"
-            )
-    frames, query_length, channels = query.shape
-    exemplars, key_length, _ = key.shape
-    for name, length, width in (("query", query_length, query_width), ("key", key_length, key_width)):
-        if width < 1 or length % width:
-            raise DynastError(f"{name} has {length} tokens, which is no multiple of {name}_width {width}")
-    matches_length = query_length if inner else query_length // 4
-    for name, given, leading in (
-        ("query_prune", query_prune, (frames, query_length)),
-        ("key", key, (exemplars, key_length)),
-        ("key_prune", key_prune, (exemplars, key_length)),
-        ("value", value, (exemplars, key_length)),
-        ("matches", matches, (frames, matches_length)),
-        ("warp_source", warp_source, (exemplars, key_length)),
-    ):
-        if given is not None and (given.ndim != 3 or given.shape[:2] != leading):
-            raise DynastError(f"{name} has shape {list(given.shape)}; it has to be {[*leading, 'channels']}")
-    for name, tensor, expected in (("key", key, channels), ("key_prune", key_prune, query_prune.shape[2])):
-        if tensor.shape[2] != expected:
-            raise DynastError(f"{name} has {tensor.shape[2]} channels, but its query has {expected}")
-    return native.Problem(
-        inner=inner,
-        frames=frames,
-        exemplars=exemplars,
-        query_height=query_length // query_width,
-        query_width=query_width,
-        key_height=key_length // key_width,
-        key_width=key_width,
-        channels=channels,
-        prune_channels=query_prune.shape[2],
-        value_channels=value.shape[2],
-        warp_channels=0 if warp_source is None else warp_source.shape[2],
-        matches_k=matches.shape[2],
-        top_k=top_k,
-        warp_published=warp_published,
-        temperature=temperature,
     )

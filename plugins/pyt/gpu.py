@@ -15,6 +15,7 @@ from torch import Tensor
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import native, native_gpu
 from dynast_deploy.plugins.bindings.native_gpu import Storage
+from dynast_deploy.plugins.pyt.attention_problem import address
 
 ATOMIC = "DYNAST_ATOMIC_GRADIENTS"
 STORAGE = {
@@ -29,7 +30,9 @@ def can_run() -> str | None:
     """Why the kernels do not run on a GPU here; None where they do."""
     if not torch.cuda.is_available():
         return "PyTorch finds no CUDA GPU"
-    return None if native_gpu.available() else native_gpu.NOT_AVAILABLE
+    if not native_gpu.available():
+        return native_gpu.NOT_AVAILABLE
+    return None
 
 
 def forward(problem: native.Problem, tensors: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> None:
@@ -40,7 +43,7 @@ def forward(problem: native.Problem, tensors: Sequence[Tensor | None], outputs: 
     """
     storage = _storage(tensors)
     inputs = [_aligned(tensor) for tensor in tensors]
-    call = native.Forward(*map(_address, inputs), *map(_address, outputs))
+    call = native.Forward(*map(address, inputs), *map(address, outputs))
     with _device_of(outputs[0]):
         native_gpu.forward(problem, call, storage, _stream(outputs[0]))
 
@@ -68,10 +71,10 @@ def backward(
     atomic = os.environ.get(ATOMIC) == "1"
     room = native_gpu.backward_workspace(problem, atomic=atomic)
     workspace = torch.empty(room, dtype=torch.uint8, device=query.device)
-    call = native.Backward(*map(_address, [*inputs, *grads, *sums]))
+    call = native.Backward(*map(address, [*inputs, *grads, *sums]))
     with _device_of(query):
         stream = _stream(query)
-        native_gpu.backward(problem, call, storage, _address(workspace), stream, atomic=atomic)
+        native_gpu.backward(problem, call, storage, address(workspace), stream, atomic=atomic)
     return [query.new_empty(0) if gradient is None else gradient.to(query.dtype) for gradient in sums]
 
 
@@ -100,7 +103,7 @@ def dense(
         query.new_empty(frames, queries, top_k, dtype=torch.int32),
     )
     inputs = [_aligned(tensor) for tensor in tensors]
-    call = native.DenseForward(*map(_address, [*inputs, *outputs]))
+    call = native.DenseForward(*map(address, [*inputs, *outputs]))
     with _device_of(query):
         native_gpu.dense(problem, call, storage, _stream(query))
     return outputs
@@ -123,10 +126,6 @@ def _aligned(tensor: Tensor | None) -> Tensor | None:
         return None
     tensor = tensor.contiguous()
     return tensor.clone() if tensor.numel() and tensor.data_ptr() % _ALIGNMENT else tensor
-
-
-def _address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
 def _device_of(tensor: Tensor) -> torch.cuda.device:

@@ -14,7 +14,7 @@ from torch import Tensor
 from dynast_deploy.attention_interface import Attention
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins.bindings import library, native, native_gpu
-from dynast_deploy.plugins.pyt import attention as torch_ops
+from dynast_deploy.plugins.pyt import attention_problem
 from dynast_deploy.plugins.pyt import gpu as torch_gpu
 
 DIFFERENTIABLE = ("query", "query_prune", "key", "key_prune", "value", "warp_source")
@@ -44,7 +44,9 @@ def operands(layer: Layer, tensors: dict[str, Tensor]) -> list[Tensor]:
 
 def forward(layer: Layer, tensors: dict[str, Tensor]) -> Attention:
     """The operator's four outputs; what is not written stays NaN or -1."""
-    outputs = torch_ops._outputs(tensors["query"], tensors["value"], tensors["warp_source"], layer.top_k)
+    outputs = attention_problem.new_outputs(
+        tensors["query"], tensors["value"], tensors["warp_source"], layer.top_k
+    )
     for output in outputs:
         output.fill_(torch.nan if output.is_floating_point() else -1)
     torch_gpu.forward(problem(layer), operands(layer, tensors), outputs)
@@ -173,7 +175,7 @@ def test_matches_outside_the_map_count_as_the_nearest_inside() -> None:
     tame[5] = wild[5].clamp(0, 76)
     results = []
     for inputs in (wild, tame):
-        outputs = torch_ops._outputs(tensors["query"], tensors["value"], tensors["warp_source"], 4)
+        outputs = attention_problem.new_outputs(tensors["query"], tensors["value"], tensors["warp_source"], 4)
         torch_gpu.forward(problem(layer), inputs, outputs)
         results.append(outputs)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
@@ -184,7 +186,7 @@ def test_mixed_types_and_senseless_numbers_are_refused() -> None:
     tensors = in_type(layer.tensors(), torch.float32)
     with pytest.raises(DynastError, match=r"the tensors are torch.float16, torch.float32; on a GPU"):
         forward(layer, {**tensors, "value": tensors["value"].half()})
-    outputs = torch_ops._outputs(tensors["query"], tensors["value"], tensors["warp_source"], 4)
+    outputs = attention_problem.new_outputs(tensors["query"], tensors["value"], tensors["warp_source"], 4)
     senseless = problem(layer)
     senseless.top_k = 21
     with pytest.raises(DynastError, match="top_k 21 after 4 matches"):

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from dynast_deploy.plugins.pyt import attention as torch_ops
+from dynast_deploy.plugins.pyt import attention_operator
 
 _WITHOUT_INFERENCE = """
 import torch.library
@@ -30,7 +30,7 @@ def test_no_schema_is_inferred_from_annotations() -> None:
 
 
 def test_the_schemas_are_those_of_the_signatures() -> None:
-    for operator in (torch_ops.sparse_attention, torch_ops.sparse_attention_backward):
+    for operator in (attention_operator.sparse_attention, attention_operator.sparse_attention_backward):
         written = str(operator._opoverload._schema)
         inferred = torch.library.infer_schema(operator._init_fn, mutates_args=())
         assert written == f"dynast::{operator._opoverload._schema.name.split('::')[1]}{inferred}"
