@@ -37,17 +37,22 @@ class AtomicFile:
     """A place to write `path` under a temporary name in the same folder, `partial`, and the final rename.
 
     Until `commit` a file that exists at `path` stays as it is; a link there stays a link, and the file that it points
-    to is replaced. As a context manager it gives `partial`, commits it on leaving normally and discards it
-    on an exception:
+    to is replaced. As a context manager it gives `partial`, commits it on leaving normally and discards it on an
+    exception:
 
         with AtomicFile(path) as partial:
             partial.write_text(text)
 
-    An OSError in the block is raised as a DynastError that names `path`. Raises DynastError at once when the folder is
-    missing or cannot be written to, or `path` is a folder, a device or a read-only file.
+    An OSError in the block is raised as a DynastError that names `path`.
     """
 
     def __init__(self, path: Path) -> None:
+        """Begin an empty file of another name in the folder of `path`.
+
+        Raises:
+            DynastError: When the folder is missing or cannot be written to, or `path` is a folder, a device or a
+                read-only file.
+        """
         check_writable_name(path)
         self.path = Path(os.path.realpath(path)) if os.path.islink(path) else path
         """Where the file is to be; after `commit` and `keep_beside`, where it is."""
@@ -57,7 +62,8 @@ class AtomicFile:
             if os.rename in os.supports_dir_fd:
                 self._folder = os.open(self.path.parent, getattr(os, "O_PATH", os.O_RDONLY))
         except OSError as error:
-            raise write_failure(path, error) from error
+            failure = write_failure(path, error)
+            raise failure from error
 
     @property
     def stream(self) -> str:
@@ -68,7 +74,8 @@ class AtomicFile:
     def commit(self) -> None:
         """Give the file its name, in one step, also where its folder was renamed or removed meanwhile.
 
-        Raises DynastError and removes it where that fails.
+        Raises:
+            DynastError: Where that fails; the file is removed then.
         """
         try:
             try:
@@ -76,14 +83,16 @@ class AtomicFile:
             except FileNotFoundError:
                 self._write_again()
         except OSError as error:
-            raise write_failure(self.path, error) from error
+            failure = write_failure(self.path, error)
+            raise failure from error
         finally:
             self.discard()
 
     def keep_beside(self, word: str = "partial") -> None:
         """Give the file a name of its own beside `path`, such as `out.partial.mp4`, and replace nothing.
 
-        Raises DynastError and removes it where that fails.
+        Raises:
+            DynastError: Where that fails; the file is removed then.
         """
         for path in numbered(self.path, word):
             try:
@@ -95,7 +104,8 @@ class AtomicFile:
                 break
             except OSError as error:
                 self.discard()
-                raise write_failure(path, error) from error
+                failure = write_failure(path, error)
+                raise failure from error
             self.path = path
             break
         self.commit()
@@ -141,7 +151,12 @@ class AtomicFile:
         return os.open(path.name, flags, 0o666, dir_fd=self._folder)
 
     def _write_again(self) -> None:
-        """The folder or the partial file was removed, but its contents are there as long as they are open."""
+        """The folder or the partial file was removed, but its contents are there as long as they are open.
+
+        Raises:
+            FileNotFoundError: Where nothing was written yet.
+            OSError: Where it cannot be written.
+        """
         if self._file < 0 or not os.fstat(self._file).st_size:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,13 +177,21 @@ class AtomicFile:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all; raises DynastError where it cannot be written."""
+    """Write a text file in UTF-8, whole or not at all.
+
+    Raises:
+        DynastError: Where it cannot be written.
+    """
     with AtomicFile(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as a compressed `.npz`, whole or not at all; raises DynastError where it cannot be written."""
+    """Write arrays as a compressed `.npz`, whole or not at all.
+
+    Raises:
+        DynastError: Where it cannot be written.
+    """
     import numpy as np
 
     with AtomicFile(path) as partial:
@@ -176,7 +199,12 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def check_writable_name(path: Path) -> None:
-    """Raise DynastError where `path` cannot become a file: no folder for it, or something else of that name."""
+    """Look at what can be known of an output before it is begun.
+
+    Raises:
+        DynastError: Where `path` cannot become a file: no folder for it, something else of that name, a read-only file,
+            or a name that is too long.
+    """
     # Not Path's own methods: they raise for a name that is too long.
     if not os.path.isdir(path.parent):
         raise DynastError(f"{path} cannot be written: there is no folder {path.parent}; create it first")

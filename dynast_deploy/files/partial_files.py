@@ -33,14 +33,21 @@ _numbers = itertools.count()
 def create_file(folder: Path, name: str) -> tuple[Path, int]:
     """An empty hidden file for what will be `name` in `folder`, and its open descriptor, which holds the lock.
 
-    It ends in the suffix of `name`, so that libraries that go by the suffix choose the right format. Raises OSError.
+    It ends in the suffix of `name`, so that libraries that go by the suffix choose the right format.
+
+    Raises:
+        OSError: Where it cannot be created.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     return _created(folder, name, lambda path: os.open(path, flags, 0o666))
 
 
 def create_folder(folder: Path, name: str) -> tuple[Path, int]:
-    """An empty hidden folder, as `create_file`; the descriptor is -1 on Windows. Raises OSError."""
+    """An empty hidden folder, as `create_file`; the descriptor is -1 on Windows.
+
+    Raises:
+        OSError: Where it cannot be created.
+    """
 
     def make(path: Path) -> int:
         path.mkdir(0o700)

@@ -15,7 +15,10 @@ from dynast_deploy.files.atomic_file import write_failure
 def result_folder(folder: Path) -> Iterator[Path]:
     """Make `folder`, and the folders above it that are missing; on leaving, those that stayed empty are removed again.
 
-    So it can be made before the work, which tells whether it can be made at all. Raises DynastError where it cannot.
+    So it can be made before the work, which tells whether it can be made at all.
+
+    Raises:
+        DynastError: Where it cannot be made.
     """
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise DynastError(f"{folder} is a file; name a folder for the results")
@@ -24,7 +27,8 @@ def result_folder(folder: Path) -> Iterator[Path]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise write_failure(folder, error) from error
+            failure = write_failure(folder, error)
+            raise failure from error
         yield folder
     finally:
         for path in missing:

@@ -16,7 +16,10 @@ from dynast_deploy.files import partial_files
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
     """An empty folder in `parent` for what concerns `name`, for this user alone; removed on leaving.
 
-    What is renamed out of it, or the folder itself where it is renamed, stays. Raises OSError where it cannot be made.
+    What is renamed out of it, or the folder itself where it is renamed, stays.
+
+    Raises:
+        OSError: Where it cannot be made.
     """
     path, descriptor = partial_files.create_folder(parent, name)
     try:

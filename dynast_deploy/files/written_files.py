@@ -21,10 +21,13 @@ Identity: TypeAlias = tuple[int, int]
 
 
 def check_written(written: Mapping[str, Path | Iterable[Path] | None], read: Read) -> None:
-    """Raise DynastError where a file cannot be written, or would replace one that the same command reads or writes.
+    """Check the files that a command is about to write.
 
     `written` are files by the option that names them, such as "--json". What is read need not exist; a folder stands
     for all files in it. One file of each folder is begun and removed again, which tells a full or read-only disk.
+
+    Raises:
+        DynastError: Where a file cannot be written, or would replace one that the same command reads or writes.
     """
     check_not_read(written, read)
     tried: set[Path] = set()
@@ -37,26 +40,36 @@ def check_written(written: Mapping[str, Path | Iterable[Path] | None], read: Rea
 
 
 def _begin(path: Path) -> None:
-    """Write a block of what is to be `path` and remove it again; a full disk still takes empty files."""
+    """Write a block of what is to be `path` and remove it again; a full disk still takes empty files.
+
+    Raises:
+        DynastError: Where that cannot be written.
+    """
     file = AtomicFile(path)
     try:
         with open(file.stream, "wb", buffering=0) as stream:
             stream.write(bytes(_BLOCK))
     except OSError as error:
-        raise write_failure(path, error) from error
+        failure = write_failure(path, error)
+        raise failure from error
     finally:
         file.discard()
 
 
 def check_not_read(written: Mapping[str, Path | Iterable[Path] | None], read: Read) -> None:
-    """The half of `check_written` that looks at names alone, for folders that have yet to be made."""
+    """The half of `check_written` that looks at names alone, for folders that have yet to be made.
+
+    Raises:
+        DynastError: Where a file would replace one that the same command reads or writes.
+    """
     files, folders = _identities(read)
     taken: dict[Identity | str, str] = {}
     for option, path in _each(written):
         identity = identity_of(path)
         if identity is not None:
             if identity in files:
-                raise _is_read(option, path, *files[identity], "file")
+                error = _is_read(option, path, *files[identity], "file")
+                raise error
             if (folder := _folder_around(path, folders)) is not None:
                 raise DynastError(f"{option} {path} is a file of {folder}, which is read; name another file")
         # A file that is not there yet is known by its name alone.
@@ -67,11 +80,16 @@ def check_not_read(written: Mapping[str, Path | Iterable[Path] | None], read: Re
 
 
 def check_written_folder(option: str, folder: Path, read: Read) -> None:
-    """Raise DynastError where the folder that results are to go into is one that is read."""
+    """Check the folder that a command is about to write results to.
+
+    Raises:
+        DynastError: Where it is one that is read.
+    """
     identity = identity_of(folder)
     folders = _identities(read)[1]
     if identity is not None and identity in folders:
-        raise _is_read(option, folder, *folders[identity], "folder")
+        error = _is_read(option, folder, *folders[identity], "folder")
+        raise error
 
 
 def identity_of(path: Given) -> Identity | None:

@@ -23,9 +23,11 @@ class Packed:
 
     @classmethod
     def of(cls, array: np.ndarray) -> Packed:
+        """The packed form of any array."""
         return cls(zlib.compress(np.ascontiguousarray(array).tobytes(), 1), array.dtype.str, array.shape)
 
     def unpack(self) -> np.ndarray:
+        """The array as it was; the caller may change it."""
         return np.frombuffer(bytearray(zlib.decompress(self.data)), self.dtype).reshape(self.shape)
 
 
@@ -54,10 +56,23 @@ class CalibrationData:
 
     @property
     def exemplar_count(self) -> int:
+        """How many exemplars there are."""
         return len(self._exemplars)
 
     def add_exemplar(self, picture: np.ndarray, condition: np.ndarray, name: str) -> int:
-        """picture float32 `[1, 3, H, W]` in -1..1, condition `[1, S, H, W]`; returns its number."""
+        """Add an exemplar.
+
+        Args:
+            picture: float32 `[1, 3, H, W]` in -1..1.
+            condition: float32 in 0..1 or uint8, `[1, S, H, W]`.
+            name: What messages call it.
+
+        Returns:
+            The exemplar's number, which `add_frame` takes.
+
+        Raises:
+            DynastError: Where they do not fit the model, hold NaN, or the picture is of one colour.
+        """
         self._check(picture, 3, f"{name}: the exemplar", -1)
         self._check(condition, self.info.channels, f"{name}: the exemplar's condition", 0)
         if np.ptp(picture) == 0:
@@ -66,12 +81,20 @@ class CalibrationData:
         return len(self._exemplars) - 1
 
     def add_frame(self, condition: np.ndarray, exemplar: int, name: str) -> None:
-        """condition uint8 `[1, S, H, W]` in 0..255 or float32 in 0..1, with the number of its exemplar."""
+        """condition uint8 `[1, S, H, W]` in 0..255 or float32 in 0..1, with the number of its exemplar.
+
+        Raises:
+            DynastError: Where it does not fit the model, or holds NaN.
+        """
         self._check(condition, self.info.channels, f"{name}: the condition", 0)
         self._frames.append(Pair(exemplar, Packed.of(condition)))
 
     def finish(self) -> CalibrationData:
-        """Orders the frames by exemplar. Raises DynastError where there is nothing, or nothing that varies."""
+        """Order the frames by exemplar.
+
+        Raises:
+            DynastError: Where there is nothing, or nothing that varies.
+        """
         if not self._frames or not self._exemplars:
             raise DynastError(
                 f"{self.source}: no {'frames' if self._exemplars else 'exemplars'} to calibrate on"
@@ -87,6 +110,7 @@ class CalibrationData:
         return self
 
     def exemplar(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The picture float32 `[1, 3, H, W]` in -1..1 and the condition `[1, S, H, W]` of an exemplar, by number."""
         picture, condition = self._exemplars[number]
         return picture.unpack(), condition.unpack()
 

@@ -47,7 +47,8 @@ def files_read(request: FrameRequest, model: Path) -> dict[str, Path | str | Seq
 def read_data(request: FrameRequest, info: ModelMetadata, source: str) -> CalibrationData:
     """At most `request.frames` frames that fit the model `info` describes; `source` is the model's name.
 
-    Raises DynastError where the data are missing, of another task or size, empty, constant, or not finite.
+    Raises:
+        DynastError: Where the data are missing, of another task or size, empty, constant, or not finite.
     """
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES
 
@@ -60,7 +61,11 @@ def read_data(request: FrameRequest, info: ModelMetadata, source: str) -> Calibr
 
 
 def _from_arrays(path: Path, info: ModelMetadata, most: int) -> CalibrationData:
-    """`condition` `[N, S, H, W]`, `exemplar` `[E, 3, H, W]`, `exemplar_condition` `[E, S, H, W]`; frames take turns."""
+    """`condition` `[N, S, H, W]`, `exemplar` `[E, 3, H, W]`, `exemplar_condition` `[E, S, H, W]`; frames take turns.
+
+    Raises:
+        DynastError: Where arrays are missing, or do not fit each other or the model.
+    """
     with NpzFile(path, ARRAYS) as file:
         arrays = file.arrays
         lacking = [name for name in ARRAYS if name not in arrays]
@@ -85,7 +90,11 @@ def _from_arrays(path: Path, info: ModelMetadata, most: int) -> CalibrationData:
 
 
 def _from_media(request: FrameRequest, path: Path, info: ModelMetadata, source: str) -> CalibrationData:
-    """A video, a picture or a folder of pictures, with the exemplars in turn."""
+    """A video, a picture or a folder of pictures, with the exemplars in turn.
+
+    Raises:
+        DynastError: Where the exemplars are missing, or something cannot be read.
+    """
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES, list_pictures, read_picture
     from dynast_deploy.runtime.pipeline.condition_drawer import task_of
     from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_options
@@ -145,7 +154,11 @@ def _add_video(data: CalibrationData, painter: ConditionDrawer, path: Path, most
 
 
 def _from_shipped(request: FrameRequest, info: ModelMetadata, source: str) -> CalibrationData:
-    """Samples of training data by the name of their source; exemplars of their own."""
+    """Samples of training data by the name of their source; exemplars of their own.
+
+    Raises:
+        DynastError: Where no such data ship.
+    """
     task = Task(info.task) if info.task else Task.of_channels(info.channels)
     if task is None or info.height != info.width:
         raise DynastError(f"--data {request.data}: no such file or folder, and no data ship for {source}")

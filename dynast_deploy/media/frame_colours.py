@@ -83,7 +83,11 @@ class RgbConverter:
         self._reformatter = VideoReformatter()
 
     def matrix(self, frame: VideoFrame) -> int | None:
-        """The matrix of `frame`, as H.273 numbers it; None for RGB and grey. DynastError for one that is not known."""
+        """The matrix of `frame`, as H.273 numbers it; None for RGB and grey.
+
+        Raises:
+            DynastError: For a matrix that is not known.
+        """
         if frame.format.is_rgb or frame.format.has_palette or _is_grey(frame.format):
             return None
         matrix = self._stated.matrix or int(frame.colorspace)
@@ -98,7 +102,11 @@ class RgbConverter:
         return matrix
 
     def convert(self, frame: VideoFrame) -> np.ndarray:
-        """uint8 [H, W, 3] of the size of `frame`; DynastError for a matrix that cannot be converted from."""
+        """uint8 [H, W, 3] of the size of `frame`.
+
+        Raises:
+            DynastError: For a matrix that cannot be converted from.
+        """
         kind = frame.format
         transparent = kind.has_palette or any(component.is_alpha for component in kind.components)
         if (matrix := self.matrix(frame)) is not None:

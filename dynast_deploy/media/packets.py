@@ -17,7 +17,8 @@ _MOST_FAILED_READS = 1000
 class Packets:
     """An iterator over the packets of `container`, in the file's order; of `streams` alone where they are named.
 
-    What cannot be read is skipped and counted. Raises OSError where the file itself cannot be read any further.
+    What cannot be read is skipped and counted. Iterating raises OSError where the file itself cannot be read any
+    further.
     """
 
     def __init__(self, container: InputContainer, *streams: Stream) -> None:

@@ -60,9 +60,10 @@ def read_picture(path: str | Path) -> np.ndarray:
     Colours come out as a screen shows them (`picture_colours.srgb_pixels`): embedded profiles are converted to sRGB,
     transparency is laid over white, deeper greys are brought to 8 bits. Of an animation the first picture is taken.
 
-    Raises DynastError for a missing file, a folder, something that is not a picture, a picture cut short, and one of so
-    many pixels that reading it would take more than `MOST_BYTES` (118 million of a JPEG or PNG, 178 million where the
-    file has more than 30 MB).
+    Raises:
+        DynastError: For a missing file, a folder, something that is not a picture, a picture cut short, and one of so
+            many pixels that reading it would take more than `MOST_BYTES` (118 million of a JPEG or PNG, 178 million
+            where the file has more than 30 MB).
     """
     from PIL import Image
 
@@ -93,7 +94,11 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def opened_picture(path: Path) -> Image:
-    """Pillow's picture of a file, its pixels not read yet; raises DynastError where it is none that Pillow can read."""
+    """Pillow's picture of a file, its pixels not read yet.
+
+    Raises:
+        DynastError: Where it is not a picture that Pillow can read.
+    """
     from PIL import Image, UnidentifiedImageError
 
     if path.suffix.lower() in CAMERA_RAW:
@@ -125,8 +130,11 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def write_picture(path: str | Path, picture: np.ndarray) -> None:
     """Write uint8 [H, W, 3] RGB to PNG, JPEG (quality 95, full colour resolution) or WebP, by suffix.
 
-    The file appears under its name when it is whole. Raises DynastError for another suffix, a missing or read-only
-    folder and a full disk; ValueError for an array of another kind.
+    The file appears under its name when it is whole.
+
+    Raises:
+        ValueError: For an array of another kind.
+        DynastError: For another suffix, a missing or read-only folder and a full disk.
     """
     from PIL import Image
 
@@ -140,7 +148,11 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
 
 
 def check_picture_name(path: Path) -> None:
-    """Raise DynastError where the suffix of `path` is none that `write_picture` writes."""
+    """Check the suffix of a picture that is to be written.
+
+    Raises:
+        DynastError: Where it is not one of `WRITTEN_SUFFIXES`.
+    """
     if path.suffix.lower() not in WRITTEN_SUFFIXES:
         known = ", ".join(WRITTEN_SUFFIXES)
         raise DynastError(

@@ -68,10 +68,11 @@ def list_pictures(arguments: Iterable[str | Path], notes: list[str] | None = Non
     Arguments stay in their order. A folder stands for the pictures directly in it, in natural order (frame2 before
     frame10), hidden files left out: by ending where the installed Pillow reads that kind, else by content. With a line
     in `notes` two kinds are left out: pictures that Pillow cannot read, and results of this program (`a.dynast.png`,
-    `a.condition.png`) beside what they were made from.
+    `a.condition.png`) next to what they were made from.
 
-    Raises DynastError for a name that does not exist, a folder that cannot be listed or holds no pictures, and an empty
-    list.
+    Raises:
+        DynastError: For a name that does not exist, a folder that cannot be listed or holds no pictures, and an empty
+            list.
     """
     notes = notes if notes is not None else []
     pictures: dict[Path, None] = {}

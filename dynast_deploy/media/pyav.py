@@ -14,10 +14,12 @@ class Ratio(Protocol):
     """A rational number of PyAV: `Fraction` before 19, `AVRational` since."""
 
     @property
-    def numerator(self) -> int: ...
+    def numerator(self) -> int:
+        """The number above the line."""
 
     @property
-    def denominator(self) -> int: ...
+    def denominator(self) -> int:
+        """The number below the line."""
 
 
 def fraction(ratio: Ratio | None) -> Fraction | None:
@@ -32,9 +34,10 @@ def fraction(ratio: Ratio | None) -> Fraction | None:
 
 
 def open_input(path: Path) -> InputContainer:
-    """Open the file `path`; names and values of its metadata that are not UTF-8 are no error.
+    """Open the file `path`; names and values of its metadata that are not UTF-8 are not an error.
 
-    Raises what PyAV raises for a file that cannot be opened.
+    Raises:
+        FFmpegError: Where the file cannot be opened; some of them are OSError, too.
     """
     import av
 

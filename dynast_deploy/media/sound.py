@@ -96,7 +96,11 @@ class Sound:
             self._output.mux(self._stream.encode(samples))
 
     def _encoded(self, encoder: str) -> AudioStream:
-        """A new stream for decoded sound."""
+        """A new stream for decoded sound.
+
+        Raises:
+            ValueError: Where the decoder cannot be opened.
+        """
         import av
 
         source = self._source.codec_context

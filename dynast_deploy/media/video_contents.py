@@ -50,9 +50,11 @@ class Contents:
 def video_contents(path: Path, index: int) -> Contents:
     """Go through all packets of `path`, a file that is known to open, for its video stream number `index`.
 
-    It takes as long as reading the file once. What the header states is not enough: browsers write neither length
-    nor rate, a trimmed MP4 counts what it hides, an AVI frames that were dropped. Raises OSError for a file that
-    cannot be read to its end.
+    It takes as long as reading the file once. What the header states is not enough: browsers write neither length nor
+    rate, a trimmed MP4 counts what it hides, an AVI frames that were dropped.
+
+    Raises:
+        OSError: Where the file cannot be read to its end.
     """
     with open_input(path) as container:
         stream = cast("VideoStream", container.streams[index])

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     """Open `path` and choose its main video stream (never a cover picture).
 
-    Only regular files are opened: a mistyped name is an error, not a camera. Raises DynastError for a missing
-    file, a folder, a device, an empty file, something that is no video, an MP4 without its index, a file without
-    a video stream and a codec that PyAV cannot decode.
+    Only regular files are opened: a mistyped name is an error, not a camera.
+
+    Raises:
+        DynastError: For a missing file, a folder, a device, an empty file, something that is not a video, an MP4
+            without its index, a file without a video stream and a codec that PyAV cannot decode.
     """
     import av
 
@@ -48,7 +50,11 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
 
 
 def check_video_file(path: Path) -> None:
-    """Raise DynastError where `path` is missing, a folder or a device; nothing of it is read."""
+    """Check the name of a video that is to be read; nothing of it is read.
+
+    Raises:
+        DynastError: Where `path` is missing, a folder or a device.
+    """
     try:
         mode = os.stat(path).st_mode
     except PermissionError:

@@ -38,16 +38,21 @@ class VideoReader:
     changes its size is scaled. High dynamic range is not tone-mapped.
 
     The file is gone through once before its first frame is decoded, to tell how much it holds (see `video_contents`).
-    Damaged packets are skipped and counted; damage in the very last ones can cost as many frames as there are
-    decoding threads, because PyAV gives up what the decoder still holds. Times only go forward (see `ForwardClock`).
+    Damaged packets are skipped and counted; damage in the very last ones can cost as many frames as there are decoding
+    threads, because PyAV gives up what the decoder still holds. Times only go forward (see `ForwardClock`).
 
-    Raises DynastError as `video_file.open_video` does, for a file whose video has no frame that can be decoded, and
-    for colours that cannot be converted to RGB.
+    Iterating raises DynastError where the file cannot be read any further.
     """
 
     policy = Policy.WAIT
 
     def __init__(self, path: str | Path) -> None:
+        """Open the file and decode its first frame.
+
+        Raises:
+            DynastError: As `video_file.open_video` says, for a file whose video has no frame that can be decoded, and
+                for colours that cannot be converted to RGB.
+        """
         self.path = Path(path)
         self.name, self.origin = self.path.name, str(self.path)
         self.damaged = 0

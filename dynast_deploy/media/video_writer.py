@@ -31,9 +31,8 @@ _LARGEST_SIDE = 16384
 class VideoWriter:
     """Writes `path`; its suffix chooses MP4, MOV, MKV (all H.264) or WebM (VP9).
 
-    A `FrameSink`. `size` is that of the pictures; an odd side is stored with its last row or column repeated once,
-    because 4:2:0 colour needs even sides. `source` is the video whose times and sound are kept, or the frames per
-    second where there is none. `crf` is the encoder's constant quality (lower is better and larger).
+    A `FrameSink`. An odd side is stored with its last row or column repeated once, because 4:2:0 colour needs even
+    sides.
 
     Colours are stored as limited-range BT.709, converted so and tagged so. There are no B-frames, so the order of
     packets is that of the pictures and the last picture's duration is stated exactly; times are exact in MP4 and MOV
@@ -43,12 +42,9 @@ class VideoWriter:
     Of the source all sound is kept, its languages and titles, and the title, date and other metadata of the file;
     `note` says what was encoded anew or left out.
 
-    The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes
-    on leaving normally and removes the unfinished file on an exception; to keep what is done when the user presses
-    Ctrl-C, catch KeyboardInterrupt inside it and call `finish(cut_sound=True)`.
-
-    Raises DynastError for an unknown suffix, a missing or read-only folder, a path that is the source itself, a
-    picture size that cannot be encoded, and later when the disk fills up.
+    The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes on
+    leaving normally and removes the unfinished file on an exception; to keep what is done when the user presses Ctrl-C,
+    catch KeyboardInterrupt inside it and call `finish(cut_sound=True)`.
     """
 
     def __init__(
@@ -60,6 +56,19 @@ class VideoWriter:
         crf: int = 18,
         preset: str = "veryfast",
     ) -> None:
+        """Begin the file.
+
+        Args:
+            path: Its suffix is one of `VIDEO_SUFFIXES`.
+            size: The size of the pictures.
+            source: The video whose times and sound are kept, or the frames per second where there is none.
+            crf: The encoder's constant quality (lower is better and larger).
+            preset: x264's, which trades time for size.
+
+        Raises:
+            DynastError: For an unknown suffix, a missing or read-only folder, a path that is the source itself, and a
+                picture size that cannot be encoded.
+        """
         import av
 
         self.path = Path(path)
@@ -105,7 +114,8 @@ class VideoWriter:
         except BaseException as error:
             self.abort()
             if isinstance(error, OSError) and is_write_failure(error):
-                raise write_failure(self.path, error) from error
+                failure = write_failure(self.path, error)
+                raise failure from error
             if isinstance(error, av.error.FFmpegError):
                 raise DynastError(
                     f"{self.path}: a video of {width}x{height} pictures cannot be begun ({error.strerror})"
@@ -138,7 +148,8 @@ class VideoWriter:
         Raises:
             ValueError: For a picture or a time that does not fit.
             RuntimeError: Where the file is finished.
-            DynastError: Where the file cannot be written any more; nothing of it is left then.
+            DynastError: Where the file cannot be written any more, such as on a full disk; nothing of it is left then.
+            OSError: Where something else failed; nothing of it is left then.
         """
         if not self._open:
             raise RuntimeError(f"{self.path} is finished; no picture can be added")
@@ -164,7 +175,8 @@ class VideoWriter:
         except OSError as error:
             self.abort()
             if is_write_failure(error):
-                raise write_failure(self.path, error) from error
+                failure = write_failure(self.path, error)
+                raise failure from error
             raise
         self.frames += 1
 
@@ -175,8 +187,9 @@ class VideoWriter:
         early, it ends with the last picture, and a file that has the name already keeps it: this one is then called
         `out.partial.mp4` or `out.partial-2.mp4`. `path` is where it is in the end.
 
-        Raises DynastError where no picture was written, or the file cannot be completed; nothing of it is left then,
-        and an earlier file stays as it was.
+        Raises:
+            DynastError: Where no picture was written, or the file cannot be completed; nothing of it is left then, and
+                an earlier file stays as it was.
         """
         if not self._open:
             return
@@ -193,7 +206,8 @@ class VideoWriter:
         except BaseException as error:
             self.abort()
             if isinstance(error, OSError) and is_write_failure(error):
-                raise write_failure(self.path, error) from error
+                failure = write_failure(self.path, error)
+                raise failure from error
             raise
         self._open = False
         if cut_sound and self.path.exists():

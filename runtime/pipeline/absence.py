@@ -16,7 +16,8 @@ def check_before(drawer: ConditionDrawer, source: FrameSource) -> None:
     """
     check_count_early(drawer, source)
     if drawer.source is not None and drawer.source.is_empty:
-        raise _no_person(drawer.source, drawer.source.frames or source.frame_count, source)
+        error = _no_person(drawer.source, drawer.source.frames or source.frame_count, source)
+        raise error
 
 
 def check_count_early(drawer: ConditionDrawer, source: FrameSource) -> None:
@@ -36,7 +37,8 @@ def check_anybody(drawer: ConditionDrawer, frames: int, source: FrameSource) -> 
         DynastError: Where no person, or no face, was detected in any of the `frames`.
     """
     if drawer.source is not None and drawer.empty == frames:
-        raise _no_person(drawer.source, frames, source)
+        error = _no_person(drawer.source, frames, source)
+        raise error
 
 
 def absence_note(drawer: ConditionDrawer) -> str | None:

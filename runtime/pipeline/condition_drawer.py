@@ -79,7 +79,11 @@ class ConditionDrawer:
         source: PoseSource | PartSource | None = None,
         crop: Crop = Crop.NONE,
     ) -> None:
-        """`source` is of the kind that `SOURCES` says, None for `Task.STYLE`."""
+        """`source` is of the kind that `SOURCES` says, None for `Task.STYLE`.
+
+        Raises:
+            ValueError: For a source of another kind, or a crop around people where there are none.
+        """
         if not isinstance(source, SOURCES.get(task, type(None))):
             raise ValueError(f"the source of {task} conditions is no {type(source).__name__}")
         if crop is Crop.PERSON and task is not Task.POSE:
@@ -92,7 +96,11 @@ class ConditionDrawer:
         self._boxes: list[Box] | None = None
 
     def look_ahead(self, picture_size: Size) -> None:
-        """Lay the boxes for all frames of a video of this size, where its poses are known beforehand."""
+        """Lay the boxes for all frames of a video of this size, where its poses are known beforehand.
+
+        Raises:
+            DynastError: Where the poses do not fit pictures of this size.
+        """
         if self.crop is Crop.PERSON and isinstance(self.source, PoseSource):
             track = self.source.track(picture_size)
             if track is not None:
@@ -111,7 +119,11 @@ class ConditionDrawer:
         return Canvas.around(picture_size, self.network_size, self.fit)
 
     def paint(self, picture: np.ndarray, index: int) -> Painted:
-        """The condition of picture number `index`, uint8 `[height, width, 3]` RGB."""
+        """The condition of picture number `index`, uint8 `[height, width, 3]` RGB.
+
+        Raises:
+            DynastError: Where there are no poses or parts for it, or they do not fit the picture.
+        """
         if isinstance(self.source, PoseSource):
             return self._paint_pose(self.source.pose(index, picture), picture, index)
         placed = self.canvas(Size.of(picture)).place(picture)
@@ -122,8 +134,11 @@ class ConditionDrawer:
     def exemplar(self, picture: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
         """The exemplar `[1, 3, H, W]` float32 in -1..1 and its condition `[1, S, H, W]` uint8.
 
-        A person who fills the picture is not cropped: the box would show what is not in the picture. Raises DynastError
-        if the picture is tiny, no person is detected in it, or the person that is to be cropped around is tiny.
+        A person who fills the picture is not cropped: the box would show what is not in the picture.
+
+        Raises:
+            DynastError: Where the picture is tiny, no person is detected in it, or the person that is to be cropped
+                around is tiny.
         """
         check_exemplar_size(picture, source)
         size = Size.of(picture)
@@ -152,7 +167,11 @@ class ConditionDrawer:
         return self.source.note if self.source is not None else None
 
     def check_frames(self, frames: int) -> None:
-        """Raise a DynastError where a file gives poses or parts for another number of frames than the video has."""
+        """Compare a file of poses or parts with a video.
+
+        Raises:
+            DynastError: Where it is for another number of frames than the `frames` of the video.
+        """
         if self.source is not None:
             self.source.check_frames(frames)
 
@@ -208,7 +227,11 @@ class ConditionDrawer:
 
 
 def check_exemplar_size(picture: np.ndarray, source: str) -> None:
-    """DynastError if a picture uint8 `[H, W, 3]` is too small to lend its appearance."""
+    """Make sure of an exemplar, uint8 `[H, W, 3]`, that messages call `source`.
+
+    Raises:
+        DynastError: Where it is too small to lend its appearance.
+    """
     height, width = picture.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
         raise DynastError(
@@ -217,7 +240,11 @@ def check_exemplar_size(picture: np.ndarray, source: str) -> None:
 
 
 def task_of(task: Task | None, channels: int, source: str) -> Task:
-    """The engine's task; DynastError if its conditions are of none that can be drawn."""
+    """The task of an engine whose file states `task` and whose conditions have so many channels.
+
+    Raises:
+        DynastError: Where no task that is known has such conditions.
+    """
     task = task or Task.of_channels(channels)
     if task is None or task.semantic_nc != channels:
         kinds = ", ".join(f"{kind} ({kind.semantic_nc})" for kind in Task)

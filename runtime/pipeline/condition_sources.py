@@ -49,15 +49,27 @@ class ConditionDrawers:
         self._sources.close()
 
     def of_video(self, video: Path, given: Path | None) -> ConditionDrawer:
-        """The painter of a video."""
+        """The painter of a video.
+
+        Raises:
+            DynastError: Where there are no poses or parts for it, or they cannot be read.
+        """
         return self._painter(self._source(video, given))
 
     def of_picture(self, picture: Path, given: Path | None) -> ConditionDrawer:
-        """The painter of one picture."""
+        """The painter of one picture.
+
+        Raises:
+            DynastError: Where there are no poses or parts for it, or they cannot be read.
+        """
         return self._painter(self._source(picture, given, [picture]))
 
     def of_exemplar(self, picture: Path, given: Path | None) -> ConditionDrawer:
-        """The painter of an exemplar, which has options of its own."""
+        """The painter of an exemplar, which has options of its own.
+
+        Raises:
+            DynastError: Where there are no poses or parts for it, or they cannot be read.
+        """
         return self._painter(self._source(picture, given, [picture], "--exemplar-"))
 
     def of_pictures(
@@ -68,6 +80,10 @@ class ConditionDrawers:
         `given` is a folder with masks of each picture by its name, or holds poses by the names of `pictures`, or one
         pose or mask for each of them in their order; without it the file beside each picture is used where it is the
         picture's own, and the same estimator for all that have none.
+
+        Raises:
+            DynastError: Where the poses or parts given cannot be read, or are not for these pictures; what it returns
+                raises it for a picture that has none.
         """
         if self.task not in SOURCES:
             return lambda _: (self._painter(None), 0)
@@ -119,7 +135,11 @@ class ConditionDrawers:
 
 
 def check_options(task: Task, engine: str, of_poses: Iterable[object], of_parts: Iterable[object]) -> None:
-    """Raise a DynastError where the values of options name poses or parts, and `engine`, of this task, needs none."""
+    """Check options against the engine's task; `engine` is the engine's name in messages.
+
+    Raises:
+        DynastError: Where values of options name poses or parts, and conditions of this task need none.
+    """
     if task is not Task.POSE and any(of_poses):
         raise DynastError(
             f"{engine} draws from {task} conditions, which have no keypoints; leave pose options out"
@@ -132,6 +152,10 @@ def check_options(task: Task, engine: str, of_poses: Iterable[object], of_parts:
 
 
 def check_crop(task: Task, engine: str, crop: Crop) -> None:
-    """Raise a DynastError where people are to be cropped around, and `engine`, of this task, draws none."""
+    """Check `--crop` against the engine's task; `engine` is the engine's name in messages.
+
+    Raises:
+        DynastError: Where people are to be cropped around, and conditions of this task show none.
+    """
     if crop is Crop.PERSON and task is not Task.POSE:
         raise DynastError(f"{engine} draws from {task} conditions, which show no keypoints; leave --crop out")

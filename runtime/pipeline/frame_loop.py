@@ -74,6 +74,9 @@ def render_works(
 
     Returns:
         How many works were dropped because newer ones came before the engine asked; 0 with `Policy.WAIT`.
+
+    Raises:
+        DynastError: Where the engine cannot render a condition.
     """
     with (
         ReadAhead(works, READ_AHEAD, policy) as ahead,

@@ -25,6 +25,9 @@ def picture_outputs(
 
     With `output` a picture's name (one picture only) or a folder; else beside the input: `a.png` becomes
     `a.dynast.png`, a folder `photos` becomes `photos.dynast` with the same names in it.
+
+    Raises:
+        DynastError: Where `output` cannot hold them, or two results would have the same name.
     """
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES, WRITTEN_SUFFIXES
     from dynast_deploy.media.video_containers import VIDEO_SUFFIXES

@@ -49,6 +49,7 @@ def _number(count: int, what: str) -> str:
 
 
 def say_stopping(number: int) -> None:
+    """Tell the user that the signal of this number was heard; for `StopRequest`."""
     print("stopping; what was done is kept (Ctrl-C twice more ends at once)", file=sys.stderr)
 
 
@@ -57,6 +58,9 @@ def conclude(report: Report, output: Path | None, save_poses: Path | None = None
 
     `output` is where a video was to go. The status is 0 where everything was done, 1 where something failed, and 128
     and the number of the signal that ended it early.
+
+    Raises:
+        DynastError: Where the keypoints cannot be written.
     """
     if save_poses is not None and report.keypoints is not None:
         # Keypoints of a part replace no earlier file either.

@@ -43,7 +43,11 @@ class _Channel(Generic[T]):
         self._closed = False
 
     def put(self, item: T) -> None:
-        """Wait for room, or make it, and add `item`; raises _Closed once the taker has gone."""
+        """Wait for room, or make it, and add `item`.
+
+        Raises:
+            _Closed: Once the taker has gone.
+        """
         with self._changed:
             if self._newest_only and not self._closed:
                 self.dropped += len(self._items)
@@ -55,7 +59,11 @@ class _Channel(Generic[T]):
             self._changed.notify_all()
 
     def take(self) -> T:
-        """Wait for the next item; raises _Closed after the last one or when the channel was closed."""
+        """Wait for the next item.
+
+        Raises:
+            _Closed: After the last item, or when the channel was closed.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._ended or self._closed)
             if self._closed or not self._items:
@@ -156,7 +164,11 @@ class WriteBehind(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="write-behind")
 
     def put(self, item: T) -> None:
-        """Hand `item` over, waiting for room; raises what `write` raised."""
+        """Hand `item` over, waiting for room; raises what `write` raised.
+
+        Raises:
+            RuntimeError: After the end of the `with` block.
+        """
         with suppress(_Closed):
             self._channel.put(item)
             return
