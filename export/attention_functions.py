@@ -8,6 +8,8 @@ int32 `[N, Lq/4, K]` (inter-scale) or `[N, Lq, K]` (inner-scale); E is 1 or N.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import onnx
 from onnx import TensorProto, helper
 
@@ -24,12 +26,22 @@ def attention_functions() -> list[onnx.FunctionProto]:
     return [_function("InterScaleAttention", _inter_scale), _function("InnerScaleAttention", _inner_scale)]
 
 
+def is_kept(graph: Graph, prune_logits: str, number: Callable[[float], str]) -> str:
+    """The mask's rule in an exported graph: a boolean tensor of the shape of `prune_logits`, true for what contributes.
+
+    `dynast_deploy.attention.keep_mask` is the reference. `number` makes a constant of the type of `prune_logits`.
+    """
+    return graph.op("Greater", prune_logits, number(0))
+
+
 class _Body(Graph):
     """A function body: constants become nodes, since a function has no initializers."""
 
     def constant(self, values: object, name: str = "constant", dtype: object = None) -> str:
         if isinstance(values, list):
             return self.op("Constant", name=name, value_ints=values)
+        if isinstance(values, float):
+            return self.op("Constant", name=name, value_float=values)
         return self.op("Constant", name=name, value_int=values)
 
     def attribute(self, name: str, field: str) -> str:
@@ -78,8 +90,10 @@ class _Body(Graph):
             name="logits",
         )
         prune_logits = self._dot(query_prune, self.tokens("key_prune", candidates))
-        zero = self.op("CastLike", self.constant(0), prune_logits)
-        mask = self.op("CastLike", self.op("Greater", prune_logits, zero), logits, name="mask")
+        keeps = is_kept(
+            self, prune_logits, lambda number: self.op("CastLike", self.constant(number), prune_logits)
+        )
+        mask = self.op("CastLike", keeps, logits, name="mask")
         kept = self.op("Mul", self.op("Softmax", logits, axis=-1), mask, name="kept")
         attended = self.op("MatMul", kept, self.tokens("value", candidates), name="sum")
         confidence = self.op("ReduceSum", kept, self.constant([-1]), keepdims=1)

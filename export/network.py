@@ -9,7 +9,7 @@ import torch
 
 from dynast_deploy.config import SCALES
 from dynast_deploy.export import folding
-from dynast_deploy.export.attention_functions import DOMAIN
+from dynast_deploy.export.attention_functions import DOMAIN, is_kept
 from dynast_deploy.export.graph import Graph
 
 if TYPE_CHECKING:
@@ -274,7 +274,8 @@ class NetworkWriter:
         prune_logits = graph.op(
             "MatMul", query_prune, graph.transpose(key_prune, 0, 2, 1), name="prune_logits"
         )
-        mask = graph.op("Cast", graph.op("Greater", prune_logits, graph.constant(0.0)), to=1, name="mask")
+        keeps = is_kept(graph, prune_logits, lambda number: graph.constant(float(number)))
+        mask = graph.op("Cast", keeps, to=1, name="mask")
         kept = graph.op("Mul", graph.op("Softmax", logits, axis=-1), mask, name="kept")
         attended = graph.op("MatMul", kept, value, name="attended")
         confidence = graph.op("ReduceSum", kept, graph.constant([-1]), keepdims=1, name="confidence")
