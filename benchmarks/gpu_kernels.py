@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from dynast_deploy.bench import operators_gpu as bench_gpu
-from dynast_deploy.bench.operators import Case
+from dynast_deploy.bench.attention_case import AttentionCase
 from dynast_deploy.bench.operators_gpu import DTYPES, GRADIENTS, Timing
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.plugins.bindings import library, native_gpu
@@ -53,7 +53,7 @@ def _error(actual: Tensor, expected: Tensor) -> float:
     return float(difference / expected.abs().max().clamp_min(1e-30))
 
 
-def check(case: Case, name: str, device: str) -> list[Check]:
+def check(case: AttentionCase, name: str, device: str) -> list[Check]:
     """Results, and gradients of the sparse layers, against float64; 16 bits may err twice as much as plain PyTorch."""
     dtype = DTYPES[name]
     tensors = bench_gpu.inputs_of(case, dtype, device)
@@ -89,10 +89,10 @@ def check(case: Case, name: str, device: str) -> list[Check]:
     return checks
 
 
-def check_cases() -> list[Case]:
+def check_cases() -> list[AttentionCase]:
     """Small layers of odd sizes, wide rows and narrow ones."""
     return [
-        Case(scale, size, *channels, dtype="float32", scattered=True, threads=1)
+        AttentionCase(scale, size, *channels, dtype="float32", scattered=True, threads=1)
         for scale, size in (("inner", 15), ("inter", 14), ("dense", 11))
         for channels in ((80, 16, 64), (21, 5, 18))
     ]

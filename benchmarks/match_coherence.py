@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import onnx
 
-from dynast_deploy.bench import operators as bench
+from dynast_deploy.bench.attention_case import AttentionCase
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.media.picture_files import read_picture
@@ -35,7 +35,7 @@ def main() -> None:
     for name, matches, width in engine_matches(path):
         print_row(name, matches, width)
     for scattered in (False, True):
-        case = bench.Case("inner", 256, 1, 1, 1, "float32", scattered, 1)
+        case = AttentionCase("inner", 256, 1, 1, 1, "float32", scattered, 1)
         pattern = "scattered" if scattered else "smooth"
         print_row(f"bench, {pattern} 256x256", case.arrays()["matches"][0], 256)
 

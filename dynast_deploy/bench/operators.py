@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from dynast_deploy.bench.attention_case import AttentionCase, published_cases
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.plugins import onnxruntime_library
@@ -29,72 +30,7 @@ from dynast_deploy.plugins.bindings import library, native
 from dynast_deploy.runtime.memory import return_freed_memory
 
 PROGRAM = "python -m dynast_deploy.bench.operators"
-TOP_K, TEMPERATURE = 4, 0.01
 IMPLEMENTATIONS = ("operator", "function body", "PyTorch operator", "PyTorch")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One attention layer on square maps.
-
-    Matches are smooth, as in practice: neighbours match neighbours, so that most candidates were just read for another
-    query. Or they are scattered all over, which no cache can help. `benchmarks/match_coherence.py` says where an engine
-    lies between the two.
-
-    scale is "inter", "inner" or "dense", the coarsest layer, in which every key is a candidate.
-    """
-
-    scale: str
-    size: int
-    channels: int
-    prune_channels: int
-    value_channels: int
-    dtype: str
-    scattered: bool
-    threads: int
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all inputs and outputs, each once."""
-        queries = keys = self.size**2
-        features = self.channels + self.prune_channels
-        floats = queries * (features + self.value_channels + 1) + keys * (features + self.value_channels)
-        matches = queries * TOP_K * {"dense": 1, "inter": 1.25, "inner": 2}[self.scale]
-        return int(floats * np.dtype(self.dtype).itemsize + matches * 4)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Inputs of the operator, N = E = 1."""
-        random = np.random.default_rng(0)
-        length = self.size**2
-
-        def normal(channels: int, scale: float = 1.0) -> np.ndarray:
-            return (scale * random.standard_normal((1, length, channels), np.float32)).astype(self.dtype)
-
-        tensors = {
-            "query": normal(self.channels, 1 / self.channels),
-            "query_prune": normal(self.prune_channels),
-            "key": normal(self.channels),
-            "key_prune": normal(self.prune_channels),
-            "value": normal(self.value_channels),
-        }
-        return tensors if self.scale == "dense" else {**tensors, "matches": self._matches(random)}
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The operator's attributes."""
-        if self.scale == "dense":
-            return {"top_k": TOP_K, "temperature": self.channels**0.5}
-        widths = {"query_width": self.size, "key_width": self.size}
-        return {**widths, "top_k": TOP_K, "temperature": TEMPERATURE}
-
-    def _matches(self, random: np.random.Generator) -> np.ndarray:
-        size = self.size if self.scale == "inner" else self.size // 2
-        if self.scattered:
-            return random.integers(0, size**2, (1, size**2, TOP_K), dtype=np.int32)
-        rows, columns = np.divmod(np.arange(size**2), size)
-        shifts = ((1, 2), (0, 3), (5, 1), (9, 0))
-        shifted = [(rows + dy) % size * size + (columns + dx) % size for dy, dx in shifts]
-        return np.stack(shifted, -1)[None].astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -106,7 +42,7 @@ class Row:
     included, None where the system does not tell.
     """
 
-    case: Case
+    case: AttentionCase
     implementation: str
     ms: float
     mb: float
@@ -114,7 +50,7 @@ class Row:
     peak_mb: float | None
 
 
-def measure(case: Case, implementation: str, repeats: int) -> Row:
+def measure(case: AttentionCase, implementation: str, repeats: int) -> Row:
     """Measure in this process: the fastest of `repeats` runs after one to warm up."""
     run = {
         "operator": lambda: _onnxruntime(case, onnxruntime_library()),
@@ -165,7 +101,7 @@ def _growth_mb(run: Callable[[], object]) -> float | None:
     return resident_mb("VmHWM") - before
 
 
-def _onnxruntime(case: Case, operators: Path | None) -> Callable[[], object]:
+def _onnxruntime(case: AttentionCase, operators: Path | None) -> Callable[[], object]:
     from onnx import TensorProto, helper
 
     from dynast_deploy.export.attention_functions import OUTPUTS, attention_functions
@@ -195,7 +131,7 @@ def _onnxruntime(case: Case, operators: Path | None) -> Callable[[], object]:
     return lambda: session.run(None, feeds)
 
 
-def _torch(case: Case, form: str) -> Callable[[], object]:
+def _torch(case: AttentionCase, form: str) -> Callable[[], object]:
     import torch
 
     from dynast_deploy import attention
@@ -213,26 +149,6 @@ def _torch(case: Case, form: str) -> Callable[[], object]:
             return function(**inputs, **case.settings)
 
     return run
-
-
-def cases(size: int, threads: int) -> list[Case]:
-    """The layers of the published model for a picture of `size`: its finest scale and its coarsest."""
-    fine = (size, 80, 16, 64)
-    coarse = (max(1, size // 8), 640, 128, 512)
-    return [
-        Case(scale, *sizes, dtype=dtype, scattered=scattered, threads=threads)
-        for scale, sizes, dtype, scattered in (
-            ("inner", fine, "float32", False),
-            ("inner", fine, "float32", True),
-            ("inner", fine, "float16", False),
-            ("inner", fine, "float16", True),
-            ("inter", fine, "float32", False),
-            ("inter", fine, "float32", True),
-            ("inter", fine, "float16", False),
-            ("dense", coarse, "float32", False),
-            ("dense", coarse, "float16", False),
-        )
-    ]
 
 
 def table(rows: list[Row]) -> str:
@@ -253,7 +169,7 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def _runnable(case: Case) -> list[str]:
+def _runnable(case: AttentionCase) -> list[str]:
     """Implementations that this machine has for a case; PyTorch computes in float32 only."""
     absent = set()
     if onnxruntime_library() is None:
@@ -299,7 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
     rows = []
     try:
-        for case in cases(options.size, options.threads):
+        for case in published_cases(options.size, options.threads):
             for implementation in _runnable(case):
                 with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
                     rows.append(pool.submit(measure, case, implementation, options.repeats).result())

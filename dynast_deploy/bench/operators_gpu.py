@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from dynast_deploy import attention
-from dynast_deploy.bench.operators import Case
+from dynast_deploy.bench.attention_case import AttentionCase
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.plugins.bindings import native, native_gpu
@@ -42,13 +42,13 @@ class Timing:
     share: float
 
 
-def inputs_of(case: Case, dtype: torch.dtype, device: str) -> dict[str, Tensor]:
+def inputs_of(case: AttentionCase, dtype: torch.dtype, device: str) -> dict[str, Tensor]:
     """The case's tensors in `dtype`, matches int32."""
     arrays = {name: torch.from_numpy(array) for name, array in case.arrays().items()}
     return {name: x.to(device, torch.int32 if name == "matches" else dtype) for name, x in arrays.items()}
 
 
-def reference(case: Case, tensors: dict[str, Tensor]) -> attention.Attention:
+def reference(case: AttentionCase, tensors: dict[str, Tensor]) -> attention.Attention:
     function = getattr(
         attention, "dense_attention" if case.scale == "dense" else f"{case.scale}_scale_attention"
     )
@@ -57,7 +57,7 @@ def reference(case: Case, tensors: dict[str, Tensor]) -> attention.Attention:
     return result
 
 
-def problem_of(case: Case, tensors: dict[str, Tensor]) -> native.Problem:
+def problem_of(case: AttentionCase, tensors: dict[str, Tensor]) -> native.Problem:
     query, query_prune, key, key_prune, value = (tensors[name] for name in GRADIENTS)
     top_k, temperature = case.settings["top_k"], case.settings["temperature"]
     layer = (case.scale == "inner", case.size, case.size, top_k, temperature, False)
@@ -66,7 +66,7 @@ def problem_of(case: Case, tensors: dict[str, Tensor]) -> native.Problem:
     )
 
 
-def kernel(case: Case, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def kernel(case: AttentionCase, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
     """attended, confidence and matches of the GPU kernel."""
     settings: dict[str, Any] = case.settings
     if case.scale == "dense":
@@ -77,7 +77,7 @@ def kernel(case: Case, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
     return outputs[:3]
 
 
-def kernel_gradients(case: Case, tensors: dict[str, Tensor], incoming: list[Tensor]) -> list[Tensor]:
+def kernel_gradients(case: AttentionCase, tensors: dict[str, Tensor], incoming: list[Tensor]) -> list[Tensor]:
     query = tensors["query"]
     operands = [*(tensors[name] for name in (*GRADIENTS, "matches")), None]
     grads = [*incoming, query.new_empty(*query.shape[:2], 0)]
@@ -104,10 +104,10 @@ def copy_gb_per_s(repeats: int) -> float:
     return 2 * source.numel() / 1e6 / median_ms(lambda _: target.copy_(source), repeats)
 
 
-def time_case(case: Case, name: str, copy: float, repeats: int) -> list[Timing]:
+def time_case(case: AttentionCase, name: str, copy: float, repeats: int) -> list[Timing]:
     """The kernel by team, PyTorch's gather form, and for sparse layers both ways of the backward pass."""
     dtype = DTYPES[name]
-    sized = Case(**{**asdict(case), "dtype": "float32" if name == "float32" else "float16"})
+    sized = AttentionCase(**{**asdict(case), "dtype": "float32" if name == "float32" else "float16"})
     sets = [inputs_of(case, dtype, "cuda") for _ in range(4)]
     forms: dict[str, Callable[[int], object]] = {
         "kernel": lambda i: kernel(case, sets[i % 4]),
@@ -124,7 +124,7 @@ def time_case(case: Case, name: str, copy: float, repeats: int) -> list[Timing]:
     return [Timing(case.scale, name, form, ms, rate / ms, rate / ms / copy) for form, ms in found.items()]
 
 
-def _with_team(case: Case, sets: list[dict[str, Tensor]], team: int) -> Callable[[int], object]:
+def _with_team(case: AttentionCase, sets: list[dict[str, Tensor]], team: int) -> Callable[[int], object]:
     outputs = attention_problem.new_outputs(sets[0]["query"], sets[0]["value"], None, case.settings["top_k"])
     problem = problem_of(case, sets[0])
     storage = torch_gpu.STORAGE[sets[0]["query"].dtype]
@@ -138,11 +138,13 @@ def _with_team(case: Case, sets: list[dict[str, Tensor]], team: int) -> Callable
     return run
 
 
-def timed_cases(size: int) -> list[Case]:
+def timed_cases(size: int) -> list[AttentionCase]:
     """The finest scale and the coarsest of the published model for a picture of `size`."""
     fine, coarse = (size, 80, 16, 64), (size // 8, 640, 128, 512)
     layers = (("inner", fine), ("inter", fine), ("dense", coarse))
-    return [Case(scale, *sizes, dtype="float32", scattered=False, threads=1) for scale, sizes in layers]
+    return [
+        AttentionCase(scale, *sizes, dtype="float32", scattered=False, threads=1) for scale, sizes in layers
+    ]
 
 
 def table(timings: list[Timing]) -> str:

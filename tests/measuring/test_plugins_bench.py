@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from dynast_deploy.bench import operators as bench
+from dynast_deploy.bench.attention_case import TOP_K, AttentionCase
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.plugins.bindings import native
 
 
-def case(scale: str, scattered: bool = False, dtype: str = "float32") -> bench.Case:
-    return bench.Case(scale, 8, 20, 4, 16, dtype, scattered, threads=1)
+def case(scale: str, scattered: bool = False, dtype: str = "float32") -> AttentionCase:
+    return AttentionCase(scale, 8, 20, 4, 16, dtype, scattered, threads=1)
 
 
 @pytest.mark.parametrize("scale", ["inter", "inner"])
@@ -44,7 +45,7 @@ def test_all_implementations_compute_the_same() -> None:
 def test_dense_attention_is_measured() -> None:
     if onnxruntime_library() is None:
         pytest.skip("the ONNX Runtime operators are not built")
-    layer = bench.Case("dense", 8, 20, 4, 16, "float32", False, threads=1)
+    layer = AttentionCase("dense", 8, 20, 4, 16, "float32", False, threads=1)
     first, second = (
         run()[0] for run in (bench._onnxruntime(layer, onnxruntime_library()), bench._torch(layer, ""))
     )  # type: ignore[index]
@@ -54,7 +55,7 @@ def test_dense_attention_is_measured() -> None:
 def test_bytes_are_those_of_inputs_and_outputs() -> None:
     layer = case("inter", dtype="float16")
     arrays = layer.arrays()
-    outputs = 64 * (16 + 1) * 2 + 64 * bench.TOP_K * 4
+    outputs = 64 * (16 + 1) * 2 + 64 * TOP_K * 4
     assert layer.bytes == sum(array.nbytes for array in arrays.values()) + outputs
 
 
@@ -63,7 +64,7 @@ def test_bytes_are_those_of_inputs_and_outputs() -> None:
 def test_matches_lie_in_the_map(scale: str, scattered: bool) -> None:
     matches = case(scale, scattered).arrays()["matches"]
     side = 8 if scale == "inner" else 4
-    assert matches.shape == (1, side**2, bench.TOP_K)
+    assert matches.shape == (1, side**2, TOP_K)
     assert matches.min() >= 0
     assert matches.max() < side**2
 

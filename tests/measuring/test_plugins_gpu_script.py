@@ -13,8 +13,8 @@ import pytest
 import torch
 from checkout import ROOT
 
-from dynast_deploy.bench import operators as bench
 from dynast_deploy.bench import operators_gpu as bench_gpu
+from dynast_deploy.bench.attention_case import AttentionCase
 from dynast_deploy.plugins.bindings import library
 
 SCRIPT = ROOT / "benchmarks" / "gpu_kernels.py"
@@ -42,13 +42,13 @@ def _emulated(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_its_checks_pass_on_right_kernels_and_fail_on_wrong_ones(
     script: ModuleType, scale: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = bench.Case(scale, 6, 16, 8, 24, "float32", True, threads=1)
+    case = AttentionCase(scale, 6, 16, 8, 24, "float32", True, threads=1)
     results = script.check(case, "float32", "cpu")
     assert len(results) == (3 if scale == "dense" else 9)
     assert all(result.passed for result in results)
     right = bench_gpu.kernel
 
-    def wrong(case: bench.Case, tensors: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    def wrong(case: AttentionCase, tensors: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         attended, confidence, matches = right(case, tensors)
         return attended * 1.001, confidence * torch.nan, matches.flip(1)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dynast_deploy.bench import operators as bench
+from dynast_deploy.bench.attention_case import AttentionCase
 from dynast_deploy.errors import DynastError
 from dynast_deploy.plugins import build as program
 from dynast_deploy.plugins.bindings import library, native_gpu
@@ -124,7 +125,7 @@ def test_the_onnx_runtime_library_with_cuda_operators_runs_without_cuda(built: P
     if not path.exists():
         pytest.skip("no headers of ONNX Runtime to build the operators with")
     pytest.importorskip("onnxruntime")
-    case = bench.Case(scale, 8, 20, 4, 16, "float32", False, threads=1)
+    case = AttentionCase(scale, 8, 20, 4, 16, "float32", False, threads=1)
     attended, plain = (
         run()[0]  # type: ignore[index]
         for run in (bench._onnxruntime(case, path), bench._torch(case, "reference"))
