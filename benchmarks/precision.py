@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dynast_deploy.calib.network import WatchedModel
 from dynast_deploy.calib.quantize_model import write_eight_bits
 from dynast_deploy.calib.to_float16 import write_half
+from dynast_deploy.calib.watched_model import WatchedModel
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.config import Task
 from dynast_deploy.data import SHIPPED, training_data

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import onnx
 
-from dynast_deploy.calib.quality import PictureQuality
+from dynast_deploy.calib.picture_quality import PictureQuality
 from dynast_deploy.calib.ranges import measure
 from dynast_deploy.calib.sensitivity import fewest_left, sensitivity
 from dynast_deploy.errors import DynastError

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 
 from dynast_deploy.calib.histogram import Histogram
-from dynast_deploy.calib.network import Encoded, WatchedModel
+from dynast_deploy.calib.watched_model import Encoded, WatchedModel
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantize import nearest
 from dynast_deploy.files.atomic_file import AtomicFile

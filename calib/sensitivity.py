@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from dynast_deploy.calib.quality import PictureQuality
+from dynast_deploy.calib.picture_quality import PictureQuality
 from dynast_deploy.export.quantizable import QuantizableLayer
 from dynast_deploy.export.quantize import quantize
 from dynast_deploy.formats.precision import Format

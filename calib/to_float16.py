@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 
 from dynast_deploy.calib.float16_report import constants_that_vanish, nodes_in_float32, report
-from dynast_deploy.calib.network import as_float
-from dynast_deploy.calib.quality import PictureQuality
+from dynast_deploy.calib.picture_quality import PictureQuality
 from dynast_deploy.calib.quantize_model import CHECKED_FRAMES, check_output, read_source, save
+from dynast_deploy.calib.watched_model import as_float
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.tensor_extremes import value_ranges

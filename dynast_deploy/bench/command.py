@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from dynast_deploy.bench.compare import Comparison, compare, worker_environment
-from dynast_deploy.bench.stages import Stage, stages
+from dynast_deploy.bench.stage_times import Stage, stages
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.files.scratch_folder import temporary_folder
 

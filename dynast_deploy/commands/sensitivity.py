@@ -31,7 +31,7 @@ def sensitivity(
             "name what to measure on: --data VIDEO, a folder, arrays (.npz) or a shipped source"
         )
 
-    from dynast_deploy.calib.report import run_sensitivity
+    from dynast_deploy.calib.sensitivity_report import run_sensitivity
     from dynast_deploy.formats.precision import Format
 
     number_format = Format.FP8 if fp8 else Format.INT8

@@ -21,9 +21,9 @@ from dynast_deploy.frames.request import FrameRequest as DataRequest
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine, ShowsExemplars
+from dynast_deploy.verification.exemplar_tensors import StageErrors
 from dynast_deploy.verification.matches import MatchErrors, match_source
 from dynast_deploy.verification.picture_errors import PictureErrors
-from dynast_deploy.verification.stages import StageErrors
 
 ENGINE, ONNX, CHECKPOINT = "engine", "ONNX Runtime", "PyTorch"
 

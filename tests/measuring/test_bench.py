@@ -20,7 +20,7 @@ from dynast_deploy.bench import compare, gathered
 from dynast_deploy.bench.memory import peak_resident_mb
 from dynast_deploy.bench.published import load_published
 from dynast_deploy.bench.random_model import write_random_model
-from dynast_deploy.bench.stages import OTHER, stage_of, stages
+from dynast_deploy.bench.stage_times import OTHER, stage_of, stages
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
 from dynast_deploy.metrics import psnr

@@ -14,8 +14,8 @@ from tiny_engine import tiny_generator, write_tiny_engine
 
 from dynast_deploy.calib import ranges
 from dynast_deploy.calib.histogram import Histogram
-from dynast_deploy.calib.network import WatchedModel
 from dynast_deploy.calib.sensitivity import Loss, fewest_left
+from dynast_deploy.calib.watched_model import WatchedModel
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.model import build_model
 from dynast_deploy.export.quantizable import find_layers, matching, tensor_bytes

@@ -21,9 +21,9 @@ from dynast_deploy.cli import app  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.evaluation.matching import BlockMatches  # noqa: E402
 from dynast_deploy.formats.onnx_model import ModelMetadata, sha256  # noqa: E402
+from dynast_deploy.verification.exemplar_tensors import StageErrors  # noqa: E402
 from dynast_deploy.verification.matches import MatchErrors  # noqa: E402
 from dynast_deploy.verification.picture_errors import PictureErrors  # noqa: E402
-from dynast_deploy.verification.stages import StageErrors  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from dynast_deploy.calib.network import Encoded, WatchedModel
+from dynast_deploy.calib.watched_model import Encoded, WatchedModel
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.metrics import mean_squared_error, psnr_of_error
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from dynast_deploy.calib.quality import PictureQuality
+from dynast_deploy.calib.picture_quality import PictureQuality
 from dynast_deploy.calib.quantize_model import RANKED_FRAMES, measured_ranges, read_source
 from dynast_deploy.calib.sensitivity import Loss, sensitivity
 from dynast_deploy.errors import DynastError
