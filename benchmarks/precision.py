@@ -26,14 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.calib.quantize_model import write_eight_bits
-from dynast_deploy.calib.to_float16 import write_half
+from dynast_deploy.calib.to_float16 import write_float16
 from dynast_deploy.calib.watched_model import WatchedModel
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.config import Task
 from dynast_deploy.data import SHIPPED, training_data
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.evaluate import SAMPLE_STRIDE
-from dynast_deploy.evaluation.matching import BlockMatches, MatchingErrors
+from dynast_deploy.evaluation.matching import BlockMatches, MatchDistances
 from dynast_deploy.evaluation.onnx_matches import matches_tensors
 from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.export.float16 import to_float16
@@ -57,7 +57,7 @@ class Row:
     share: float = 0.0
     errors: list[float] = field(default_factory=list)
     scores: Scores = field(default_factory=Scores)
-    distances: MatchingErrors = field(default_factory=MatchingErrors)
+    distances: MatchDistances = field(default_factory=MatchDistances)
     milliseconds: list[float] = field(default_factory=list)
     builds: str = ""
 
@@ -67,7 +67,7 @@ def rows_of(engine: Path, folder: Path, frames: int) -> list[Row]:
     info = ModelMetadata.read(load_model(engine), str(engine))
     request = FrameRequest(SHIPPED[Task(info.task)], frames)
     paths = {name: folder / f"{engine.stem}.{name}.onnx" for name in ("fp16", "int8", "fp8")}
-    write_half(engine, request, paths["fp16"])
+    write_float16(engine, request, paths["fp16"])
     for number_format in Format:
         write_eight_bits(engine, request, paths[number_format], Method.MSE, number_format, (), None)
     rows = []

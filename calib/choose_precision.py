@@ -17,7 +17,7 @@ WARM_UP, TIMED = 5, 30
 
 
 @dataclass(frozen=True)
-class Trial:
+class PrecisionTrial:
     """A precision that was considered. psnr: dB against float32, of its calibration; milliseconds: of a frame, None
     where it was not built; note: why it was not, or why it is not taken."""
 
@@ -61,7 +61,7 @@ def considered(
     quality: Mapping[Precision, float],
     target: float,
     compute_capability: tuple[int, int],
-) -> list[Trial]:
+) -> list[PrecisionTrial]:
     """What to build: a trial without a note is worth its time."""
     trials = []
     for precision in CANDIDATES:
@@ -72,11 +72,11 @@ def considered(
             note = "no --calibration for it"
         elif psnr is not None and psnr < target:
             note = f"below the target of {target:g} dB"
-        trials.append(Trial(precision, psnr, note=note))
+        trials.append(PrecisionTrial(precision, psnr, note=note))
     return trials
 
 
-def tried(trials: Sequence[Trial], frame_ms: Callable[[Precision], float]) -> list[Trial]:
+def tried(trials: Sequence[PrecisionTrial], frame_ms: Callable[[Precision], float]) -> list[PrecisionTrial]:
     """The trials without a note, timed; a precision that cannot be built is noted with the reason."""
     done = []
     for trial in trials:
@@ -89,7 +89,7 @@ def tried(trials: Sequence[Trial], frame_ms: Callable[[Precision], float]) -> li
     return done
 
 
-def fastest(trials: Sequence[Trial], target: float) -> Trial:
+def fastest(trials: Sequence[PrecisionTrial], target: float) -> PrecisionTrial:
     """Of the precisions that were built; all of them meet the target. Raises DynastError where there is none."""
     built = [trial for trial in trials if trial.milliseconds is not None]
     if not built:
@@ -120,7 +120,7 @@ def time_frame(plan: Path) -> float:
     return 1000 * statistics.median(seconds[WARM_UP:])
 
 
-def print_trials(trials: Sequence[Trial], chosen: Trial) -> None:
+def print_trials(trials: Sequence[PrecisionTrial], chosen: PrecisionTrial) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -44,7 +44,7 @@ LEFT_PARTS = {
 }
 
 
-class Source(NamedTuple):
+class Float32Model(NamedTuple):
     """A float32 engine file, read."""
 
     path: Path
@@ -54,13 +54,13 @@ class Source(NamedTuple):
     sha256: str
 
 
-def read_source(path: Path) -> Source:
+def read_float32_model(path: Path) -> Float32Model:
     """Raises DynastError where the file is no float32 engine of this project."""
     model, info = load_engine_model(path)
     precision = "fp16" if is_half(model) else info.precision
     if precision != "fp32" or is_quantized(model):
         raise DynastError(f"{path}: it is {precision} already; calibrate the float32 file it came from")
-    return Source(path, model, info, find_layers(model, info.cut_tensors), sha256(path))
+    return Float32Model(path, model, info, find_layers(model, info.cut_tensors), sha256(path))
 
 
 def left_in_float(layers: Sequence[QuantizableLayer], keep_float: Sequence[str]) -> dict[str, str]:
@@ -72,13 +72,13 @@ def left_in_float(layers: Sequence[QuantizableLayer], keep_float: Sequence[str])
 
 
 def measured_ranges(
-    source: Source, data: CalibrationData, method: Method, number_format: Format
+    engine: Float32Model, data: CalibrationData, method: Method, number_format: Format
 ) -> dict[str, float]:
     """Ranges of everything that layers read."""
-    sizes = tensor_bytes(source.model)
-    names = dict.fromkeys(layer.source for layer in source.layers)
+    sizes = tensor_bytes(engine.model)
+    names = dict.fromkeys(layer.source for layer in engine.layers)
     tensors = {name: sizes.get(name, 0) for name in names}
-    return measure(source.model, tensors, data, method, source.sha256, number_format)
+    return measure(engine.model, tensors, data, method, engine.sha256, number_format)
 
 
 def write_eight_bits(
@@ -94,18 +94,18 @@ def write_eight_bits(
     check_can_write(number_format)
     calibration_path = named_beside(output, ".calibration.json")
     check_output(output, path, request, calibration_path)
-    source = read_source(path)
-    left = left_in_float(source.layers, keep_float)
-    data = read_data(request, source.info, str(path))
+    engine = read_float32_model(path)
+    left = left_in_float(engine.layers, keep_float)
+    data = read_data(request, engine.info, str(path))
     measured, checks = data.split(CHECKED_FRAMES)
-    ranges = measured_ranges(source, measured, method, number_format)
-    judge = PictureQuality(source.model, checks)
-    psnr = judge.psnr(quantize(source.model, without(source.layers, left), ranges, number_format))
+    ranges = measured_ranges(engine, measured, method, number_format)
+    quality = PictureQuality(engine.model, checks)
+    psnr = quality.psnr(quantize(engine.model, without(engine.layers, left), ranges, number_format))
     if target_psnr is not None and psnr < target_psnr:
-        more, psnr = _reach(source, left, ranges, number_format, judge, checks, target_psnr)
+        more, psnr = _reach(engine, left, ranges, number_format, quality, checks, target_psnr)
         left |= dict.fromkeys(more, f"--target-psnr {target_psnr:g}")
     calibration = Calibration(
-        source.sha256,
+        engine.sha256,
         data.fingerprint(),
         data.source,
         len(measured),
@@ -116,10 +116,10 @@ def write_eight_bits(
         {name: ranges[name] for name in sorted(ranges)},
         left,
     )
-    calibration.psnr.update(_beside_half(source, calibration, judge))
-    save(set_precision(quantized_by(source.model, source.layers, calibration), number_format.value), output)
+    calibration.psnr.update(_with_float16_rest(engine, calibration, quality))
+    save(set_precision(quantized_by(engine.model, engine.layers, calibration), number_format.value), output)
     calibration.write(calibration_path)
-    for line in summary(source, calibration, checks):
+    for line in summary(engine, calibration, checks):
         print(line)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB (float32 {path.stat().st_size / 1e6:.1f} MB)")
     print(f"{calibration_path}: for dynast build-engine --{number_format} --calibration")
@@ -128,15 +128,15 @@ def write_eight_bits(
     return calibration
 
 
-def summary(source: Source, calibration: Calibration, checks: CalibrationData) -> list[str]:
+def summary(engine: Float32Model, calibration: Calibration, checks: CalibrationData) -> list[str]:
     """What was quantized, what was not and why, and what became of the picture."""
-    quantized = {layer.name for layer in source.layers} - calibration.left.keys()
+    quantized = {layer.name for layer in engine.layers} - calibration.left.keys()
     reasons: dict[str, list[str]] = {}
     for name, reason in calibration.left.items():
         reasons.setdefault(reason, []).append(name)
     lines = [
-        f"{calibration.number_format}: {len(quantized)} of {len(source.layers)} layers, "
-        f"{convolution_share(source.layers, quantized):.1%} of the convolutions' FLOPs",
+        f"{calibration.number_format}: {len(quantized)} of {len(engine.layers)} layers, "
+        f"{convolution_share(engine.layers, quantized):.1%} of the convolutions' FLOPs",
         *(f"float, {reason}: {_shown(names)}" for reason, names in reasons.items()),
         f"PSNR against float32 on {len(checks)} frames kept from calibration: "
         + ", ".join(f"{name} {psnr:.1f} dB" for name, psnr in calibration.psnr.items()),
@@ -144,13 +144,15 @@ def summary(source: Source, calibration: Calibration, checks: CalibrationData) -
     return lines
 
 
-def _beside_half(source: Source, calibration: Calibration, judge: PictureQuality) -> dict[str, float]:
+def _with_float16_rest(
+    engine: Float32Model, calibration: Calibration, quality: PictureQuality
+) -> dict[str, float]:
     """PSNR of what an engine builder makes: float16, and eight bits with the rest in float16."""
     plain = onnx.ModelProto()
-    plain.CopyFrom(source.model)
-    mixed = quantized_by(source.model, source.layers, calibration)
+    plain.CopyFrom(engine.model)
+    mixed = quantized_by(engine.model, engine.layers, calibration)
     return {
-        name: round(judge.psnr(to_float16(model), as_stored=True), 2)
+        name: round(quality.psnr(to_float16(model), as_stored=True), 2)
         for name, model in (("fp16", plain), (f"{calibration.number_format}+fp16", mixed))
     }
 
@@ -162,23 +164,23 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _reach(
-    source: Source,
+    engine: Float32Model,
     left: dict[str, str],
     ranges: dict[str, float],
     number_format: Format,
-    judge: PictureQuality,
+    quality: PictureQuality,
     checks: CalibrationData,
     target: float,
 ) -> tuple[list[str], float]:
-    candidates = without(source.layers, left)
-    ranking = PictureQuality(source.model, checks.split(RANKED_FRAMES)[1])
-    losses = sensitivity(source.model, candidates, ranges, number_format, ranking)
+    candidates = without(engine.layers, left)
+    few = PictureQuality(engine.model, checks.split(RANKED_FRAMES)[1])
+    ranking = sensitivity(engine.model, candidates, ranges, number_format, few)
 
     def psnr_without(names: set[str]) -> float:
         kept = [layer for layer in candidates if layer.name not in names]
-        return judge.psnr(quantize(source.model, kept, ranges, number_format))
+        return quality.psnr(quantize(engine.model, kept, ranges, number_format))
 
-    return fewest_left(losses, psnr_without, target)
+    return fewest_left(ranking, psnr_without, target)
 
 
 def check_output(output: Path, model: Path, request: FrameRequest, calibration: Path | None = None) -> None:

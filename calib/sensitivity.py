@@ -15,7 +15,7 @@ from dynast_deploy.progress import Progress
 
 
 @dataclass(frozen=True)
-class Loss:
+class LayerSensitivity:
     """psnr: in dB, against the float32 picture, with this layer alone in eight bits; flops: share of all layers'."""
 
     layer: str
@@ -29,29 +29,29 @@ def sensitivity(
     layers: Sequence[QuantizableLayer],
     ranges: Mapping[str, float],
     number_format: Format,
-    judge: PictureQuality,
-) -> list[Loss]:
-    """Every layer's loss, the worst first."""
+    quality: PictureQuality,
+) -> list[LayerSensitivity]:
+    """Every layer's row, the worst first."""
     total = sum(layer.flops for layer in layers)
-    losses = []
+    rows = []
     with Progress("sensitivity, layers", len(layers)) as progress:
         for layer in layers:
             changed = quantize(model, [layer], ranges, number_format, share_sums=False)
-            psnr = judge.psnr(changed, encoder=layer.encoder, renderer=not layer.encoder)
-            losses.append(Loss(layer.name, layer.part.value, psnr, layer.flops / total))
+            psnr = quality.psnr(changed, encoder=layer.encoder, renderer=not layer.encoder)
+            rows.append(LayerSensitivity(layer.name, layer.part.value, psnr, layer.flops / total))
             progress.advance(1)
-    return sorted(losses, key=lambda loss: loss.psnr)
+    return sorted(rows, key=lambda row: row.psnr)
 
 
 def fewest_left(
-    losses: Sequence[Loss], psnr_without: Callable[[set[str]], float], target: float
+    ranking: Sequence[LayerSensitivity], psnr_without: Callable[[set[str]], float], target: float
 ) -> tuple[list[str], float]:
     """The shortest beginning of the ranking without which the target holds, and the PSNR then.
 
     `psnr_without` gives the PSNR with the named layers in float. The search halves, so that a few tries are enough; it
     takes PSNR to rise with every layer that is left. With every layer left the target counts as reached.
     """
-    names = [loss.layer for loss in losses]
+    names = [row.layer for row in ranking]
     too_few, enough, reached = -1, len(names), psnr_without(set(names))
     while enough - too_few > 1:
         middle = (too_few + enough) // 2

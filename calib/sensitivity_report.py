@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dynast_deploy.calib.picture_quality import PictureQuality
-from dynast_deploy.calib.quantize_model import RANKED_FRAMES, measured_ranges, read_source
-from dynast_deploy.calib.sensitivity import Loss, sensitivity
+from dynast_deploy.calib.quantize_model import RANKED_FRAMES, measured_ranges, read_float32_model
+from dynast_deploy.calib.sensitivity import LayerSensitivity, sensitivity
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantizable import Part, matching
 from dynast_deploy.files.atomic_file import AtomicFile, write_text
@@ -33,7 +33,7 @@ def run_sensitivity(
     top: int,
     json_path: Path | None,
     plot_path: Path | None,
-) -> list[Loss]:
+) -> list[LayerSensitivity]:
     """Measure, rank and print. See `dynast sensitivity --help`."""
     for option, file in (("--json", json_path), ("--plot", plot_path)):
         if file is not None and not os.path.isdir(file.parent):
@@ -41,33 +41,33 @@ def run_sensitivity(
     check_written({"--json": json_path, "--plot": plot_path}, files_read(request, path))
     if plot_path is not None:
         check_plot(plot_path)
-    source = read_source(path)
-    data = read_data(request, source.info, str(path))
+    engine = read_float32_model(path)
+    data = read_data(request, engine.info, str(path))
     measured, checks = data.split(RANKED_FRAMES)
-    ranges = measured_ranges(source, measured, method, number_format)
-    layers = [layer for layer in source.layers if logits or layer.part is not Part.LOGITS]
+    ranges = measured_ranges(engine, measured, method, number_format)
+    layers = [layer for layer in engine.layers if logits or layer.part is not Part.LOGITS]
     if only is not None:
         names = matching(layers, only, "--only")
         layers = [layer for layer in layers if layer.name in names]
-    losses = sensitivity(source.model, layers, ranges, number_format, PictureQuality(source.model, checks))
-    print_ranking(losses[:top], len(losses), number_format)
+    ranking = sensitivity(engine.model, layers, ranges, number_format, PictureQuality(engine.model, checks))
+    print_ranking(ranking[:top], len(ranking), number_format)
     if json_path is not None:
-        write_text(json_path, json.dumps([asdict(loss) for loss in losses], indent=1) + "\n")
+        write_text(json_path, json.dumps([asdict(row) for row in ranking], indent=1) + "\n")
     if plot_path is not None:
-        draw_ranking(losses, number_format, plot_path)
-    return losses
+        draw_ranking(ranking, number_format, plot_path)
+    return ranking
 
 
-def print_ranking(losses: Sequence[Loss], of: int, number_format: Format) -> None:
+def print_ranking(ranking: Sequence[LayerSensitivity], of: int, number_format: Format) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    title = f"PSNR with one layer in {number_format.upper()}, the {len(losses)} lowest of {of}"
+    title = f"PSNR with one layer in {number_format.upper()}, the {len(ranking)} lowest of {of}"
     table = Table(title=title, title_justify="left")
     for heading in ("layer", "kind", "dB", "FLOPs"):
         table.add_column(heading, justify="right" if heading in ("dB", "FLOPs") else "left", no_wrap=True)
-    for loss in losses:
-        table.add_row(loss.layer, loss.part, f"{loss.psnr:.1f}", f"{loss.flops:.2%}")
+    for row in ranking:
+        table.add_row(row.layer, row.part, f"{row.psnr:.1f}", f"{row.flops:.2%}")
     Console().print(table)
 
 
@@ -84,7 +84,7 @@ def check_plot(path: Path) -> None:
         )
 
 
-def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> None:
+def draw_ranking(ranking: Sequence[LayerSensitivity], number_format: Format, path: Path) -> None:
     """PSNR of all layers, the worst first, and the worst by name; `path` is one that `check_plot` lets pass."""
     from matplotlib.figure import Figure
 
@@ -92,19 +92,19 @@ def draw_ranking(losses: Sequence[Loss], number_format: Format, path: Path) -> N
     everything, worst = figure.subplots(1, 2)
     colours = {part.value: f"C{number}" for number, part in enumerate(Part)}
     for part, colour in colours.items():
-        places = [place for place, loss in enumerate(losses) if loss.part == part]
+        places = [place for place, row in enumerate(ranking) if row.part == part]
         if places:
-            psnrs = [losses[place].psnr for place in places]
+            psnrs = [ranking[place].psnr for place in places]
             everything.scatter(places, psnrs, s=12, color=colour, label=part)
     label = f"PSNR with this layer in {number_format.upper()}, dB"
     everything.set(xlabel="layers, the most sensitive first", ylabel=label)
     everything.legend()
     everything.grid(alpha=0.3)
-    named = losses[:NAMED]
+    named = ranking[:NAMED]
     worst.barh(
-        [loss.layer for loss in named],
-        [loss.psnr for loss in named],
-        color=[colours[loss.part] for loss in named],
+        [row.layer for row in named],
+        [row.psnr for row in named],
+        color=[colours[row.part] for row in named],
     )
     worst.invert_yaxis()
     worst.tick_params(labelsize=7)

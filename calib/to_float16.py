@@ -10,7 +10,7 @@ import onnx
 
 from dynast_deploy.calib.float16_report import constants_that_vanish, nodes_in_float32, report
 from dynast_deploy.calib.picture_quality import PictureQuality
-from dynast_deploy.calib.quantize_model import CHECKED_FRAMES, check_output, read_source, save
+from dynast_deploy.calib.quantize_model import CHECKED_FRAMES, check_output, read_float32_model, save
 from dynast_deploy.calib.watched_model import as_float
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import to_float16
@@ -26,31 +26,31 @@ MEASURED_FRAMES = 8
 """Every tensor of the graph is measured, one node at a time, which takes long."""
 
 
-def write_half(path: Path, request: FrameRequest, output: Path) -> float:
+def write_float16(path: Path, request: FrameRequest, output: Path) -> float:
     """Measure, convert, write, print; returns the PSNR against float32 in dB. See `dynast calibrate --help`.
 
     Raises DynastError that names the layer for weights that float16 cannot hold.
     """
     check_output(output, path, request)
-    source = read_source(path)
-    data = read_data(request, source.info, str(path))
+    engine = read_float32_model(path)
+    data = read_data(request, engine.info, str(path))
     measured, checks = data.split(CHECKED_FRAMES)
     measured = measured.split(MEASURED_FRAMES)[1]
     operators = operators_or_warning(import_onnxruntime())
     with Progress("float16 ranges", len(measured)) as progress, refusing(str(path)):
-        ranges = value_ranges(source.model, _feeds(measured, progress), operators)
+        ranges = value_ranges(engine.model, _feeds(measured, progress), operators)
     for found in ranges:
         if not found.finite:
             raise DynastError(
                 f"tensor {found.tensor} holds NaN or infinite values in float32; check the weights"
             )
-    stays = nodes_in_float32(source.model.graph, ranges)
-    lines = report(stays, source.model.graph) + constants_that_vanish(source.model.graph, stays)
-    judge = PictureQuality(source.model, checks)
+    stays = nodes_in_float32(engine.model.graph, ranges)
+    lines = report(stays, engine.model.graph) + constants_that_vanish(engine.model.graph, stays)
+    quality = PictureQuality(engine.model, checks)
     half = onnx.ModelProto()
-    half.CopyFrom(source.model)
+    half.CopyFrom(engine.model)
     to_float16(half, keep={stay.node for stay in stays})
-    psnr = judge.psnr(half, as_stored=True)
+    psnr = quality.psnr(half, as_stored=True)
     save(half, output)
     for line in lines:
         print(line)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from dynast_deploy.bench.compare import Comparison, compare, worker_environment
-from dynast_deploy.bench.stage_times import Stage, stages
+from dynast_deploy.bench.stage_times import StageTime, stage_times
 from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.files.scratch_folder import temporary_folder
 
@@ -37,13 +37,13 @@ def run_bench(
         write_text(output, json.dumps(result.to_dict(), indent=2) + "\n")
 
 
-def profile(engine: Path, threads: int, repeats: int, folder: Path) -> list[Stage]:
+def profile(engine: Path, threads: int, repeats: int, folder: Path) -> list[StageTime]:
     """The stages of the engine's frame, rendered in a process of its own."""
     command = [sys.executable, "-m", "dynast_deploy.bench.profile_frame"]
     prefix = folder / "profile"
     arguments = [str(engine), str(threads), str(repeats), str(prefix)]
     subprocess.run([*command, *arguments], check=True, env=worker_environment(threads))
-    return stages(next(folder.glob("profile*.json")))
+    return stage_times(next(folder.glob("profile*.json")))
 
 
 def print_comparison(result: Comparison) -> None:
@@ -75,7 +75,7 @@ def print_comparison(result: Comparison) -> None:
     )
 
 
-def print_stages(spent: list[Stage]) -> None:
+def print_stages(spent: list[StageTime]) -> None:
     from rich.console import Console
     from rich.table import Table
 

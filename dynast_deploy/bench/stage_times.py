@@ -52,7 +52,7 @@ COARSE_ATTENTION = {
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageTime:
     """One row of the table: milliseconds a frame, and share of the frame's sum."""
 
     name: str
@@ -75,7 +75,7 @@ def stage_of(operator: str, node: str) -> str:
     return STAGE_OF_OPERATOR.get(operator, OTHER)
 
 
-def stages(profile: Path, skip: int = 1) -> list[Stage]:
+def stage_times(profile: Path, skip: int = 1) -> list[StageTime]:
     """Longest first, from a profile that ONNX Runtime wrote; its first `skip` frames warm up and do not count."""
     events = json.loads(profile.read_text())
     starts = sorted(event["ts"] for event in events if event["name"] == "model_run")
@@ -91,6 +91,6 @@ def stages(profile: Path, skip: int = 1) -> list[Stage]:
         nodes[stage] += 1
     total = sum(milliseconds.values())
     return [
-        Stage(stage, spent, spent / total, nodes[stage] // counted)
+        StageTime(stage, spent, spent / total, nodes[stage] // counted)
         for stage, spent in milliseconds.most_common()
     ]

@@ -59,9 +59,9 @@ def calibrate(
     from dynast_deploy.formats.precision import Format
 
     if fp16:
-        from dynast_deploy.calib.to_float16 import write_half
+        from dynast_deploy.calib.to_float16 import write_float16
 
-        write_half(model, request, output or named_beside(model, ".fp16.onnx"))
+        write_float16(model, request, output or named_beside(model, ".fp16.onnx"))
         return
     from dynast_deploy.calib.quantize_model import write_eight_bits
 

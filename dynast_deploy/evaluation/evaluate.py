@@ -14,8 +14,8 @@ from dynast_deploy.conditions import draw_condition, tensor_picture
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.baselines import part_colours, parts_of
-from dynast_deploy.evaluation.matching import MatchingErrors, fetched, match_map, place_colours
-from dynast_deploy.evaluation.models import Model, Painting, load_model
+from dynast_deploy.evaluation.matching import MatchDistances, fetched, match_map, place_colours
+from dynast_deploy.evaluation.models import EvaluatedModel, Painting, load_evaluated_model
 from dynast_deploy.evaluation.page import write_page
 from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.files.atomic_file import write_text
@@ -68,7 +68,7 @@ def evaluate(request: EvaluationRequest) -> dict[str, Any]:
     read = {"model being read": request.model, "data being read": request.data}
     check_written_folder("--out", request.out, read)
     check_not_read({"--out": [request.out / name for name in (REPORT, PAGE)]}, read)
-    model = load_model(request.model, request.task, request.device, request.ablate)
+    model = load_evaluated_model(request.model, request.task, request.device, request.ablate)
     with ExitStack() as stack:
         stack.callback(model.close)
         stream = training_data(model.task, request.data, model.size, request.seed, held_out=True)
@@ -82,9 +82,9 @@ def evaluate(request: EvaluationRequest) -> dict[str, Any]:
 class _Evaluation:
     """One run over the samples."""
 
-    def __init__(self, request: EvaluationRequest, model: Model, stream: SampleStream) -> None:
+    def __init__(self, request: EvaluationRequest, model: EvaluatedModel, stream: SampleStream) -> None:
         self.request, self.model, self.stream = request, model, stream
-        self.scores, self.restyled, self.errors = Scores(), Scores(), MatchingErrors()
+        self.scores, self.restyled, self.errors = Scores(), Scores(), MatchDistances()
         self.rows: list[dict[str, np.ndarray]] = []
 
     def run(self) -> dict[str, Any]:

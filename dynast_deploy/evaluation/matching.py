@@ -21,19 +21,19 @@ class BlockMatches:
 
 
 @dataclass
-class MatchingErrors:
+class MatchDistances:
     """Errors in pixels, collected over pictures: by scale and layer, and by scale those of a query's own place."""
 
     blocks: dict[tuple[int, int], list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
     own_place: dict[int, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, matches: list[BlockMatches], correspondence: np.ndarray) -> None:
-        """The matches of one picture; see `errors`."""
+        """The matches of one picture; see `match_distances`."""
         own_places = {block.scale: np.arange(block.best.size).reshape(block.best.shape) for block in matches}
         for block in matches:
-            self.blocks[block.scale, block.layer].append(errors(block.best, correspondence))
+            self.blocks[block.scale, block.layer].append(match_distances(block.best, correspondence))
         for scale, own in own_places.items():
-            self.own_place[scale].append(errors(own, correspondence))
+            self.own_place[scale].append(match_distances(own, correspondence))
 
     def table(self) -> list[dict[str, str | float | int]]:
         """A row a block: the median in pixels, the share below `NEAR`, and how many queries were counted."""
@@ -53,7 +53,7 @@ class MatchingErrors:
         return rows
 
 
-def errors(best: np.ndarray, correspondence: np.ndarray) -> np.ndarray:
+def match_distances(best: np.ndarray, correspondence: np.ndarray) -> np.ndarray:
     """Distances in pixels between best matches and true ones, float `[M]`, of the queries whose match is visible.
 
     best: int `[h, w]`. correspondence: `[3, H, W]`, x and y of the true match as shares of the picture, 1 where the

@@ -33,7 +33,7 @@ class Painting:
     ablations: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class Model(Protocol):
+class EvaluatedModel(Protocol):
     """Paints one sample at a time. size: side of its pictures in pixels. note: what cannot be measured of it."""
 
     task: Task
@@ -45,14 +45,16 @@ class Model(Protocol):
     def close(self) -> None: ...
 
 
-def load_model(path: Path, task: Task | None, device: str, ablate: bool) -> Model:
+def load_evaluated_model(path: Path, task: Task | None, device: str, ablate: bool) -> EvaluatedModel:
     """The checkpoint or engine in a file.
 
     Raises DynastError if it is missing or damaged, if its conditions are not those of `task`, and if its pictures are
     not square: evaluation data are.
     """
     is_checkpoint = kind_of(path).is_checkpoint
-    model: Model = CheckpointModel(path, device, ablate) if is_checkpoint else EngineModel(path, device)
+    model: EvaluatedModel = (
+        CheckpointModel(path, device, ablate) if is_checkpoint else EngineModel(path, device)
+    )
     if task not in (None, model.task):
         model.close()
         raise DynastError(f"{path}: its conditions show {model.task}, not {task}; leave --task out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class StageErrors:
+class ExemplarTensorErrors:
     """Relative errors of the cut tensors: the largest seen of each, over all exemplars."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from dynast_deploy.evaluation.matching import BlockMatches
 from dynast_deploy.formats.file_kind import FileKind, kind_of
 
 
-class MatchSource(Protocol):
+class MatchReader(Protocol):
     """Gives every block's best matches for one frame, coarsest first."""
 
     def best(
@@ -20,7 +20,7 @@ class MatchSource(Protocol):
     ) -> list[BlockMatches]: ...
 
 
-def match_source(path: Path) -> MatchSource | None:
+def match_reader(path: Path) -> MatchReader | None:
     """The matches inside a file, or None for a plan, which keeps them to itself."""
     kind = kind_of(path)
     if kind is FileKind.ONNX:
@@ -48,7 +48,7 @@ class _CheckpointMatches:
         return self._model.paint(sample).matches or []  # type: ignore[arg-type]
 
 
-class MatchErrors:
+class MatchDifferences:
     """Shares of queries whose best matches differ, by block."""
 
     def __init__(self) -> None:

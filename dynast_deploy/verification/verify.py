@@ -17,12 +17,12 @@ from dynast_deploy.formats.onnx_model import ModelMetadata, sha256
 from dynast_deploy.formats.onnx_reader import read_graph
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import read_data
-from dynast_deploy.frames.request import FrameRequest as DataRequest
+from dynast_deploy.frames.request import FrameRequest
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine, ShowsExemplars
-from dynast_deploy.verification.exemplar_tensors import StageErrors
-from dynast_deploy.verification.matches import MatchErrors, match_source
+from dynast_deploy.verification.exemplar_tensors import ExemplarTensorErrors
+from dynast_deploy.verification.matches import MatchDifferences, match_reader
 from dynast_deploy.verification.picture_errors import PictureErrors
 
 ENGINE, ONNX, CHECKPOINT = "engine", "ONNX Runtime", "PyTorch"
@@ -42,7 +42,7 @@ class VerificationRequest:
 
     engine: Path
     onnx: Path
-    data: DataRequest
+    data: FrameRequest
     checkpoint: Path | None = None
     target: float | None = None
     stages: bool = False
@@ -66,7 +66,7 @@ def verify(request: VerificationRequest) -> dict[str, Any]:
         if request.checkpoint is not None:
             engines[CHECKPOINT] = stack.enter_context(load_engine(request.checkpoint, "cpu"))
         _check_sizes(engines)
-        pictures, stages = _compare(engines, data, request.stages)
+        pictures, tensors = _compare(engines, data, request.stages)
     target = request.target if request.target is not None else TARGETS.get(precision, TARGET)
     found = pictures[ENGINE, ONNX]
     document: dict[str, Any] = {
@@ -77,8 +77,8 @@ def verify(request: VerificationRequest) -> dict[str, Any]:
         "pictures": [errors.row(f"{a} and {b}") for (a, b), errors in pictures.items()],
     }
     if request.stages:
-        if stages is not None:
-            document["exemplar_tensors"] = stages.table()
+        if tensors is not None:
+            document["exemplar_tensors"] = tensors.table()
         document["differing_matches"] = _matches(request, data)
     passed = found.worst >= target
     document["verdict"] = (
@@ -145,10 +145,10 @@ def _compare(
     engines: dict[str, Engine],
     data: CalibrationData,
     with_stages: bool,
-) -> tuple[dict[tuple[str, str], PictureErrors], StageErrors | None]:
+) -> tuple[dict[tuple[str, str], PictureErrors], ExemplarTensorErrors | None]:
     pictures = {pair: PictureErrors() for pair in combinations(engines, 2)}
     readable = [engine for engine in (engines[ENGINE], engines[ONNX]) if isinstance(engine, ShowsExemplars)]
-    stages = StageErrors() if with_stages and len(readable) == 2 else None
+    tensors = ExemplarTensorErrors() if with_stages and len(readable) == 2 else None
     encoded: dict[str, EncodedExemplar] = {}
     current = -1
     with Progress("verify", len(data)) as progress:
@@ -158,30 +158,30 @@ def _compare(
                 encoded = {
                     name: engine.encode_exemplar(*data.exemplar(exemplar)) for name, engine in engines.items()
                 }
-                if stages is not None:
+                if tensors is not None:
                     found, expected = (
                         engine.exemplar_tensors(encoded[name])
                         for name, engine in zip((ENGINE, ONNX), readable, strict=True)
                     )
-                    stages.add(found, expected)
+                    tensors.add(found, expected)
             images = {name: engine.render(encoded[name], condition)[0] for name, engine in engines.items()}
             for (first, second), errors in pictures.items():
                 errors.add(images[first], images[second])
             progress.advance(1)
-    return pictures, stages
+    return pictures, tensors
 
 
 def _matches(request: VerificationRequest, data: CalibrationData) -> list[dict[str, Any]] | str:
     """A row for each two files that show their matches: shares of queries whose best match differs."""
     files = {ENGINE: request.engine, ONNX: request.onnx, CHECKPOINT: request.checkpoint}
-    sources = {name: match_source(path) for name, path in files.items() if path is not None}
-    shown = {name: source for name, source in sources.items() if source is not None}
+    readers = {name: match_reader(path) for name, path in files.items() if path is not None}
+    shown = {name: reader for name, reader in readers.items() if reader is not None}
     if len(shown) < 2:
         return "a plan keeps its matches to itself; --checkpoint compares the ONNX file's"
-    found = {pair: MatchErrors() for pair in combinations(shown, 2)}
+    found = {pair: MatchDifferences() for pair in combinations(shown, 2)}
     for exemplar, condition in data.frames():
         inputs = _floats(condition), *map(_floats, data.exemplar(exemplar))
-        best = {name: source.best(*inputs) for name, source in shown.items()}
+        best = {name: reader.best(*inputs) for name, reader in shown.items()}
         for (first, second), errors in found.items():
             errors.add(best[first], best[second])
     return [{"compared": f"{a} and {b}", **errors.table()} for (a, b), errors in found.items()]

@@ -20,7 +20,7 @@ from dynast_deploy.bench import compare, gathered
 from dynast_deploy.bench.memory import peak_resident_mb
 from dynast_deploy.bench.published import load_published
 from dynast_deploy.bench.random_model import write_random_model
-from dynast_deploy.bench.stage_times import OTHER, stage_of, stages
+from dynast_deploy.bench.stage_times import OTHER, stage_of, stage_times
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
 from dynast_deploy.metrics import psnr
@@ -186,7 +186,7 @@ def test_stages_are_averages_without_the_first_frame(tmp_path: Path) -> None:
         events.append(event("Node", "x/Pad_kernel_time", start + 2, dur, "Pad"))
         events.append(event("Node", "y/Pad_kernel_time", start + 3, dur * 2, "Pad"))
     (tmp_path / "profile.json").write_text(json.dumps(events))
-    borders, convolutions = stages(tmp_path / "profile.json")
+    borders, convolutions = stage_times(tmp_path / "profile.json")
     assert (borders.name, borders.milliseconds, borders.share, borders.nodes) == (
         "reflected borders",
         6.0,

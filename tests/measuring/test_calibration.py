@@ -14,7 +14,7 @@ from tiny_engine import tiny_generator, write_tiny_engine
 
 from dynast_deploy.calib import ranges
 from dynast_deploy.calib.histogram import Histogram
-from dynast_deploy.calib.sensitivity import Loss, fewest_left
+from dynast_deploy.calib.sensitivity import LayerSensitivity, fewest_left
 from dynast_deploy.calib.watched_model import WatchedModel
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.model import build_model
@@ -304,7 +304,7 @@ def test_layers_are_kept_by_regular_expression(model: onnx.ModelProto) -> None:
 
 @pytest.mark.parametrize("needed", range(9))
 def test_the_fewest_layers_are_left_that_reach_the_target(needed: int) -> None:
-    losses = [Loss(f"layer{number}", "convolution", 30.0 + number, 0.1) for number in range(8)]
+    losses = [LayerSensitivity(f"layer{number}", "convolution", 30.0 + number, 0.1) for number in range(8)]
     asked: list[int] = []
 
     def psnr_without(names: set[str]) -> float:

@@ -10,7 +10,7 @@ from builder_stand_in import VERSION
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.calib import choose_precision as auto
-from dynast_deploy.calib.choose_precision import Trial, considered, fastest, tried
+from dynast_deploy.calib.choose_precision import PrecisionTrial, considered, fastest, tried
 from dynast_deploy.commands import plan_builder
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.calibration import Calibration
@@ -63,7 +63,7 @@ def test_a_precision_that_fails_to_build_is_passed_over() -> None:
         return 3.0
 
     trials = tried(considered(FILES, QUALITY, 35.0, (8, 6)), frame_ms)
-    assert trials[1] == Trial(INT8, 44.0, None, "TensorRT cannot build the frame renderer")
+    assert trials[1] == PrecisionTrial(INT8, 44.0, None, "TensorRT cannot build the frame renderer")
     assert fastest(trials, 35.0).precision is FP16
 
 

@@ -22,7 +22,7 @@ from dynast_deploy.data import training_data  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.evaluation.ablations import CoarseMatches, NoFineAttention  # noqa: E402
 from dynast_deploy.evaluation.evaluate import EvaluationRequest, evaluate  # noqa: E402
-from dynast_deploy.evaluation.models import load_model  # noqa: E402
+from dynast_deploy.evaluation.models import load_evaluated_model  # noqa: E402
 
 SAMPLES = 2
 
@@ -88,8 +88,8 @@ def test_the_page_has_a_row_a_sample(run: Path) -> None:
 
 
 def test_an_engine_gives_the_checkpoints_pictures_and_matches(models: Path, tmp_path: Path) -> None:
-    checkpoint = load_model(models / "tiny20.pth", None, "cpu", ablate=False)
-    engine = load_model(models / "tiny20.onnx", Task.POSE, "cpu", ablate=False)
+    checkpoint = load_evaluated_model(models / "tiny20.pth", None, "cpu", ablate=False)
+    engine = load_evaluated_model(models / "tiny20.onnx", Task.POSE, "cpu", ablate=False)
     sample = training_data(Task.POSE, None, 32, 0, held_out=True)[5]
     ours, theirs = checkpoint.paint(sample), engine.paint(sample)
     np.testing.assert_allclose(ours.image, theirs.image, atol=3e-4)  # 1.01e-4 with AVX-512

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from dynast_deploy.evaluation.baselines import part_colours, parts_of
-from dynast_deploy.evaluation.matching import BlockMatches, MatchingErrors, errors, fetched, match_map
+from dynast_deploy.evaluation.matching import (
+    BlockMatches,
+    MatchDistances,
+    fetched,
+    match_distances,
+    match_map,
+)
 from dynast_deploy.evaluation.scores import Scores
 
 
@@ -50,7 +56,7 @@ def test_true_matches_have_no_error_at_any_scale(cell: int) -> None:
     side = 32 // cell
     row, column = np.mgrid[:side, :side]
     best = np.minimum(row + 1, side - 1) * side + np.maximum(column - 1, 0)
-    found = errors(best, shifted_truth(32, -cell, cell))
+    found = match_distances(best, shifted_truth(32, -cell, cell))
     assert found.size == (side - 1) ** 2
     assert found.max() < 1e-4
 
@@ -59,17 +65,17 @@ def test_true_matches_have_no_error_at_any_scale(cell: int) -> None:
 def test_errors_are_pixels_of_the_whole_picture(cell: int) -> None:
     side = 32 // cell
     own = np.arange(side * side).reshape(side, side)
-    assert np.median(errors(own, shifted_truth(32, -3, 4))) == pytest.approx(5, abs=1e-4)
+    assert np.median(match_distances(own, shifted_truth(32, -3, 4))) == pytest.approx(5, abs=1e-4)
 
 
 def test_hidden_matches_do_not_count() -> None:
     truth = shifted_truth(16, 0, 0)
     truth[2, :, 8:] = 0
-    assert errors(np.zeros((16, 16), int), truth).size == 16 * 8
+    assert match_distances(np.zeros((16, 16), int), truth).size == 16 * 8
 
 
 def test_the_table_has_a_row_a_block_beside_what_looking_straight_ahead_would_give() -> None:
-    collected = MatchingErrors()
+    collected = MatchDistances()
     fine, coarse = np.arange(256).reshape(16, 16), np.arange(4).reshape(2, 2)
     collected.add(
         [BlockMatches(4, 1, coarse), BlockMatches(1, 0, fine), BlockMatches(1, 1, fine + 1)],

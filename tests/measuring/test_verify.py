@@ -21,8 +21,8 @@ from dynast_deploy.cli import app  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.evaluation.matching import BlockMatches  # noqa: E402
 from dynast_deploy.formats.onnx_model import ModelMetadata, sha256  # noqa: E402
-from dynast_deploy.verification.exemplar_tensors import StageErrors  # noqa: E402
-from dynast_deploy.verification.matches import MatchErrors  # noqa: E402
+from dynast_deploy.verification.exemplar_tensors import ExemplarTensorErrors  # noqa: E402
+from dynast_deploy.verification.matches import MatchDifferences  # noqa: E402
 from dynast_deploy.verification.picture_errors import PictureErrors  # noqa: E402
 
 
@@ -146,7 +146,7 @@ def test_one_value_that_is_not_a_number_fails_the_frame(value: float) -> None:
 
 
 def test_stage_errors_are_relative_and_the_largest_seen() -> None:
-    stages = StageErrors()
+    stages = ExemplarTensorErrors()
     ones = np.ones((1, 4, 2), np.float16)
     for scale in (1.0, 1.5, 1.25):
         stages.add({"key": ones * scale, "value": ones}, {"key": ones, "value": ones})
@@ -159,7 +159,7 @@ def test_stage_errors_are_relative_and_the_largest_seen() -> None:
 
 
 def test_match_errors_are_shares_of_queries_over_all_frames() -> None:
-    errors = MatchErrors()
+    errors = MatchDifferences()
     same = [BlockMatches(4, 1, np.arange(4).reshape(2, 2))]
     other = [BlockMatches(4, 1, np.array([[0, 1], [2, 0]])), BlockMatches(3, 0, np.zeros((4, 4)))]
     errors.add(same, other)
