@@ -35,7 +35,7 @@ def data(
     except ImportError:
         raise DynastError("training data needs PyTorch: pip install 'dynast-deploy[train]'") from None
     from dynast_deploy.data import training_data
-    from dynast_deploy.data.sheet import contact_sheet
+    from dynast_deploy.training.contact_sheet import contact_sheet
     from dynast_deploy.files.written_files import check_written
     from dynast_deploy.media.picture_files import check_picture_name, write_picture
 

@@ -7,6 +7,6 @@ for batch in stream_batches(stream, batch=8, workers=2, first=1000): ...
 
 from dynast_deploy.data.loader import stream_batches
 from dynast_deploy.data.sample import Sample, SampleStream
-from dynast_deploy.data.sources import SHIPPED, training_data
+from dynast_deploy.tasks.training_data import SHIPPED, training_data
 
 __all__ = ["SHIPPED", "Sample", "SampleStream", "stream_batches", "training_data"]

@@ -92,7 +92,7 @@ def _shipped(info: ModelMetadata, onnx: Path) -> str:
     if info.task is None:
         raise DynastError(f"{onnx}: no data ship for it; name your own: --data VIDEO --exemplar PICTURE")
     try:
-        from dynast_deploy.data.sources import SHIPPED
+        from dynast_deploy.tasks.training_data import SHIPPED
     except ImportError:
         raise DynastError(
             "the data that ship need PyTorch; name your own: --data VIDEO --exemplar PICTURE, or pip install torch"

@@ -15,8 +15,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import PartSource
 from dynast_deploy.keypoints import PoseSource
 from dynast_deploy.keypoints.poses import is_seen
-from dynast_deploy.runtime.pipeline.canvas import Canvas
-from dynast_deploy.runtime.pipeline.crop import Box, BoxFollower, steady_boxes
+from dynast_deploy.conditions.canvas import Canvas
+from dynast_deploy.conditions.crop import Box, BoxFollower, steady_boxes
 from dynast_deploy.size import Size
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynast_deploy.condition_options import Fit
-from dynast_deploy.runtime.pipeline.canvas import MOST_PIXELS, Canvas
+from dynast_deploy.conditions.canvas import MOST_PIXELS, Canvas
 from dynast_deploy.size import MAX_SIDE, Size
 
 sides = st.integers(1, 400)

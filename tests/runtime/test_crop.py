@@ -20,7 +20,7 @@ from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
 from dynast_deploy.runtime.pipeline.condition_sources import check_crop
-from dynast_deploy.runtime.pipeline.crop import Box, BoxFollower, steady_boxes
+from dynast_deploy.conditions.crop import Box, BoxFollower, steady_boxes
 from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
 from dynast_deploy.synthetic.people.animate import animate

@@ -28,7 +28,7 @@ from dynast_deploy.data import (  # noqa: E402
     stream_batches,
     training_data,
 )
-from dynast_deploy.data.sheet import warp_by_correspondence  # noqa: E402
+from dynast_deploy.training.contact_sheet import warp_by_correspondence  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 
 SIZE = 48
