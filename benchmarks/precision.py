@@ -30,7 +30,6 @@ from dynast_deploy.calib.to_float16 import write_float16
 from dynast_deploy.calib.watched_model import WatchedModel
 from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.config import Task
-from dynast_deploy.data import SHIPPED, training_data
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.evaluate import SAMPLE_STRIDE
 from dynast_deploy.evaluation.matching import BlockMatches, MatchDistances
@@ -44,6 +43,7 @@ from dynast_deploy.frames.request import FrameRequest
 from dynast_deploy.metrics import mean_squared_error, psnr_of_error
 from dynast_deploy.progress import Progress
 from dynast_deploy.runtime import load_engine
+from dynast_deploy.tasks.training_data import SHIPPED, training_data
 
 
 @dataclass

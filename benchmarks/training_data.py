@@ -15,7 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dynast_deploy.config import Task
-from dynast_deploy.data import SHIPPED, style_pictures, training_data, views
+from dynast_deploy.data import style_pictures, views
+from dynast_deploy.tasks.training_data import SHIPPED, training_data
 
 SIZES = (128, 256)
 

@@ -91,6 +91,9 @@ class ConditionInput:
                 "(the first is 0): give one for each frame of the video"
             )
 
+    def restart(self) -> None:
+        """The next picture has nothing to do with those before: nobody is followed into it."""
+
     def close(self) -> None:
         """Free what the source holds; nothing may be asked for after that."""
 

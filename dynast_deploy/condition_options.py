@@ -6,6 +6,7 @@ Imports nothing heavy, so that `--help` is fast.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -89,3 +90,15 @@ class RenderOptions(CropOptions):
     save_poses: Annotated[Path | None, typer.Option(help="Write the keypoints that were used, as .npz.")] = (
         None
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExemplarsOptions(ConditionOptions):
+    """The same, with what belongs to several exemplars: one file for each, in their order."""
+
+    exemplar_poses: Annotated[
+        Sequence[Path], typer.Option(help="Keypoints, one file for each exemplar.")
+    ] = ()
+    exemplar_parts: Annotated[
+        Sequence[Path], typer.Option(help="Parts, one file or folder for each exemplar.")
+    ] = ()

@@ -27,7 +27,6 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
 
     Raises DynastError where `model` has no metadata of this project, or is not float32 throughout.
     """
-    from dynast_deploy.data import training_data
     from dynast_deploy.export.float16 import is_half
     from dynast_deploy.export.unfolding import EngineWeights, copy_weights, spread_batch_norms
     from dynast_deploy.formats.onnx_check import check_weights
@@ -35,6 +34,7 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     from dynast_deploy.generator import Generator
     from dynast_deploy.native_generator import use_native_attention
     from dynast_deploy.progress import Progress
+    from dynast_deploy.tasks.training_data import training_data
 
     info = ModelMetadata.read(model, source)
     precision = "fp16" if is_half(model) else info.precision

@@ -46,8 +46,11 @@ def condition(
     from dynast_deploy.files.names import named_beside
     from dynast_deploy.files.written_files import check_written
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES
-    from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_crop, check_options
-    from dynast_deploy.runtime.pipeline.job_files import sources_read
+    from dynast_deploy.runtime.pipeline.condition_sources import (
+        ConditionDrawers,
+        check_options,
+        sources_read,
+    )
     from dynast_deploy.runtime.pipeline.report import conclude
 
     if os.path.isdir(media):
@@ -61,27 +64,16 @@ def condition(
         "engine being read": engine,
         "pose model being read": options.pose_model,
     }
-    check_written({"-o": output}, {**read, **sources_read([media], options.poses, options.parts)})
+    check_written({"-o": output}, {**read, **sources_read([media], options)})
     task, network_size = choose_target(engine, task, size)
     drawn_by = str(engine or f"--task {task}")
-    of_poses = (options.poses, options.pose_model, options.pose_score is not None)
-    check_options(task, drawn_by, of_poses, (options.parts,))
-    check_crop(task, drawn_by, options.crop)
-    given = options.poses or options.parts
-    with ConditionDrawers(
-        task,
-        network_size,
-        options.fit,
-        options.pose_model,
-        options.pose_channels,
-        options.pose_score,
-        options.crop,
-    ) as painters:
+    check_options(task, drawn_by, options)
+    with ConditionDrawers(task, network_size, options) as painters:
         if is_picture:
-            draw_picture(painters.of_picture(media, given), media, output)
+            draw_picture(painters.of_picture(media), media, output)
             print(printable_name(output))
         else:
-            report = draw_video(painters.of_video(media, given), media, output)
+            report = draw_video(painters.of_video(media), media, output)
             print(printable_name(report.video), flush=True)
             if status := conclude(report, output):
                 raise typer.Exit(status)
@@ -113,8 +105,8 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
 
 def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
     """Write the condition of one picture. Raises DynastError where no person, or no face, is detected in it."""
-    from dynast_deploy.conditions import draw_condition
     from dynast_deploy.media.picture_files import read_picture, write_picture
+    from dynast_deploy.tasks.preview import draw_condition
 
     painted = painter.paint(read_picture(picture), 0)
     if painted.empty and painter.source is not None:
@@ -127,13 +119,13 @@ def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
 
 def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
     """Write the condition of every frame, with the video's times and sound; what is kept when, as `render_video`."""
-    from dynast_deploy.conditions import draw_condition
     from dynast_deploy.media.frame_source import SourceEnd
     from dynast_deploy.progress import Progress
     from dynast_deploy.runtime.pipeline.absence import check_count_early
     from dynast_deploy.runtime.pipeline.frames_in_out import open_sink, open_source
     from dynast_deploy.runtime.pipeline.report import Report, say_stopping
     from dynast_deploy.stop_request import StopRequest
+    from dynast_deploy.tasks.preview import draw_condition
 
     faults: list[str] = []
     with ExitStack() as stack:

@@ -34,10 +34,10 @@ def data(
         import torch  # noqa: F401
     except ImportError:
         raise DynastError("training data needs PyTorch: pip install 'dynast-deploy[train]'") from None
-    from dynast_deploy.data import training_data
-    from dynast_deploy.training.contact_sheet import contact_sheet
     from dynast_deploy.files.written_files import check_written
     from dynast_deploy.media.picture_files import check_picture_name, write_picture
+    from dynast_deploy.tasks.training_data import training_data
+    from dynast_deploy.training.contact_sheet import contact_sheet
 
     check_picture_name(out)
     check_written({"--out": out}, {"data being read": source})

@@ -12,6 +12,8 @@ from dynast_deploy.command import run
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 
+_CHANNELS = ", ".join(f"{task.semantic_nc} {task}" for task in Task)
+
 
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="PyTorch checkpoint, published layout or our own.")],
@@ -30,7 +32,7 @@ def export(
     ] = None,
     task: Annotated[
         Task | None,
-        typer.Option(help="What conditions show.", show_default="by channels: 20 pose, 15 face, 3 style"),
+        typer.Option(help="What conditions show.", show_default=f"by channels: {_CHANNELS}"),
     ] = None,
     fp16: Annotated[
         bool,

@@ -17,7 +17,7 @@ from dynast_deploy.files.result_folder import result_folder
 from dynast_deploy.files.written_files import check_written, check_written_folder
 from dynast_deploy.printable import print_note
 from dynast_deploy.runtime.options import Device
-from dynast_deploy.runtime.pipeline.job_files import picture_outputs, sources_read
+from dynast_deploy.runtime.pipeline.job_files import picture_outputs
 
 if TYPE_CHECKING:
     from dynast_deploy.media.frame_sink import FrameSink
@@ -60,7 +60,11 @@ def dynast_run(
     from dynast_deploy.runtime import load_engine
     from dynast_deploy.runtime.pipeline.compose import Composer
     from dynast_deploy.runtime.pipeline.condition_drawer import check_exemplar_size, task_of
-    from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers, check_crop, check_options
+    from dynast_deploy.runtime.pipeline.condition_sources import (
+        ConditionDrawers,
+        check_options,
+        sources_read,
+    )
     from dynast_deploy.runtime.pipeline.frames_in_out import (
         open_picture_sink,
         open_pictures,
@@ -98,43 +102,21 @@ def dynast_run(
                 "video being read": video,
                 "picture being read": listed,
                 "pose model being read": options.pose_model,
-                **sources_read([video] if video is not None else listed, options.poses, options.parts),
-                **sources_read([exemplar], options.exemplar_poses, options.exemplar_parts, "exemplar's "),
+                **sources_read([video] if video is not None else listed, options),
+                **sources_read([exemplar], options, "exemplar_", "exemplar's "),
             },
         )
 
         loaded = stack.enter_context(load_engine(engine, device.value))
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
-        of_poses = (
-            options.poses,
-            options.exemplar_poses,
-            options.pose_model,
-            options.save_poses,
-            options.pose_score is not None,
-        )
-        check_crop(task, str(engine), options.crop)
-        check_options(task, str(engine), of_poses, (options.parts, options.exemplar_parts))
-        given, given_exemplar = (
-            options.poses or options.parts,
-            options.exemplar_poses or options.exemplar_parts,
-        )
-        painters = stack.enter_context(
-            ConditionDrawers(
-                task,
-                loaded.info.size,
-                options.fit,
-                options.pose_model,
-                options.pose_channels,
-                options.pose_score,
-                options.crop,
-            )
-        )
-        painter = painters.of_exemplar(exemplar, given_exemplar)
+        check_options(task, str(engine), options)
+        painters = stack.enter_context(ConditionDrawers(task, loaded.info.size, options))
+        painter = painters.of_exemplar(exemplar)
         encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))
         beside = exemplar_picture if side_by_side else None
         if source is not None:
             assert video is not None
-            painter = painters.of_video(video, given)
+            painter = painters.of_video(video)
 
             def open_output(size: Size) -> FrameSink:
                 assert output is not None
@@ -144,7 +126,7 @@ def dynast_run(
                 loaded, encoded, painter, Composer(painter, beside), source, open_output, batch
             )
         else:
-            of_picture = painters.of_pictures(listed, given)
+            of_picture = painters.of_pictures(listed)
             pictures_in, pictures_out = open_pictures(listed), open_picture_sink(outputs)
             report = render_pictures(
                 loaded, encoded, of_picture, beside, pictures_in, pictures_out, batch, strict

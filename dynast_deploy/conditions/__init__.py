@@ -4,14 +4,12 @@ Conditions are uint8 [S, H, W]; the network takes them as float32, divided by 25
 15, content pictures of style transfer 3.
 """
 
-from dynast_deploy.tasks.preview import draw_condition
 from dynast_deploy.conditions.face import FACE_PARTS, face_condition
 from dynast_deploy.conditions.picture import picture_tensor, style_condition, tensor_picture
 from dynast_deploy.conditions.pose import pose_condition
 
 __all__ = [
     "FACE_PARTS",
-    "draw_condition",
     "face_condition",
     "picture_tensor",
     "pose_condition",

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dynast_deploy.config import Task
-
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -18,14 +16,6 @@ class Augmentation:
 
     margin: float = 1.0
     flip: bool = False
-
-
-PUBLISHED = {
-    Task.POSE: Augmentation(),
-    Task.FACE: Augmentation(margin=286 / 256, flip=True),
-    Task.STYLE: Augmentation(margin=286 / 256, flip=True),
-}
-"""What the published training scripts do: poses as they are, faces from 286 pixels to 256 and flipped."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dynast_deploy.conditions import draw_condition, tensor_picture
+from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.baselines import part_colours, parts_of
@@ -22,6 +22,7 @@ from dynast_deploy.files.atomic_file import write_text
 from dynast_deploy.files.result_folder import result_folder
 from dynast_deploy.files.written_files import check_not_read, check_written_folder
 from dynast_deploy.media.picture_files import write_picture
+from dynast_deploy.tasks.preview import draw_condition
 
 if TYPE_CHECKING:
     from dynast_deploy.data import Sample, SampleStream
@@ -61,7 +62,7 @@ def evaluate(request: EvaluationRequest) -> dict[str, Any]:
 
     Raises DynastError for a model or data that cannot be used, and for a folder that cannot be written to.
     """
-    from dynast_deploy.data import training_data
+    from dynast_deploy.tasks.training_data import training_data
 
     if request.samples < 1:
         raise DynastError(f"--samples {request.samples}: evaluate at least one")

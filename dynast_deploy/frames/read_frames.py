@@ -6,6 +6,7 @@ Conditions are drawn by the painters that `dynast-run` uses, so ranges are those
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from dynast_deploy.formats.onnx_model import ModelMetadata
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.request import FrameRequest
 from dynast_deploy.printable import print_note
-from dynast_deploy.runtime.pipeline.job_files import sources_read
+from dynast_deploy.runtime.pipeline.condition_sources import sources_read
 from dynast_deploy.size import Size
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ def files_read(request: FrameRequest, model: Path) -> dict[str, Path | str | Seq
         "data being read": media,
         "exemplar being read": request.exemplars,
         "pose model being read": request.pose_model,
-        **sources_read([media], request.poses, request.parts),
-        "file of the exemplars' poses being read": request.exemplar_poses,
-        "file of the exemplars' parts being read": request.exemplar_parts,
-        **sources_read(request.exemplars, None, None, "exemplars' "),
+        **sources_read([media], request),
+        **sources_read(request.exemplars, request, "exemplar_", "exemplars' "),
     }
 
 
@@ -101,30 +100,26 @@ def _from_media(request: FrameRequest, path: Path, info: ModelMetadata, source: 
 
     if not request.exemplars:
         raise DynastError(f"{path}: name the exemplars too: --exemplar REF.jpg (may be given several times)")
-    of_exemplars = {"poses": request.exemplar_poses, "parts": request.exemplar_parts}
-    for option, each in of_exemplars.items():
-        if each and len(each) != len(request.exemplars):
-            raise DynastError(f"--exemplar-{option}: give one for each --exemplar, in the same order")
+    for field in fields(request):
+        each = getattr(request, field.name)
+        if field.name.startswith("exemplar_") and each and len(each) != len(request.exemplars):
+            option = field.name.replace("_", "-")
+            raise DynastError(f"--{option}: give one for each --exemplar, in the same order")
     task = task_of(Task(info.task) if info.task else None, info.channels, source)
-    of_poses = (request.poses, request.exemplar_poses, request.pose_model, request.pose_score is not None)
-    check_options(task, source, of_poses, (request.parts, request.exemplar_parts))
-    given, given_exemplars = request.poses or request.parts, request.exemplar_poses or request.exemplar_parts
+    check_options(task, source, request)
     data = CalibrationData(info, str(path))
-    size = Size(info.height, info.width)
-    with ConditionDrawers(
-        task, size, request.fit, request.pose_model, request.pose_channels, request.pose_score
-    ) as painters:
+    with ConditionDrawers(task, Size(info.height, info.width), request) as painters:
         for number, exemplar in enumerate(list_pictures(request.exemplars)):
-            painter = painters.of_exemplar(exemplar, given_exemplars[number] if given_exemplars else None)
+            painter = painters.of_exemplar(exemplar, number)
             data.add_exemplar(*painter.exemplar(read_picture(exemplar), str(exemplar)), str(exemplar))
         if path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES:
-            _add_video(data, painters.of_video(path, given), path, request.frames)
+            _add_video(data, painters.of_video(path), path, request.frames)
         else:
             left_out: list[str] = []
             pictures = list_pictures([path], left_out)
             for note in left_out:
                 print_note(note)
-            of_picture = painters.of_pictures(pictures, given)
+            of_picture = painters.of_pictures(pictures)
             for turn, chosen in enumerate(spread(len(pictures), request.frames)):
                 painter, number = of_picture(pictures[chosen])
                 painted = painter.paint(read_picture(pictures[chosen]), number)
@@ -167,7 +162,7 @@ def _from_shipped(request: FrameRequest, info: ModelMetadata, source: str) -> Ca
             f"--data {request.data}: no such file or folder (data that ship need no --exemplar)"
         )
     try:
-        from dynast_deploy.data import training_data
+        from dynast_deploy.tasks.training_data import training_data
     except ImportError:
         raise DynastError(
             f"--data {request.data}: no such file or folder (data that ship need PyTorch: pip install torch)"

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from dynast_deploy.condition_options import ConditionOptions
+from dynast_deploy.condition_options import ExemplarsOptions
 
 
 @dataclass(frozen=True)
-class FrameRequest(ConditionOptions):
+class FrameRequest(ExemplarsOptions):
     """Where the frames come from and how many are taken, spelled for the command line as `ConditionOptions` is.
 
     `data` is a video, a folder, a picture, an .npz of arrays or the name of data that ship; empty where none is named.
@@ -30,10 +30,4 @@ class FrameRequest(ConditionOptions):
     frames: Annotated[int, typer.Option(min=1, help="Frames to take, evenly spread.")] = 200
     exemplars: Annotated[
         Sequence[Path], typer.Option("--exemplar", help="Exemplar; several are taken in turn.")
-    ] = ()
-    exemplar_poses: Annotated[
-        Sequence[Path], typer.Option(help="Keypoints, one file for each exemplar.")
-    ] = ()
-    exemplar_parts: Annotated[
-        Sequence[Path], typer.Option(help="Parts, one file or folder for each exemplar.")
     ] = ()

@@ -35,9 +35,6 @@ class PoseSource(ConditionInput):
         """Float32 [T, 18, 3] in pixels of a picture of this size: every frame's pose, None where they are estimated."""
         return None
 
-    def restart(self) -> None:
-        """The next picture has nothing to do with those before: nobody is followed into it."""
-
 
 class FilePoses(PoseSource):
     """Poses of a file or folder, scaled where it states another picture size."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 
 MOST_DISCRIMINATOR = {"discriminator_channels": 1024, "discriminator_layers": 12, "discriminator_scales": 8}
@@ -25,7 +24,7 @@ class WarpMask(StrEnum):
 class ObjectiveConfig:
     """A weight for every term (0 switches it off), and the settings that terms share.
 
-    The terms are described in `docs/training.md`. Weights default to 0; `ObjectiveConfig.preset` has those of a task.
+    The terms are described in `docs/training.md`. Weights default to 0; those of a task are in its file in `tasks`.
     Raises DynastError for a weight that is negative or no number, and for settings that are not positive.
     """
 
@@ -72,11 +71,6 @@ class ObjectiveConfig:
         return self.adversarial > 0 or self.feature_matching > 0
 
     @classmethod
-    def preset(cls, task: Task, **changes: Any) -> ObjectiveConfig:
-        """The weights of a task, with `changes` to them."""
-        return cls.from_dict({**PRESETS[task], **changes})
-
-    @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "objective") -> ObjectiveConfig:
         """Raises DynastError that names `source` and every key that is unknown."""
         if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
@@ -87,7 +81,7 @@ class ObjectiveConfig:
 # Warp, adversarial, feature matching, VGG and perceptual weights stand to each other as in the published options (1000,
 # 10, 10, 10, 0.001 of DeepFashion), all divided by 1000; published and own warp weights agree at as many blocks as
 # pairs in a batch, since the published code sums over blocks and divides by the batch once more.
-_SUPERVISED = {
+SUPERVISED = {
     "reconstruction": 1.0,
     "warp": 1.0,
     "matching": 1.0,
@@ -97,21 +91,4 @@ _SUPERVISED = {
     "adversarial": 0.01,
     "feature_matching": 0.01,
 }
-
-PRESETS: dict[Task, dict[str, float]] = {
-    Task.POSE: {**_SUPERVISED, "contextual": 0.01, "style": 0.01, "palette": 1.0},
-    Task.FACE: {**_SUPERVISED, "contextual": 0.01, "style": 0.01, "palette": 1.0},
-    Task.STYLE: {
-        "reconstruction": 1.0,
-        "warp": 1.0,
-        "vgg": 0.01,
-        "perceptual": 1e-6,
-        "contextual": 0.01,
-        "style": 0.01,
-        "palette": 1.0,
-        "structure": 1.0,
-        "identity": 1.0,
-        "identity_warp": 1.0,
-        "identity_features": 0.01,
-    },
-}
+"""Terms of tasks whose samples have a true picture and true correspondences, as `tasks` weighs them."""

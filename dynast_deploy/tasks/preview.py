@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from dynast_deploy.conditions.face import FACE_CHANNELS
-from dynast_deploy.conditions.pose import POSE_CHANNELS
+from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-
-STYLE_CHANNELS = 3
+from dynast_deploy.tasks import spec_of
 
 
 def draw_condition(condition: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] in RGB from a condition, uint8 [S, H, W].
+    """A condition uint8 [S, H, W] as a picture uint8 [H, W, 3] in RGB.
 
-    Shows the drawn skeleton of a pose (S = 20), all edges of a face (S = 15, white on black) or the content
-    picture of style transfer (S = 3). Raises DynastError for any other array.
+    Shows the channels that `TaskSpec.preview` names: the drawn skeleton of a pose (S = 20), all edges of a face
+    (S = 15, white on black), the content picture of style transfer (S = 3).
+
+    Raises:
+        DynastError: Where the array is of another type, or of as many channels as the conditions of no task have.
     """
     array = np.asarray(condition)
     if array.dtype != np.uint8 or array.ndim != 3:
         raise DynastError(
             f"condition is {array.dtype} {list(array.shape)}; uint8 [channels, height, width] is wanted"
         )
-    channels = len(array)
-    if channels in (POSE_CHANNELS, STYLE_CHANNELS):
-        planes = array[:3]
-    elif channels == FACE_CHANNELS:
-        planes = array[[0, 0, 0]]
-    else:
-        raise DynastError(
-            f"condition has {channels} channels; a pose has {POSE_CHANNELS}, a face {FACE_CHANNELS}, "
-            f"style transfer {STYLE_CHANNELS}"
-        )
-    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+    task = Task.of_channels(len(array))
+    if task is None:
+        kinds = ", ".join(f"{kind} {kind.semantic_nc}" for kind in Task)
+        raise DynastError(f"condition has {len(array)} channels; tasks have {kinds}")
+    return np.ascontiguousarray(array[list(spec_of(task).preview)].transpose(1, 2, 0))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from dynast_deploy.config import Task
-from dynast_deploy.data.augment import PUBLISHED, Augmentation
+from dynast_deploy.data.augment import Augmentation
 from dynast_deploy.data.damage import DataError
 from dynast_deploy.data.sample import SampleStream
+from dynast_deploy.tasks import spec_of
 
-SHIPPED = {Task.POSE: "marionette", Task.FACE: "drawn-faces", Task.STYLE: "procedural-style"}
+SHIPPED = {task: spec_of(task).shipped for task in Task}
 """The source that comes with the package, drawn on the fly, for each task."""
 
 
@@ -32,10 +33,12 @@ def training_data(
             list of a data set. These are not augmented.
         augmentation: Of pictures from a folder; None for what the published training does.
 
-    Raises DataError, a DynastError, where the source is neither, or a folder does not hold what its layout promises.
+    Raises:
+        DataError: A DynastError, where the source is neither, or a folder does not hold what its layout promises.
     """
+    spec = spec_of(task)
     if source is None or str(source) == SHIPPED[task]:
-        return _shipped(task, size, seed, held_out)
+        return spec.drawn_data(size, seed, held_out)
     if str(source) in SHIPPED.values():
         raise DataError(
             f"--data {source} shows no conditions of {task}; the {task} data that ships is {SHIPPED[task]}"
@@ -45,34 +48,5 @@ def training_data(
         raise DataError(
             f"--data {source}: no such folder; give one, or {SHIPPED[task]}, which is drawn on the fly"
         )
-    return _folder(task, folder, size, seed, held_out, augmentation or PUBLISHED[task])
-
-
-def _shipped(task: Task, size: int, seed: int, held_out: bool) -> SampleStream:
-    if task is Task.POSE:
-        from dynast_deploy.data.marionette_poses import MarionettePoses
-
-        return MarionettePoses(size, seed, held_out)
-    if task is Task.FACE:
-        from dynast_deploy.data.drawn_faces import DrawnFaces
-
-        return DrawnFaces(size, seed, held_out)
-    from dynast_deploy.data.style_pictures import ProceduralStyle
-
-    return ProceduralStyle(size, seed, held_out)
-
-
-def _folder(
-    task: Task, folder: Path, size: int, seed: int, held_out: bool, augmentation: Augmentation
-) -> SampleStream:
-    if task is Task.POSE:
-        from dynast_deploy.data.deepfashion import DeepFashion
-
-        return DeepFashion(folder, size, seed, held_out, augmentation)
-    if task is Task.FACE:
-        from dynast_deploy.data.celebamask import CelebAMask
-
-        return CelebAMask(folder, size, seed, held_out, augmentation)
-    from dynast_deploy.data.style_pictures import StyleFolders
-
-    return StyleFolders(folder, size, seed, held_out, augmentation)
+    augmentation = augmentation or Augmentation(spec.margin, spec.flip)
+    return spec.folder_data(folder, size, seed, held_out, augmentation)

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from dynast_deploy.conditions import draw_condition, tensor_picture
+from dynast_deploy.conditions import tensor_picture
 from dynast_deploy.data.sample import Sample
+from dynast_deploy.tasks.preview import draw_condition
 
 COLUMNS = ("exemplar", "its condition", "condition", "target", "exemplar, matched")
 _HEAD, _GAP = 18, 2

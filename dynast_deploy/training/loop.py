@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from dynast_deploy.data import SampleStream, stream_batches, training_data
+from dynast_deploy.data import SampleStream, stream_batches
 from dynast_deploy.errors import DynastError
 from dynast_deploy.generator import Generator
 from dynast_deploy.objective.objective import Objective
 from dynast_deploy.objective.vgg import load_vgg
 from dynast_deploy.stop_request import StopRequest
+from dynast_deploy.tasks.training_data import training_data
 from dynast_deploy.training.config import TrainingConfig
 from dynast_deploy.training.diagnosis import guilty_samples
 from dynast_deploy.training.dormant import revive

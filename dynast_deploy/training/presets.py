@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dynast_deploy.config import GeneratorConfig, Task
 from dynast_deploy.objective.config import ObjectiveConfig
+from dynast_deploy.tasks import spec_of
 from dynast_deploy.training.config import TrainingConfig
 
 
@@ -14,5 +15,7 @@ def preset(task: Task) -> TrainingConfig:
     run itself is `examples/published-pose.toml`.
     """
     return TrainingConfig(
-        task=task, generator=GeneratorConfig(task.semantic_nc), objective=ObjectiveConfig.preset(task)
+        task=task,
+        generator=GeneratorConfig(task.semantic_nc),
+        objective=ObjectiveConfig.from_dict(spec_of(task).objective),
     )

@@ -56,18 +56,3 @@ def picture_outputs(
             "two of the pictures have the same name, so one result would replace the other; rename one"
         )
     return found
-
-
-def sources_read(
-    media: Sequence[Path], poses: Path | None, parts: Path | None, whose: str = ""
-) -> dict[str, list[Path]]:
-    """What poses and parts of faces may be taken from, by words for people: as named, else the files beside `media`."""
-    from dynast_deploy.face_parts import find_parts_beside
-    from dynast_deploy.keypoints import find_sidecar
-
-    beside_poses = [poses] if poses is not None else [find_sidecar(path) for path in media]
-    beside_parts = [parts] if parts is not None else [find_parts_beside(path) for path in media]
-    return {
-        f"file of the {whose}poses being read": [path for path in beside_poses if path is not None],
-        f"file of the {whose}parts being read": [path for path in beside_parts if path is not None],
-    }

@@ -14,7 +14,7 @@ from video_clips import write_clip
 
 from dynast_deploy.cli import app
 from dynast_deploy.commands.condition import choose_target, condition
-from dynast_deploy.conditions import draw_condition, face_condition, pose_condition
+from dynast_deploy.conditions import face_condition, pose_condition
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import write_parts
@@ -24,6 +24,7 @@ from dynast_deploy.size import Size
 from dynast_deploy.synthetic.faces import Face, View
 from dynast_deploy.synthetic.faces import render as draw_face
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
+from dynast_deploy.tasks.preview import draw_condition
 
 
 def dynast(*arguments: object) -> Result:

@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 
 from dynast_deploy.cli import app  # noqa: E402
 from dynast_deploy.config import Task  # noqa: E402
-from dynast_deploy.data import training_data  # noqa: E402
-from dynast_deploy.training.contact_sheet import warp_by_correspondence  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
+from dynast_deploy.tasks.training_data import training_data  # noqa: E402
+from dynast_deploy.training.contact_sheet import warp_by_correspondence  # noqa: E402
 
 
 def data(*arguments: object) -> tuple[int, str]:

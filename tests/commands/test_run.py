@@ -19,6 +19,7 @@ from video_clips import AUDIO_RATE, jittered_times, sound_packets, sound_samples
 
 from dynast_deploy.commands import run
 from dynast_deploy.condition_options import Fit
+from dynast_deploy.conditions.canvas import Canvas
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
 from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from dynast_deploy.conditions import (
     FACE_PARTS,
-    draw_condition,
     face_condition,
     picture_tensor,
     pose_condition,
@@ -24,6 +23,7 @@ from dynast_deploy.conditions import (
 from dynast_deploy.conditions.distance import Box, write_distance_map
 from dynast_deploy.conditions.edges import canny_edges
 from dynast_deploy.errors import DynastError
+from dynast_deploy.tasks.preview import draw_condition
 
 RECORDED_POSES = np.load(DATA / "pose_conditions.npz")
 GOLDEN = RECORDINGS

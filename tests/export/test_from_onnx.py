@@ -15,12 +15,12 @@ from torch.utils.data import default_collate
 from dynast_deploy.checkpoint import load_generator
 from dynast_deploy.commands import from_onnx as from_onnx_command
 from dynast_deploy.config import Task
-from dynast_deploy.data import training_data
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export import take_weights as from_onnx
 from dynast_deploy.export.model import build_model
 from dynast_deploy.formats.onnx_model import load_model
 from dynast_deploy.generator import Generator
+from dynast_deploy.tasks.training_data import training_data
 
 CHANNELS = {"pose": 20, "face": 15, "style": 3}
 SIZE = 32

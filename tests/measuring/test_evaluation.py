@@ -18,11 +18,11 @@ from tiny_engine import write_tiny_checkpoint, write_tiny_engine  # noqa: E402
 from dynast_deploy import attention  # noqa: E402
 from dynast_deploy.cli import app  # noqa: E402
 from dynast_deploy.config import Task  # noqa: E402
-from dynast_deploy.data import training_data  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.evaluation.ablations import CoarseMatches, NoFineAttention  # noqa: E402
 from dynast_deploy.evaluation.evaluate import EvaluationRequest, evaluate  # noqa: E402
 from dynast_deploy.evaluation.models import load_evaluated_model  # noqa: E402
+from dynast_deploy.tasks.training_data import training_data  # noqa: E402
 
 SAMPLES = 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -18,6 +20,7 @@ from dynast_deploy.objective.objective import Objective  # noqa: E402
 from dynast_deploy.objective.vgg import VGG19  # noqa: E402
 from dynast_deploy.plugins.bindings import native  # noqa: E402
 from dynast_deploy.plugins.pyt import attention as torch_ops  # noqa: E402
+from dynast_deploy.training.presets import preset  # noqa: E402
 
 FOR_ONE_IDENTITY = {
     "reconstruction",
@@ -39,7 +42,7 @@ def vgg() -> VGG19:
 
 
 def small(task: Task = Task.POSE, **changes: float) -> ObjectiveConfig:
-    return ObjectiveConfig.preset(task, discriminator_channels=4, **changes)
+    return replace(preset(task).objective, discriminator_channels=4, **changes)
 
 
 def test_terms_follow_the_identity_of_each_pair(vgg: VGG19) -> None:

@@ -9,7 +9,8 @@ import pytest
 from run_command import dynast_run, only_error
 from tiny_engine import write_tiny_engine
 
-from dynast_deploy.condition_options import Crop
+from dynast_deploy.condition_options import Crop, CropOptions
+from dynast_deploy.conditions.crop import Box, BoxFollower, steady_boxes
 from dynast_deploy.conditions.pose import pose_condition
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
@@ -19,8 +20,7 @@ from dynast_deploy.media.picture_files import read_picture, write_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.pipeline.condition_drawer import ConditionDrawer
-from dynast_deploy.runtime.pipeline.condition_sources import check_crop
-from dynast_deploy.conditions.crop import Box, BoxFollower, steady_boxes
+from dynast_deploy.runtime.pipeline.condition_sources import check_options
 from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
 from dynast_deploy.synthetic.people.animate import animate
@@ -269,8 +269,8 @@ def test_an_exemplar_of_a_few_pixels_is_refused(wide_shot: Path) -> None:
 
 def test_engines_without_poses_refuse_to_crop(tmp_path: Path, monkeypatch, capsys) -> None:
     with pytest.raises(DynastError, match="leave --crop out"):
-        check_crop(Task.FACE, "face.onnx", Crop.PERSON)
-    check_crop(Task.FACE, "face.onnx", Crop.NONE)
+        check_options(Task.FACE, "face.onnx", CropOptions(crop=Crop.PERSON))
+    check_options(Task.FACE, "face.onnx", CropOptions())
     write_tiny_engine(tmp_path, semantic_nc=3)
     write_picture(tmp_path / "a.png", np.zeros((32, 32, 3), np.uint8))
     options = [

@@ -22,7 +22,7 @@ LAYERS = {
     "core": "attention attention_block generator generator_state layer_ops layers checkpoint objective conditions "
     "keypoints face_parts synthetic condition_input",
     "kernels": "plugins",
-    "making and running": "export runtime training data native_generator",
+    "making and running": "export runtime training data tasks native_generator",
     "using": "runtime.pipeline frames",
     "measuring": "calib verification evaluation bench",
     "commands": "commands cli export.to_onnx export.from_onnx export.build_engine",

@@ -22,10 +22,11 @@ torch = pytest.importorskip("torch")
 
 from dynast_deploy.conditions import face_condition, picture_tensor, pose_condition  # noqa: E402
 from dynast_deploy.config import Task  # noqa: E402
-from dynast_deploy.data import Sample, stream_batches, training_data  # noqa: E402
+from dynast_deploy.data import Sample, stream_batches  # noqa: E402
 from dynast_deploy.data.augment import Augmentation  # noqa: E402
 from dynast_deploy.data.deepfashion import read_keypoints, same_person  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
+from dynast_deploy.tasks.training_data import training_data  # noqa: E402
 
 SIZE = 32
 WRITERS: dict[Task, Callable[[Path], object]] = {

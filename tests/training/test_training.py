@@ -17,12 +17,12 @@ from training_run import FewSamples, Noise, rows, tiny_config  # noqa: E402
 
 from dynast_deploy.checkpoint import load_generator, read_checkpoint, save_generator  # noqa: E402
 from dynast_deploy.config import Task  # noqa: E402
-from dynast_deploy.data import SHIPPED, training_data  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
 from dynast_deploy.generator import Generator  # noqa: E402
-from dynast_deploy.objective.config import ObjectiveConfig  # noqa: E402
+from dynast_deploy.tasks.training_data import SHIPPED, training_data  # noqa: E402
 from dynast_deploy.training import loop, run_log  # noqa: E402
 from dynast_deploy.training.loop import train  # noqa: E402
+from dynast_deploy.training.presets import preset  # noqa: E402
 
 ONE_STEP = tiny_config("schedule.length=1")
 
@@ -46,7 +46,7 @@ def test_two_hundred_steps_lower_every_loss(
     # A slow discriminator, so that the features that are to match stay what they are, and enough weight to be heard.
     rates = ("optimiser.learning_rate=2e-3", "optimiser.discriminator_rate=0.1")
     changes = (*rates, "schedule.length=200", "output.log_every=20", "output.pictures_every=0")
-    if ObjectiveConfig.preset(task).wants_discriminator:
+    if preset(task).objective.wants_discriminator:
         changes = (*changes, "objective.feature_matching=1")
     train(tiny_config(*changes, task=task), tmp_path)
     first, *_, last = rows(tmp_path)

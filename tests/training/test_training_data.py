@@ -20,16 +20,15 @@ torch = pytest.importorskip("torch")
 from dynast_deploy.conditions import tensor_picture  # noqa: E402
 from dynast_deploy.config import Task  # noqa: E402
 from dynast_deploy.data import (  # noqa: E402
-    SHIPPED,
     Sample,
     SampleStream,
     drawn_faces,
     marionette_poses,
     stream_batches,
-    training_data,
 )
-from dynast_deploy.training.contact_sheet import warp_by_correspondence  # noqa: E402
 from dynast_deploy.errors import DynastError  # noqa: E402
+from dynast_deploy.tasks.training_data import SHIPPED, training_data  # noqa: E402
+from dynast_deploy.training.contact_sheet import warp_by_correspondence  # noqa: E402
 
 SIZE = 48
 

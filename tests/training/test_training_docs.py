@@ -7,6 +7,7 @@ from checkout import ROOT
 
 from dynast_deploy.config import Task
 from dynast_deploy.objective.config import ObjectiveConfig
+from dynast_deploy.training.presets import preset
 
 PAGE = ROOT / "docs" / "training.md"
 
@@ -25,6 +26,4 @@ def test_the_table_has_every_term() -> None:
 @pytest.mark.parametrize("task", list(Task))
 def test_the_weights_are_the_presets(task: Task) -> None:
     column = 1 if task is Task.STYLE else 0
-    assert {name: weights[column] for name, weights in table().items()} == ObjectiveConfig.preset(
-        task
-    ).weights()
+    assert {name: weights[column] for name, weights in table().items()} == preset(task).objective.weights()
