@@ -26,7 +26,6 @@ from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
-from dynast_deploy.conditions.canvas import Canvas
 from dynast_deploy.runtime.pipeline.job_files import default_video_output
 from dynast_deploy.size import Size
 from dynast_deploy.synthetic.people import Identity, render, sample_pose
