@@ -8,7 +8,8 @@ from dynast_deploy.errors import DynastError
 
 
 def onnxruntime_cpu() -> Finding:
-    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+    """ONNX Runtime on the CPU: its version and its execution providers."""
+    from dynast_deploy.onnxruntime_session import import_onnxruntime
 
     try:
         onnxruntime = import_onnxruntime()
@@ -18,21 +19,22 @@ def onnxruntime_cpu() -> Finding:
 
 
 def onnxruntime_cuda() -> Finding:
-    from dynast_deploy.runtime.onnxrt.engine import import_onnxruntime
+    """ONNX Runtime on an NVIDIA GPU: whether a session is made there."""
+    from dynast_deploy.onnxruntime_session import CUDA, import_onnxruntime, make_session
 
     fix = "pip uninstall -y onnxruntime; pip install 'dynast-deploy[gpu]'"
     try:
         onnxruntime = import_onnxruntime()
     except DynastError as error:
         return Finding(False, str(error))
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if CUDA not in onnxruntime.get_available_providers():
         return Finding(False, f"the installed {onnxruntime.__version__} has no CUDA", fix)
     driver = nvidia.nvidia_driver()
     if not driver.works:
         return Finding(False, f"the NVIDIA driver: {driver.detail}", driver.fix)
     # The provider is listed wherever it is installed; whether its CUDA and cuDNN load shows only in a session.
-    session = onnxruntime.InferenceSession(_identity_model(), providers=["CUDAExecutionProvider"])
-    if "CUDAExecutionProvider" not in session.get_providers():
+    session = make_session(_identity_model(), providers=[CUDA], onnxruntime=onnxruntime)
+    if CUDA not in session.get_providers():
         needs = "install the CUDA and cuDNN that this release of onnxruntime-gpu was built for"
         return Finding(False, f"{onnxruntime.__version__} falls back to the CPU", needs)
     return Finding(True, f"{onnxruntime.__version__}, {driver.detail}")
