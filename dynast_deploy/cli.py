@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from dynast_deploy.command import run
+from dynast_deploy.command import help_text, run
 from dynast_deploy.commands.bench import bench
 from dynast_deploy.commands.build_engine import build_engine
 from dynast_deploy.commands.calibrate import calibrate
@@ -50,10 +50,11 @@ COMMANDS = (
 """In the order of `dynast --help`: make an engine, look at it, draw, measure, train, convert, this machine."""
 
 for command in COMMANDS:
-    app.command()(command)
+    app.command(help=help_text(command))(command)
 
 
 def main() -> None:
+    """Run the command that the command line names."""
     run(app)
 
 

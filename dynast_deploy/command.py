@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import sys
 import warnings
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def run(command: Callable[..., Any] | typer.Typer) -> None:
     warnings.showwarning = _note_or(warnings.showwarning)
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command()(command)
+        app.command(help=help_text(command))(command)
         command = app
     with Console() as console:
         status = _status(command)
@@ -52,6 +53,11 @@ def run(command: Callable[..., Any] | typer.Typer) -> None:
             print(f"error: standard output cannot be written: {failure}", file=sys.stderr)
             status = status or 1
     sys.exit(status)
+
+
+def help_text(command: Callable[..., Any]) -> str:
+    """What `--help` says of a command: its docstring up to the section on errors."""
+    return (inspect.getdoc(command) or "").partition("\nRaises:")[0].rstrip()
 
 
 def _status(command: Callable[[], Any]) -> int | str | None:

@@ -92,7 +92,7 @@ class ConditionInput:
             )
 
     def restart(self) -> None:
-        """The next picture has nothing to do with those before: nobody is followed into it."""
+        """The next picture has nothing to do with those before: no person is followed into it."""
 
     def close(self) -> None:
         """Free what the source holds; nothing may be asked for after that."""

@@ -43,7 +43,7 @@ class Console:
 
     @property
     def failure(self) -> str | None:
-        """Why standard output could not be written, None where it was; a reader who has left is no failure."""
+        """Why standard output could not be written, None where it was; a reader that has ended is not a failure."""
         output = self._streams["stdout"]
         output.flush()
         if output.error is None or output.error.errno in (errno.EPIPE, errno.EINVAL):

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 PLAIN_SECONDS = 5.0
-"""Between two lines where the output is no terminal."""
+"""Between two lines where the output is not a terminal."""
 
 
 class Progress:
-    """A context manager; `advance` counts frames. `total` is None where nobody knows it."""
+    """A context manager; `advance` counts frames. `total` is None where it is not known."""
 
     def __init__(self, what: str, total: int | None, stream: TextIO | None = None) -> None:
         self.what, self.total, self.done = printable(what), total, 0
@@ -42,6 +42,7 @@ class Progress:
         return self.done / max(time.monotonic() - self._started, 1e-9)
 
     def advance(self, frames: int) -> None:
+        """Count `frames` more, and show it."""
         self.done += frames
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], advance=frames, rate=f"{self.rate:.1f} fps")

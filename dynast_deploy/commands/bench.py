@@ -1,4 +1,4 @@
-"""`dynast bench`: the engine beside the published formulation."""
+"""`dynast bench`: the engine compared with the published formulation."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def bench(
 
     The weights are random. Needs PyTorch; with --engine, ONNX files are measured, several side by side, or a plan on
     its GPU, without it.
+
+    Raises:
+        DynastError: Where options exclude each other, an engine cannot be run, or PyTorch is missing.
     """
     check_written({"--json": json}, {"engine being read": engine})
     if engine and any(kind_of(path) is FileKind.PLAN for path in engine):

@@ -63,7 +63,12 @@ def build_engine(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show all that the builder says.")] = False,
 ) -> None:
-    """Build the engine for TensorRT out of an ONNX file. On this GPU, for this GPU, unless --rtx."""
+    """Build the engine for TensorRT out of an ONNX file. On this GPU, for this GPU, unless --rtx.
+
+    Raises:
+        DynastError: Where options exclude each other, a file cannot be read or written, the library or the GPU is
+            missing, or the builder refuses the network.
+    """
     from dynast_deploy.calib.choose_precision import calibrations_by_precision
     from dynast_deploy.commands.build_target import (
         check_fp8,
@@ -127,16 +132,22 @@ def build_engine(
 
 
 def parse_batch(text: str) -> BatchSizes:
-    """`"4"`, or `"1,4,16"`: fewest frames at once, those it is tuned for, most."""
+    """How many frames at once: `"4"`, or `"1,4,16"` for fewest, those it is tuned for, and most.
+
+    Raises:
+        DynastError: Where `text` is neither.
+    """
     from dynast_deploy.formats.plan import BatchSizes
 
     try:
         numbers = [int(part) for part in text.split(",")]
-        sizes = BatchSizes(*(numbers * 3 if len(numbers) == 1 else numbers))
+        sizes: BatchSizes | None = BatchSizes(*(numbers * 3 if len(numbers) == 1 else numbers))
         if len(numbers) not in (1, 3) or not 1 <= sizes.min <= sizes.opt <= sizes.max:
-            raise ValueError
+            sizes = None
     except (ValueError, TypeError):
-        raise DynastError(f"--batch {text}: write a number, or MIN,OPT,MAX such as 1,4,16") from None
+        sizes = None
+    if sizes is None:
+        raise DynastError(f"--batch {text}: write a number, or MIN,OPT,MAX such as 1,4,16")
     return sizes
 
 
@@ -155,7 +166,11 @@ def _check_options(
     hardware_compatible: bool,
     timing_cache: Path | None,
 ) -> None:
-    """What can be seen to be wrong before anything is read."""
+    """Check what can be found wrong before anything is read.
+
+    Raises:
+        DynastError: Where options exclude each other, or the output cannot be written.
+    """
     if output.suffix != ".plan":
         raise DynastError(f"-o {output}: engines are written as .plan")
     if not os.path.isdir(output.parent):
@@ -170,4 +185,5 @@ def _check_options(
 
 
 def main() -> None:
+    """Run `build_engine` as a program of its own."""
     run(build_engine)

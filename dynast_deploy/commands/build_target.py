@@ -26,7 +26,11 @@ class Target:
 
 
 def find_target(kind: PlanKind) -> Target:
-    """The library, and for TensorRT the GPU and the attention plugin, registered."""
+    """The library, and for TensorRT the GPU and the attention plugin, registered.
+
+    Raises:
+        DynastError: Where the library, the GPU or the compiler of the plugin's kernels is missing.
+    """
     from dynast_deploy.export.tensorrt_build import builder_library
     from dynast_deploy.formats.plan import PlanKind
     from dynast_deploy.plugins import gpu_kernels
@@ -49,6 +53,7 @@ def find_target(kind: PlanKind) -> Target:
 
 
 def timing_cache_file(path: Path | None, target: Target) -> Path | None:
+    """The timing cache that TensorRT reads and writes: `path`, else one for this GPU; None without a GPU."""
     from dynast_deploy.export.timing_cache import default_path
 
     if target.device is None:
@@ -58,6 +63,11 @@ def timing_cache_file(path: Path | None, target: Target) -> Path | None:
 
 
 def chosen_capabilities(text: str | None, target: Target) -> tuple[str, ...]:
+    """The compute capabilities that `--compute-capabilities` names, such as `"7.5,8.9"`; empty without it.
+
+    Raises:
+        DynastError: Where the library does not build for one of them.
+    """
     if text is None:
         return ()
     known = {
@@ -82,7 +92,11 @@ def rtx_capabilities(precision: Precision) -> tuple[str, ...]:
 
 
 def check_fp8(chosen: tuple[str, ...], device: GpuDevice | None, hardware_compatible: bool) -> None:
-    """DynastError for a GPU without eight-bit floats among those that are built for."""
+    """Check that every GPU that is built for has eight-bit floats.
+
+    Raises:
+        DynastError: Where one has none.
+    """
     if hardware_compatible:
         raise DynastError(
             "--fp8: --hardware-compatible plans are for 8.0 and later, and FP8 needs 8.9; leave one out"

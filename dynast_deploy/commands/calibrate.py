@@ -43,7 +43,10 @@ def calibrate(
 ) -> None:
     """Measure ranges on your own frames and write the engine with eight-bit layers (Q/DQ nodes).
 
-    A calibration file for `dynast build-engine --int8 --calibration` is written beside it.
+    A calibration file for `dynast build-engine --int8 --calibration` is written next to it.
+
+    Raises:
+        DynastError: Where options exclude each other, or the model or the data cannot be used.
     """
     if not request.data:
         raise DynastError(

@@ -38,11 +38,16 @@ def condition(
             "-o",
             "--output",
             help="File to write.",
-            show_default="beside the input, NAME.condition.png or .mp4",
+            show_default="next to the input, NAME.condition.png or .mp4",
         ),
     ] = None,
 ) -> None:
-    """Draw what the network will see of a picture or of every frame of a video."""
+    """Draw what the network will see of a picture or of every frame of a video.
+
+    Raises:
+        DynastError: Where a file is missing or cannot be read, or options and engine contradict each other.
+        Exit: With another status than 0, where the video was not drawn to its end.
+    """
     from dynast_deploy.files.names import named_beside
     from dynast_deploy.files.written_files import check_written
     from dynast_deploy.media.picture_files import PICTURE_SUFFIXES
@@ -82,7 +87,8 @@ def condition(
 def choose_target(engine: Path | None, task: Task | None, size: str | None) -> tuple[Task, Size]:
     """What to draw and how large: the engine's where there is one, else as the options say.
 
-    Raises DynastError where options and engine contradict each other.
+    Raises:
+        DynastError: Where options and engine contradict each other.
     """
     from dynast_deploy.size import parse_size
 
@@ -104,7 +110,11 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
 
 
 def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
-    """Write the condition of one picture. Raises DynastError where no person, or no face, is detected in it."""
+    """Write the condition of one picture.
+
+    Raises:
+        DynastError: Where no person, or no face, is detected in it, or the output cannot be written.
+    """
     from dynast_deploy.media.picture_files import read_picture, write_picture
     from dynast_deploy.tasks.preview import draw_condition
 
@@ -118,7 +128,11 @@ def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
 
 
 def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
-    """Write the condition of every frame, with the video's times and sound; what is kept when, as `render_video`."""
+    """Write the condition of every frame, with the video's times and sound. What is kept when: see `render_video`.
+
+    Raises:
+        DynastError: Where there is no frame to keep, or the output cannot be written.
+    """
     from dynast_deploy.media.frame_source import SourceEnd
     from dynast_deploy.progress import Progress
     from dynast_deploy.runtime.pipeline.absence import check_count_early

@@ -38,6 +38,9 @@ def convert(
     """Write a generator's checkpoint in the other layout.
 
     Of training.pth the averaged generator is taken, and what only training needs is left behind.
+
+    Raises:
+        DynastError: Where the checkpoint cannot be read, the output cannot be written, or PyTorch is missing.
     """
     try:
         import torch  # noqa: F401

@@ -29,7 +29,11 @@ def data(
     seed: Annotated[int, typer.Option(min=0, help="Of order, pairs, augmentation and identities.")] = 0,
     held_out: Annotated[bool, typer.Option("--held-out", help="What is kept from training.")] = False,
 ) -> None:
-    """Draw training samples: exemplar, its condition, condition, target, and the exemplar warped to the target."""
+    """Draw training samples: exemplar, its condition, condition, target, and the exemplar warped to the target.
+
+    Raises:
+        DynastError: Where there are no such data, the picture cannot be written, or PyTorch is missing.
+    """
     try:
         import torch  # noqa: F401
     except ImportError:

@@ -1,4 +1,4 @@
-"""`dynast evaluate`: how well a checkpoint or an engine paints what it has never seen."""
+"""`dynast evaluate`: how well a checkpoint or an engine renders held-out data."""
 
 from __future__ import annotations
 
@@ -29,15 +29,19 @@ def evaluate(
     task: Annotated[
         Task | None, typer.Option(help="What conditions show.", show_default="the model's")
     ] = None,
-    samples: Annotated[int, typer.Option(help="Held-out samples to paint.")] = 100,
+    samples: Annotated[int, typer.Option(help="Held-out samples to render.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the model runs.")] = Device.AUTO,
     ablations: Annotated[
-        bool, typer.Option(help="Paint with the fine scales' attention taken away too (checkpoints only).")
+        bool, typer.Option(help="Render with the fine scales' attention taken away too (checkpoints only).")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Paint held-out samples and compare them with the truth, with baselines, and matches with true correspondences."""
+    """Render held-out samples; compare them with the truth and with baselines, and matches with true correspondences.
+
+    Raises:
+        DynastError: Where the model or the data cannot be read, or PyTorch is missing.
+    """
     try:
         import torch  # noqa: F401
     except ImportError:

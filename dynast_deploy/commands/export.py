@@ -41,7 +41,11 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Export a checkpoint to one ONNX file and check it against the PyTorch generator."""
+    """Export a checkpoint to one ONNX file and check it against the PyTorch generator.
+
+    Raises:
+        DynastError: Where the checkpoint cannot be read, options do not fit it, or the file cannot be written.
+    """
     import onnx
 
     from dynast_deploy.checkpoint import load_generator
@@ -74,4 +78,5 @@ def export(
 
 
 def main() -> None:
+    """Run `export` as a program of its own."""
     run(export)

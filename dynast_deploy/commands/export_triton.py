@@ -23,7 +23,12 @@ def export_triton(
         int, typer.Option(min=0, help="Microseconds that a frame may wait for others of its exemplar.")
     ] = 2000,
 ) -> None:
-    """Write a model repository for NVIDIA Triton: single pictures, and streams that share encoded exemplars."""
+    """Write a model repository for NVIDIA Triton: single pictures, and streams that share encoded exemplars.
+
+    Raises:
+        DynastError: Where the plan cannot be read or is not for TensorRT, or the folder is not empty or cannot be
+            written.
+    """
     from dynast_deploy.export.triton.repository import Serving, write_models
 
     manifest = read_manifest(plan)
@@ -42,6 +47,7 @@ def export_triton(
             partial.chmod(0o755)
             partial.replace(folder)
     except OSError as error:
-        raise write_failure(folder, error) from error
+        failure = write_failure(folder, error)
+        raise failure from error
     print(f"{folder}: models dynast (single pictures) and dynast_stream (streams), {manifest.precision}")
     print(f"it needs a Triton whose TensorRT is {manifest.library_version}; how to start it: docs/triton.md")

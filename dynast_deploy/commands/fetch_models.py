@@ -30,7 +30,11 @@ def fetch_models(
         ),
     ] = None,
 ) -> None:
-    """Fetch MediaPipe's pose and face networks (Apache-2.0), for poses and face parts without files of them."""
+    """Fetch MediaPipe's pose and face networks (Apache-2.0), for poses and face parts without files of them.
+
+    Raises:
+        DynastError: Where pip cannot download, or the networks cannot be written.
+    """
     from dynast_deploy.keypoints.mediapipe_models import models_file
 
     output = models_file()
@@ -51,7 +55,8 @@ def fetch_models(
 def download(folder: Path) -> Path:
     """The wheel of `RELEASE`, fetched into `folder` by pip with the user's own settings.
 
-    Raises DynastError where there is no pip, or with pip's own last words where it fails.
+    Raises:
+        DynastError: Where there is no pip, or pip fails; then with the last line that it printed.
     """
     if importlib.util.find_spec("pip") is None:
         raise DynastError(
@@ -78,7 +83,9 @@ def download(folder: Path) -> Path:
 def write_models(wheel: Path, output: Path) -> None:
     """Write the networks of a wheel to `output`, a bundle as MediaPipe's own; whole or not at all.
 
-    Raises DynastError where the wheel is damaged or holds other networks than those of `RELEASE`.
+    Raises:
+        DynastError: Where the wheel is damaged or holds other networks than those of `RELEASE`, or the file cannot be
+            written.
     """
     from dynast_deploy.files.atomic_file import AtomicFile, write_failure
     from dynast_deploy.keypoints.mediapipe_models import SHA256, MediaPipeNetwork, read_network
@@ -94,6 +101,7 @@ def write_models(wheel: Path, output: Path) -> None:
                 archive.writestr(network.value[0], contents)
         whole.commit()
     except OSError as error:
-        raise write_failure(output, error) from error
+        failure = write_failure(output, error)
+        raise failure from error
     finally:
         whole.discard()

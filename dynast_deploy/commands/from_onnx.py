@@ -14,7 +14,11 @@ def from_onnx(
     engine: Annotated[Path, typer.Argument(help="A float32 ONNX file that dynast export wrote.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("ckpt.pth"),
 ) -> None:
-    """Write the weights of an engine as a checkpoint, and compare both."""
+    """Write the weights of an engine as a checkpoint, and compare both.
+
+    Raises:
+        DynastError: Where the engine is not one that `dynast export` wrote, or the file cannot be written.
+    """
     from dynast_deploy.checkpoint import save_generator
     from dynast_deploy.export.self_check import difference
     from dynast_deploy.export.take_weights import weights_of
@@ -30,4 +34,5 @@ def from_onnx(
 
 
 def main() -> None:
+    """Run `from_onnx` as a program of its own."""
     run(from_onnx)

@@ -17,15 +17,20 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="Checkpoint, ONNX file or model.plan.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what a checkpoint or an engine (model.onnx, model.plan) holds."""
+    """Say what a checkpoint or an engine (model.onnx, model.plan) holds.
+
+    Raises:
+        DynastError: Where the file cannot be read.
+    """
     show(describe(file), as_json)
 
 
 def describe(file: Path) -> dict[str, Any]:
     """What the file holds, for `commands.show`. Its kind is told by its contents, not by its name.
 
-    Raises DynastError for a file that is missing, damaged or of no kind that is known here, and for a checkpoint where
-    PyTorch is not installed.
+    Raises:
+        DynastError: For a file that is missing, damaged or of no kind that is known here, and for a checkpoint where
+            PyTorch is not installed.
     """
     kind = kind_of(file)
     read = {FileKind.PLAN: _bundle, FileKind.ONNX: _onnx_file, FileKind.ARCHIVE: _archive}.get(

@@ -25,8 +25,10 @@ _LONGEST, _MOST, _DEEPEST = 200, 50, 3
 def describe_checkpoint(file: Path) -> dict[str, Any]:
     """Layout, configuration, parameters and further values of a checkpoint, for `commands.show`.
 
-    Raises DynastError where it cannot be read, or is no generator. One whose parameters do not fit together is
-    described, with what is wrong under "problem".
+    One whose parameters do not fit together is described, with what is wrong under "problem".
+
+    Raises:
+        DynastError: Where it cannot be read or does not hold a generator.
     """
     contents = read_checkpoint(file)
     state, config, stored, place = stored_generator(contents, str(file))

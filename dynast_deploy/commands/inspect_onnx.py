@@ -20,8 +20,10 @@ ATTENTION_DOMAIN = "dynast"
 def describe_onnx(file: Path) -> dict[str, Any]:
     """Metadata, inputs, outputs, operators and sizes of an ONNX file, for `commands.show`.
 
-    Raises DynastError where it cannot be read, or is a damaged engine. An engine of this project also has its cut
-    tensors, and what will compute its attention on this machine.
+    An engine of this project also has its cut tensors, and what will compute its attention on this machine.
+
+    Raises:
+        DynastError: Where it cannot be read or is a damaged engine.
     """
     model = load_model(file)
     graph = model.graph
@@ -67,7 +69,11 @@ def describe_onnx(file: Path) -> dict[str, Any]:
 
 
 def _engine_info(model: onnx.ModelProto, file: Path) -> ModelMetadata | None:
-    """The engine's metadata; None for somebody else's model. Raises DynastError for an engine that cannot be right."""
+    """The engine's metadata; None for a model of another project.
+
+    Raises:
+        DynastError: Where the weights or the metadata of an engine are damaged.
+    """
     if not any(entry.key.startswith(PREFIX) for entry in model.metadata_props):
         return None
     info = ModelMetadata.read(model, str(file))

@@ -15,7 +15,8 @@ from dynast_deploy.formats.plan import DTYPES, TensorSpec, read_manifest
 def describe_plan(file: Path) -> dict[str, Any]:
     """The manifest, what the plans run on, their inputs and outputs and sizes, for `commands.show`.
 
-    Raises DynastError for a file that is cut short, or no bundle of this project.
+    Raises:
+        DynastError: For a file that is cut short or is not a bundle of this project.
     """
     manifest = read_manifest(file)
     library = manifest.kind.library

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 @expand_groups
 def dynast_run(
     engine: Annotated[Path, typer.Option(help="Engine: model.plan, model.onnx, or a PyTorch checkpoint.")],
-    exemplar: Annotated[Path, typer.Option(help="Picture whose appearance is painted.")],
+    exemplar: Annotated[Path, typer.Option(help="Picture whose appearance is taken.")],
     video: Annotated[Path | None, typer.Option(help="Driving video.")] = None,
     images: Annotated[list[Path] | None, typer.Option(help="Driving pictures: a folder or files.")] = None,
     more_images: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
     options: RenderOptions = RenderOptions(),
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Output.", show_default="beside the input, NAME.dynast.mp4"),
+        typer.Option("-o", "--output", help="Output.", show_default="next to the input, NAME.dynast.mp4"),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Frames rendered at once.")] = 1,
     device: Annotated[Device, typer.Option(help="Where the engine runs.")] = Device.AUTO,
@@ -45,7 +45,12 @@ def dynast_run(
         bool, typer.Option("--strict", help="Stop at the first picture that cannot be rendered.")
     ] = False,
 ) -> None:
-    """Paint an exemplar's appearance onto every frame of a video, or onto pictures."""
+    """Render every frame of a video, or pictures, with the appearance of an exemplar.
+
+    Raises:
+        DynastError: Where options exclude each other, an input cannot be read, the output cannot be written, or the
+            engine cannot run.
+    """
     pictures = [*(images or []), *(more_images or [])]
     if (video is None) == (not pictures):
         raise DynastError("name what to render: either --video FILE or --images FOLDER_OR_FILES")
@@ -139,11 +144,16 @@ def dynast_run(
 
 
 def main() -> None:
+    """Run `dynast_run` as a program of its own."""
     run(dynast_run)
 
 
 def _checked_output(video: Path, output: Path | None) -> Path:
-    """Where the result goes. Raises DynastError for what can be seen to be wrong before an engine is loaded."""
+    """Where the result goes.
+
+    Raises:
+        DynastError: For what can be found wrong before an engine is loaded.
+    """
     from dynast_deploy.runtime.pipeline.frames_in_out import sink_kind, source_kind
 
     kind = source_kind(str(video))

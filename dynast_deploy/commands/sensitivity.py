@@ -25,7 +25,11 @@ def sensitivity(
     json: Annotated[Path | None, typer.Option(help="Write the whole ranking to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw it into this picture (needs matplotlib).")] = None,
 ) -> None:
-    """Quantize every layer alone and rank the layers by what that does to the picture."""
+    """Quantize every layer alone and rank the layers by what that does to the picture.
+
+    Raises:
+        DynastError: Where the model or the data cannot be used, or a file cannot be written.
+    """
     if not request.data:
         raise DynastError(
             "name what to measure on: --data VIDEO, a folder, arrays (.npz) or a shipped source"

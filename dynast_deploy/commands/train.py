@@ -46,6 +46,10 @@ def train(
     """Train a generator. Ctrl-C, SIGTERM, SIGHUP and SIGQUIT stop after a whole step; --resume goes on from there.
 
     Settings, data, several GPUs: docs/training.md.
+
+    Raises:
+        DynastError: Where settings, data or a checkpoint cannot be used, or PyTorch is missing.
+        Exit: With the status of the signal that stopped the run.
     """
     try:
         import torch  # noqa: F401
@@ -63,20 +67,24 @@ def train(
         _check_run_files(out, config, start_from)
     changes = [*(change or []), *([f"data.source={data}"] if data is not None else [])]
     files = [out / CONFIG] if resume else [config] if config else []
-    # Every process of torchrun comes here; the first one speaks.
-    speaks = os.environ.get("RANK", "0") == "0"
+    # Every process of torchrun comes here; only rank 0 prints.
+    prints = os.environ.get("RANK", "0") == "0"
     try:
         path = run_training(configure(task, files, changes, start_from), out, start_from, resume)
     except TrainingStopped as stopped:
-        if speaks:
+        if prints:
             print(stopped, file=sys.stderr)
         raise typer.Exit(128 + stopped.signal) from None
-    if speaks:
+    if prints:
         print(path)
 
 
 def _check_run_files(out: Path, config: Path | None, start_from: Path | None) -> None:
-    """Raise DynastError where the run would replace a file that it is to begin with."""
+    """Check that the run replaces no file that it begins with.
+
+    Raises:
+        DynastError: Where it would.
+    """
     from dynast_deploy.files.written_files import check_not_read
     from dynast_deploy.training.run_files import GENERATOR, TRAINING
 

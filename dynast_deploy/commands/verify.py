@@ -34,6 +34,10 @@ def verify(
     """Render the same frames with an engine, ONNX Runtime and PyTorch, and say how much they differ.
 
     Ends with status 1 where the engine fails.
+
+    Raises:
+        DynastError: Where files or data cannot be read or do not fit together.
+        Exit: With status 1, where the engine fails.
     """
     from dynast_deploy.verification.verify import VerificationRequest
     from dynast_deploy.verification.verify import verify as run_verification

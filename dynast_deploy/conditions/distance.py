@@ -30,7 +30,7 @@ def write_distance_map(background: np.ndarray, box: Box, out: np.ndarray) -> Non
     """Fill `out` with every pixel's distance to the nearest zero of `background`.
 
     Args:
-        background: uint8 [box height, box width], 0 on what was drawn and anything else beside it. Everything
+        background: uint8 [box height, box width], 0 on what was drawn and anything else around it. Everything
             outside the box counts as background.
         box: Where `background` lies in the picture; inside it altogether.
         out: uint8 [H, W], written: `min(distance // 3, 255)`, or 255 everywhere where nothing was drawn.

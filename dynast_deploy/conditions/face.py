@@ -39,7 +39,8 @@ def face_condition(masks: Mapping[str, np.ndarray], photo: np.ndarray, size: Any
         distance to its outline (city-block pixels divided by 3; 255 where the part is missing); the parts'
         edges alone.
 
-    Raises DynastError for a part of another name, or an array that is no mask or no picture.
+    Raises:
+        DynastError: For a part of another name, or an array that is not a mask or not a picture.
     """
     height, width = checked_size(size)
     picture = Image.fromarray(checked_photo(photo)).resize((width, height), Image.Resampling.BILINEAR)
@@ -66,7 +67,11 @@ def face_condition(masks: Mapping[str, np.ndarray], photo: np.ndarray, size: Any
 
 
 def check_part_names(names: Iterable[str], source: str = "") -> None:
-    """Raise a DynastError, which begins with `source`, for a name that is not in `FACE_PARTS`."""
+    """Check that all names are in `FACE_PARTS`.
+
+    Raises:
+        DynastError: Where one is not; its message begins with `source`.
+    """
     unknown = sorted(set(names) - set(FACE_PARTS))
     if unknown:
         raise DynastError(

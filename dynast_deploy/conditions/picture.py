@@ -19,7 +19,8 @@ def picture_tensor(photo: np.ndarray, size: AnySize = 256) -> np.ndarray:
     Returns:
         float32 [3, H, W] in -1..1, resized with Pillow's bicubic filter.
 
-    Raises DynastError where `photo` is no RGB picture or `size` no size.
+    Raises:
+        DynastError: Where `photo` is not an RGB picture or `size` not a size.
     """
     half = np.float32(0.5)
     return (_resized_planes(photo, size).astype(np.float32) / np.float32(255) - half) / half
@@ -36,12 +37,19 @@ def style_condition(photo: np.ndarray, size: AnySize = 256) -> np.ndarray:
     """Style transfer's condition: the content picture itself, resized as `picture_tensor` does.
 
     Takes what `picture_tensor` takes; gives uint8 [3, H, W], 0..255 for the network's 0..1.
+
+    Raises:
+        DynastError: Where `photo` is not an RGB picture or `size` not a size.
     """
     return _resized_planes(photo, size)
 
 
 def checked_photo(photo: np.ndarray) -> np.ndarray:
-    """`photo`, if it is a uint8 [H, W, 3] array with pixels in it; a DynastError otherwise."""
+    """`photo`, which must be a uint8 [H, W, 3] array with pixels in it.
+
+    Raises:
+        DynastError: Where it is not.
+    """
     array = np.asarray(photo)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise DynastError(

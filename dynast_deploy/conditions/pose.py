@@ -56,7 +56,8 @@ def pose_condition(keypoints: np.ndarray, image_size: tuple[int, int], size: Any
     Sticks are 8 pixels wide in the picture, so they are thinner in a large picture than in a small one; a
     model trained on 256x256 pictures may like `pose_condition(keypoints * scale, (256, 256))` better.
 
-    Raises DynastError for keypoints or sizes that cannot be meant.
+    Raises:
+        DynastError: For keypoints or sizes that cannot be meant.
     """
     points = _seen_points(keypoints)
     whole_size, target = checked_picture_size(image_size), checked_size(size)

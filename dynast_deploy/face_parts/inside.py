@@ -25,8 +25,10 @@ def inside(levels: np.ndarray, what: str) -> np.ndarray:
     """Bool [H, W] from a mask [H, W] of bool, integers or floats; `what` names it in the error.
 
     Two levels of which one is 0 (0 and 1, 0 and 255, ...), and integers up to 2: inside is what is not 0. Soft masks:
-    inside is above half of full, which is 1, 255, 65535 or the largest value. Raises DynastError for several low
-    levels, such as the labels of a face parser.
+    inside is above half of full, which is 1, 255, 65535 or the largest value.
+
+    Raises:
+        DynastError: For several low levels, such as the labels of a face parser.
     """
     if levels.dtype.kind == "b":
         return levels

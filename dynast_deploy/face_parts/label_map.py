@@ -38,6 +38,9 @@ def order_of(labels: np.ndarray, what: str) -> tuple[str, ...]:
 
     In a face, however it is turned, brows are further from the mouth than eyes, and eyes further than the nose; no lip,
     eye, brow or nose spreads nearly as far as the skin. What a map does not show is not compared.
+
+    Raises:
+        DynastError: Where the array does not hold labels, or in none of the known orders.
     """
     numbers = np.unique(labels)
     if labels.dtype.kind not in "iu" or numbers[0] < 0:

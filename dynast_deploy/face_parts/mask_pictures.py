@@ -1,4 +1,4 @@
-"""Masks as pictures, one a part, in CelebAMask-HQ's manner: `00012_skin.png`, `00012_nose.png`, ..."""
+"""Masks as pictures, one for each part, named as CelebAMask-HQ does: `00012_skin.png`, `00012_nose.png`, ..."""
 
 from __future__ import annotations
 
@@ -44,10 +44,13 @@ def find_mask_pictures(folder: Path, name: str) -> dict[str, Path]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """bool [H, W] from a picture; raises DynastError where it cannot be read or is not one mask.
+    """A mask bool [H, W] from a picture.
 
     Inside is what `inside` says of the brightest channel, so that white, 1 and any colour on black will do; of a
     picture that is transparent in places it is what is not.
+
+    Raises:
+        DynastError: Where it cannot be read or is not one mask.
     """
     picture = _loaded(path)
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
@@ -63,8 +66,10 @@ def read_mask(path: Path) -> np.ndarray:
 def read_label_map(path: Path) -> dict[str, np.ndarray]:
     """The masks, bool [H, W], of every part that a picture of labels shows (`label_map`), by part.
 
-    Labels are grey levels or palette entries. Raises DynastError where it cannot be read, is no picture of labels, or
-    shows nothing.
+    Labels are grey levels or palette entries.
+
+    Raises:
+        DynastError: Where it cannot be read or is not a picture of labels.
     """
     picture = _loaded(path)
     if picture.format == "JPEG":
@@ -101,7 +106,11 @@ def _loaded(path: Path) -> Image:
 
 
 def common_size(masks: Mapping[str, np.ndarray], what: str) -> Size:
-    """The size of one face's masks; raises DynastError where they differ. `what` names the masks."""
+    """The size of one face's masks, by part; `what` names the masks in messages.
+
+    Raises:
+        DynastError: Where sizes differ.
+    """
     sizes = {part: mask.shape for part, mask in masks.items()}
     if len(set(sizes.values())) > 1:
         stated = ", ".join(f"{part} {width}x{height}" for part, (height, width) in sizes.items())
@@ -110,7 +119,11 @@ def common_size(masks: Mapping[str, np.ndarray], what: str) -> Size:
 
 
 def check_covers(mask_size: Size, picture_size: Size, picture: str) -> None:
-    """Raise a DynastError unless the sizes have the same proportions, up to the rounding of a side."""
+    """Check that masks and their picture have the same proportions, up to the rounding of a side.
+
+    Raises:
+        DynastError: Where they do not; `picture` names the picture.
+    """
     (height, width), (full_height, full_width) = mask_size, picture_size
     if abs(height * full_width - width * full_height) >= max(picture_size):
         raise DynastError(

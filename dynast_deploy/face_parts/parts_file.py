@@ -29,15 +29,18 @@ class PartsFile:
 
     Attributes:
         frames: Their number.
-        size: (width, height) of the masks.
+        size: The size of the masks.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open an `.npz` file of arrays [T, H, W], or [H, W], named as in `FACE_PARTS`: bool or integers.
 
         Instead of masks there may be one array called `labels` (`label_map`). Parts that only face parsers know are
-        passed over. Raises DynastError, naming file and part, for what is missing, damaged, no mask, of another name,
-        or of unequal shapes.
+        passed over.
+
+        Raises:
+            DynastError: Where the file is missing or damaged, an array is not a mask or has another name, or shapes
+                differ.
         """
         self.path = Path(path)
         self._open = ExitStack()
@@ -58,7 +61,11 @@ class PartsFile:
             self._open = stack.pop_all()
 
     def masks(self, index: int) -> dict[str, np.ndarray]:
-        """Bool [H, W] of every part that is seen in frame `index`, from 0; raises DynastError for damaged data."""
+        """Masks bool [H, W] of every part that is visible in frame `index`, from 0.
+
+        Raises:
+            DynastError: Where the data are damaged.
+        """
         if LABELS in self._parts:
             labels = self._parts[LABELS].read(index)
             if not labels.any():
@@ -69,6 +76,7 @@ class PartsFile:
         return {part: mask for part, mask in found.items() if mask.any()}
 
     def close(self) -> None:
+        """Close the file; nothing may be read after that."""
         self._open.close()
 
     def __enter__(self) -> PartsFile:
@@ -100,8 +108,11 @@ class PartsFile:
 def write_parts(path: str | os.PathLike[str], frames: Sequence[Mapping[str, np.ndarray]]) -> None:
     """Write the masks of every frame, each part name to bool or integer [H, W] all of one size; whole or not at all.
 
-    The arrays are bool [T, H, W], false where a frame leaves a part out. Raises DynastError where the name does not end
-    in .npz, a part has another name, no frame shows a part, or the folder cannot be written to.
+    The arrays are bool [T, H, W], false where a frame leaves a part out.
+
+    Raises:
+        DynastError: Where the name does not end in .npz, a part has another name, no frame shows a part, or the folder
+            cannot be written to.
     """
     path = Path(path)
     if path.suffix != ".npz":

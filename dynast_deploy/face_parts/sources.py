@@ -1,4 +1,4 @@
-"""Where the parts of a face come from: what the user names, a file beside the video, or MediaPipe's networks."""
+"""Where the parts of a face come from: what the user names, a file next to the video, or MediaPipe's networks."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ class PartSource(ConditionInput):
     words = SourceMessages("parts", "masks of each part", "parts", "no face", "the face")
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
-        """Bool [h, w] of every part that is seen in frame `frame_index`, from 0; empty where no face is.
+        """Masks bool [h, w] of every part that is visible in frame `frame_index`, from 0; empty where no face is.
 
-        They cover `picture`, uint8 [H, W, 3] in RGB, and may have another size. Raises DynastError where they cannot.
+        They cover `picture`, uint8 [H, W, 3] in RGB, and may have another size.
+
+        Raises:
+            DynastError: Where there are none for the frame, or they have other proportions than the picture.
         """
         raise NotImplementedError
 
@@ -52,11 +55,17 @@ class FileParts(PartSource):
         self.origin, self.frames = str(path), self._file.frames
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
+        """The masks of a frame, see `PartSource.masks`.
+
+        Raises:
+            DynastError: Where the file holds none for it, is damaged, or does not fit the picture.
+        """
         self.check_frame(frame_index)
         check_covers(self._file.size, Size.of(picture), f"{self.origin}: the picture")
         return self._file.masks(frame_index)
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
@@ -66,7 +75,11 @@ class PictureParts(PartSource):
     frames = 1
 
     def __init__(self, parts: Path, picture: Path) -> None:
-        """`parts` is the folder, in which `NAME.png` of labels will do as well, or the picture of labels."""
+        """`parts` is the folder, in which `NAME.png` of labels will do as well, or the picture of labels.
+
+        Raises:
+            DynastError: Where there are no masks of the picture, or they cannot be read or differ in size.
+        """
         files = find_mask_pictures(parts, picture.stem) if parts.is_dir() else {}
         label_map = parts / f"{picture.stem}.png" if parts.is_dir() else parts
         self.origin = f"{parts}: masks of {picture.name}"
@@ -83,6 +96,11 @@ class PictureParts(PartSource):
         self._size = common_size(self._masks, self.origin) if self._masks else None
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
+        """The masks of the picture, see `PartSource.masks`.
+
+        Raises:
+            DynastError: Where they do not fit it, or a second picture is asked for.
+        """
         self.check_frame(frame_index)
         if self._size is not None:
             check_covers(self._size, Size.of(picture), f"{self.origin}: the picture")
@@ -97,6 +115,7 @@ class MediaPipeParts(PartSource):
         self._mesh = FaceMesh(models)
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
+        """The masks of the largest face in `picture`, see `PartSource.masks`."""
         return face_masks(picture, self._mesh)
 
 
@@ -110,15 +129,17 @@ def resolve_parts(
     """The source of parts for a picture or video: the first of these that there is.
 
     Args:
-        media_path: The picture or video; the file beside it is `NAME.parts.npz`.
+        media_path: The picture or video; the file next to it is `NAME.parts.npz`.
         parts_path: What the user named: an `.npz` file (`PartsFile`), a picture of labels, or a folder with masks of
             pictures (`mask_pictures.find_mask_pictures`) or labels.
         option: The command-line option that sets `parts_path`, for the error.
         pictures: The pictures that the parts are for, in their order; None for a video.
-        shares_name: Whether a picture of the same name lies beside the video (`parts_beside`).
+        shares_name: Whether a picture of the same name lies next to the video (`parts_beside`).
 
-    Order: `parts_path`, the file beside the video, MediaPipe's networks where they are on this machine. Raises a
-    DynastError that lists them where there is none, and what reading a file raises.
+    Order: `parts_path`, the file next to the video, MediaPipe's networks where they are on this machine.
+
+    Raises:
+        DynastError: Where there is none of them, with a message that lists them, or a file cannot be read.
     """
     media = Path(media_path)
     if parts_path is not None:
@@ -136,21 +157,24 @@ def resolve_parts(
         return MediaPipeParts(models)
     raise DynastError(
         f"no parts of a face for {media}{_passed_over(media)}. Give them with {option} (.npz with masks for each part, "
-        f"or a folder of CelebAMask-HQ's mask pictures), put them beside it as {media.stem}{SIDECAR_ENDING}, or have "
+        f"or a folder of CelebAMask-HQ's mask pictures), put them next to it as {media.stem}{SIDECAR_ENDING}, or have "
         f"them estimated by MediaPipe's networks, which come with: {FETCH_COMMAND}"
     )
 
 
 def find_parts_beside(media_path: str | os.PathLike[str]) -> Path | None:
-    """The masks that lie beside a picture or video (`talk.parts.npz` for `talk.mp4`), or None; see `find_beside`."""
+    """The masks that lie next to a picture or video (`talk.parts.npz` for `talk.mp4`), or None; see `find_beside`."""
     return find_beside(Path(media_path), [SIDECAR_ENDING])
 
 
 def parts_beside(media: Path, is_picture: bool, shares_name: bool = False) -> FileParts | None:
-    """The masks that lie beside a picture or video, where they are its own.
+    """The masks that lie next to a picture or video, where they are its own.
 
     Of a picture and a video of one name, a file with masks for one frame is the picture's, any other the video's.
     `shares_name` says of a video that there is such a picture.
+
+    Raises:
+        DynastError: Where the file cannot be read.
     """
     beside = find_parts_beside(media)
     if beside is None:

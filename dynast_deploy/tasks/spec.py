@@ -36,7 +36,7 @@ class OpenSource(Protocol):
             options: All options of conditions.
             option: The command-line option that sets `given`, for messages.
             pictures: The pictures that the source is for, in their order; None for a video.
-            shares_name: Whether a picture of the same name lies beside the video.
+            shares_name: Whether a picture of the same name lies next to the video.
 
         Raises:
             DynastError: Where there is no source, or a file cannot be read.
@@ -53,8 +53,8 @@ class SourceSpec:
         options: Fields of `ConditionOptions` and of the classes derived from it that other tasks refuse.
         absent: What conditions of other tasks do not have, and which options to leave out, for messages.
         open: Opens a source.
-        find_beside: The file beside a picture or video, None where there is none.
-        has_own_file: Whether a picture has a file beside it that is used.
+        find_beside: The file next to a picture or video, None where there is none.
+        has_own_file: Whether a picture has a file next to it that is used.
         folder_by_name: Whether a folder holds the files of several pictures by the pictures' names.
     """
 

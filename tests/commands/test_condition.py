@@ -125,7 +125,7 @@ def test_a_folder_is_not_called_missing(tmp_path: Path) -> None:
     assert str(refused.exception) == f"{tmp_path} is a folder; name one picture or video"
 
 
-def test_condition_of_nobody_is_refused(tmp_path: Path) -> None:
+def test_condition_of_no_person_is_refused(tmp_path: Path) -> None:
     write_picture(tmp_path / "empty.png", np.zeros((32, 32, 3), np.uint8))
     np.savez(tmp_path / "empty.poses.npz", keypoints=np.zeros((1, 18, 3)))
     with pytest.raises(DynastError, match=r"empty\.png: no person detected in it"):

@@ -314,11 +314,11 @@ MISTAKES = {
         lambda f: {"poses": f / "ref.poses.npz"},
         "ref.poses.npz holds 1 poses for 7 frames",
     ),
-    "nobody in the exemplar": (
+    "no person in the exemplar": (
         lambda f: without_people(f / "ref.poses.npz", 0) or {},
         "ref.png: no person detected in the exemplar",
     ),
-    "nobody in the video": (
+    "no person in the video": (
         lambda f: without_people(f / "drive.poses.npz", *range(FRAMES)) or {},
         "no person detected in any of its 7 frames",
     ),
@@ -327,7 +327,7 @@ MISTAKES = {
         lambda f: (f / "ref.poses.npz").unlink() or {},
         "Give them with --exemplar-poses",
     ),
-    "conditions nobody can draw": (lambda f: {"engine": _engine_of_channels(f, 7)}, "have 7 channels"),
+    "conditions that cannot be drawn": (lambda f: {"engine": _engine_of_channels(f, 7)}, "have 7 channels"),
     "poses for a style engine": (
         lambda f: {"engine": _engine_of_channels(f, 3), "poses": f / "drive.poses.npz"},
         "leave pose options out",
@@ -359,7 +359,7 @@ def test_a_mistake_gets_one_line_status_2_and_no_output(
     assert files(work) == before
 
 
-def test_a_file_that_shows_nobody_is_refused_before_a_frame_is_rendered(
+def test_a_file_that_shows_no_person_is_refused_before_a_frame_is_rendered(
     work: Path, monkeypatch, capsys
 ) -> None:
     without_people(work / "drive.poses.npz", *range(FRAMES))

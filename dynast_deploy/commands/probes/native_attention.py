@@ -8,8 +8,8 @@ from dynast_deploy.errors import DynastError
 
 def onnxruntime_attention() -> Finding:
     """The native operators: found, built from the sources at hand, and accepted by ONNX Runtime."""
-    from dynast_deploy.plugins.bindings import library
     from dynast_deploy.onnxruntime_session import import_onnxruntime
+    from dynast_deploy.plugins.bindings import library
     from dynast_deploy.runtime.onnxrt.native_operators import find_operators
 
     path = library.find(library.ONNXRUNTIME)

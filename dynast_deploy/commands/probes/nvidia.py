@@ -10,10 +10,12 @@ from dynast_deploy.commands.show import megabytes
 
 
 def tensorrt() -> Finding:
+    """TensorRT: its version, and whether it starts."""
     return _plan_library("tensorrt", "trt", "10.9")
 
 
 def tensorrt_rtx() -> Finding:
+    """TensorRT-RTX: its version, and whether it starts."""
     return _plan_library("tensorrt_rtx", "rtx", "1.7")
 
 

@@ -8,6 +8,7 @@ from dynast_deploy.commands.probes.finding import Finding, imported
 
 
 def pytorch() -> Finding:
+    """PyTorch: its version, and its GPU."""
     torch = imported("torch", "export")
     if isinstance(torch, Finding):
         return torch
@@ -34,11 +35,13 @@ def video() -> Finding:
 
 
 def opencv() -> Finding:
+    """OpenCV: its version."""
     cv2 = imported("cv2", None)
     return cv2 if isinstance(cv2, Finding) else Finding(True, cv2.__version__)
 
 
 def onnx() -> Finding:
+    """The package onnx: its version and that of protobuf."""
     onnx = imported("onnx", None)
     if isinstance(onnx, Finding):
         return onnx
