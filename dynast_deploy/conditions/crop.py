@@ -130,7 +130,7 @@ class BoxFollower:
         if place is not None:
             self._last.append(place)
             last = np.stack(self._last)
-            # One frame's ghost moves nothing.
+            # A wrong pose in one frame does not move it.
             place = np.array([*np.median(last[-3:, :2], axis=0), np.median(last[:, 2])])
             if self._place is None or np.hypot(*(place - self._place)[:2]) > self._place[2]:
                 # The first, or a cut: the person is outside the box at once.
@@ -190,7 +190,7 @@ def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
 
 
 def _continued(values: np.ndarray, reach: int) -> np.ndarray:
-    """Values with `reach` more on either side, which go on as they began and ended: a walker walks on."""
+    """Values with `reach` more on either side, which go on at the slope they begin and end with."""
     if len(values) == 1:
         return np.pad(values, reach, "edge")
     return np.pad(values, reach, "reflect", reflect_type="odd")

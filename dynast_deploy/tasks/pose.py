@@ -75,7 +75,7 @@ class PoseDrawing(Drawing[PoseSource]):
             return painted
         if painted.box.height < SMALLEST_PERSON:
             raise DynastError(
-                f"{source}: the person in the exemplar is {painted.box.height:.0f} pixels high, and lends nothing; "
+                f"{source}: the person in the exemplar is {painted.box.height:.0f} pixels high, which is too small; "
                 "choose a picture that shows more of them"
             )
         if painted.box.height >= FILLED * self.placement.canvas(Size.of(picture)).size.height:
