@@ -30,7 +30,8 @@ def canny_edges(grey: np.ndarray) -> np.ndarray:
     _, labels = cv2.connectedComponents(ridge.astype(np.uint8), connectivity=8)
     strong = np.zeros(labels.max() + 1, bool)
     strong[labels[ridge & (magnitude >= HIGH_THRESHOLD)]] = True
-    return strong[labels]
+    edges: np.ndarray = strong[labels]
+    return edges
 
 
 def _gaussian(picture: np.ndarray) -> np.ndarray:

@@ -86,7 +86,8 @@ def _resized_mask(mask: np.ndarray, part: str, height: int, width: int) -> np.nd
             f"mask of {part} is {array.dtype} {list(array.shape)}; integers [height, width] are wanted"
         )
     inside = Image.fromarray((array != 0).view(np.uint8))
-    return np.asarray(inside.resize((width, height), Image.Resampling.NEAREST)) != 0
+    resized: np.ndarray = np.asarray(inside.resize((width, height), Image.Resampling.NEAREST)) != 0
+    return resized
 
 
 def _outline(inside: np.ndarray) -> np.ndarray:

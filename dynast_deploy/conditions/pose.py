@@ -82,7 +82,7 @@ def pose_condition(keypoints: np.ndarray, image_size: tuple[int, int], size: Any
 
 def _seen_points(keypoints: np.ndarray) -> list[tuple[float, float] | None]:
     points = np.asarray(keypoints)
-    if points.dtype.kind not in "fiu" or points.ndim != 2 or points.shape not in ((18, 2), (18, 3)):
+    if points.dtype.kind not in "fiu" or list(points.shape) not in ([18, 2], [18, 3]):
         raise DynastError(
             f"keypoints are {points.dtype} {list(points.shape)}; a pose is numbers [18, 2] or [18, 3], "
             "in OpenPose's order"
