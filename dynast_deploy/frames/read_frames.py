@@ -184,7 +184,8 @@ def _from_shipped(request: FrameRequest, info: ModelMetadata, source: str) -> Ca
 
 def _eighth(condition: np.ndarray) -> np.ndarray:
     """float32 `[S, H, W]` in 0..1 -> uint8 `[1, S, H, W]`."""
-    return np.rint(condition[None] * 255).astype(np.uint8)
+    levels: np.ndarray = np.rint(condition[None] * 255).astype(np.uint8)
+    return levels
 
 
 def spread(count: int, most: int) -> list[int]:

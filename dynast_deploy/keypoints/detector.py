@@ -90,4 +90,5 @@ def overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         np.clip(np.minimum(box[1], boxes[:, 1]) - np.maximum(box[0], boxes[:, 0]), 0, None), axis=1
     )
     whole = np.prod(box[1] - box[0]) + np.prod(boxes[:, 1] - boxes[:, 0], axis=1) - shared
-    return shared / np.maximum(whole, np.finfo(np.float64).tiny)
+    shares: np.ndarray = shared / np.maximum(whole, np.finfo(np.float64).tiny)
+    return shares

@@ -41,11 +41,12 @@ def read_poses(path: str | os.PathLike[str], min_score: float = 0) -> Poses:
 
     Returns:
         Poses of the person who is most present in the first frame that shows anyone, followed through the others
-        (`people.Follower`). Frames without a person are there, with 18 missing keypoints, also those whose number is
+        (`PersonFollower`). Frames without a person are there, with 18 missing keypoints, also those whose number is
         missing where files are numbered in a fixed width. Fractional coordinates become pixels of the canvas that the
         file states; without one, `picture_size` is `RELATIVE`.
 
-    Raises DynastError, naming file and frame, for what is missing, damaged or of another format.
+    Raises:
+        DynastError: For what is missing, damaged or of another format; it names file and frame.
     """
     recording = read_recording(path, min_score)
     places = timeline(recording)
@@ -56,7 +57,8 @@ def read_poses(path: str | os.PathLike[str], min_score: float = 0) -> Poses:
 def followed(recording: Recording, places: np.ndarray) -> Poses:
     """Poses of one person in a video whose frames have these `places` in the recording (`timeline.timeline`).
 
-    Raises DynastError where frames state different sizes.
+    Raises:
+        DynastError: Where frames state different sizes.
     """
     canvases = {frame.canvas for frame in recording.frames if frame.canvas is not None}
     if len(canvases) > 1:
@@ -86,7 +88,8 @@ def read_recording(path: str | os.PathLike[str], min_score: float = 0) -> Record
             `skeletons.SKELETONS`.
         min_score: Keypoints that score less were not seen.
 
-    Raises DynastError, naming file and frame, for what is missing, damaged or of another format.
+    Raises:
+        DynastError: For what is missing, damaged or of another format; it names file and frame.
     """
     path = Path(path)
     try:
@@ -97,10 +100,10 @@ def read_recording(path: str | os.PathLike[str], min_score: float = 0) -> Record
 
 
 def write_poses(path: str | os.PathLike[str], poses: Poses) -> None:
-    """Write poses as `.npz` (`keypoints` float32 [T, 18, 3], `picture_size` where known); whole or not at
-    all.
+    """Write poses as `.npz` (`keypoints` float32 [T, 18, 3], `picture_size` where known); whole or not at all.
 
-    Raises DynastError where the name ends otherwise or the folder cannot be written to.
+    Raises:
+        DynastError: Where the name ends otherwise or the folder cannot be written to.
     """
     path = Path(path)
     if path.suffix != ".npz":

@@ -39,7 +39,11 @@ _FRAME_KEYS = {*PEOPLE, *BODIES, *(name for names in SIZES for name in names), "
 
 
 def read_json(path: Path) -> Recording:
-    """The frames of a JSON file. Raises DynastError, naming file and frame, for anything that is not known."""
+    """The frames of a JSON file.
+
+    Raises:
+        DynastError: For anything that is not known; it names file and frame.
+    """
     entries, members = _Entries(path), _Members(path)
     scalar = None
     for piece in read_pieces(path):
@@ -55,7 +59,11 @@ def read_json(path: Path) -> Recording:
 
 
 def read_json_lines(path: Path) -> Recording:
-    """The frames of a JSONL file: one frame a line."""
+    """The frames of a JSONL file: one frame a line.
+
+    Raises:
+        DynastError: For a line that is not a frame of a known format; it names file and line.
+    """
     with path.open("rb") as file:
         encoding = json.detect_encoding(file.read(4))
     entries, empty = _Entries(path, "line", 1), 0
@@ -105,6 +113,11 @@ class _Entries:
             raise DynastError(f"{self._path}: more than {MOST_FRAMES} frames; cut it with the video")
 
     def recording(self) -> Recording:
+        """The frames that were added.
+
+        Raises:
+            DynastError: Where there is no frame, or there are too many.
+        """
         if self._of_images:
             return named(
                 str(self._path),
@@ -150,6 +163,11 @@ class _Members:
             self._add_named(name, is_entry, value)
 
     def recording(self) -> Recording:
+        """The frames that the members hold, as one of the formats that are known.
+
+        Raises:
+            DynastError: Where they are of no known format.
+        """
         if self._coco.any:
             return self._coco.recording()
         if "annotations" in self._own and "images" in self._own:
@@ -166,7 +184,8 @@ class _Members:
         if is_frame(self._own) or not (self._has_frames or self._pictures):
             return Recording(str(self._path), [frame_of(self._own, str(self._path))])
         if self._error:
-            raise next(iter(self._error.values()))
+            first = next(iter(self._error.values()))
+            raise first
         for name, people in self._pictures.items():
             self._frames[name] = Frame(
                 people_of_list(people, f"{self._path}, {printable(name)}"), None, picture_name(name)
@@ -174,7 +193,7 @@ class _Members:
         return named(str(self._path), list(self._frames.values()), leaves_out=True, open_ended=True)
 
     def _add_named(self, name: str, is_entry: bool, value: Any) -> None:
-        """A member that may be a frame by its picture's name, or something that nobody asks for."""
+        """A member that may be a frame by its picture's name, or something that is not read."""
         where = f"{self._path}, {printable(name)}"
         if is_entry and is_person(value):
             self._pictures.setdefault(name, []).append(value)
@@ -222,7 +241,11 @@ class _Coco:
             )
 
     def recording(self) -> Recording:
-        """One frame for each of `images`: in the order of their names where all have one, else of their ids."""
+        """One frame for each of `images`: in the order of their names where all have one, else of their ids.
+
+        Raises:
+            DynastError: Where keypoints belong to no image, there is no frame, or there are too many.
+        """
         strangers = [image for image in self.poses if image not in self.images]
         if strangers:
             raise DynastError(

@@ -63,7 +63,8 @@ def is_batch(document: Any) -> bool:
 def people_of(document: Any, where: str) -> np.ndarray:
     """Everybody of whom anything is seen in a frame's document, canonical float32 [P, 18, 3].
 
-    Raises DynastError, beginning with `where`, for a document that is no frame of a known format.
+    Raises:
+        DynastError: For a document that is not a frame of a known format; it begins with `where`.
     """
     if isinstance(document, dict) and _is_editor_frame(document):
         return people_of_list(_editor_people(document["keypoints"]), where)
@@ -82,7 +83,11 @@ def people_of(document: Any, where: str) -> np.ndarray:
 
 
 def people_of_list(people: Any, where: str, name: str = "people") -> np.ndarray:
-    """The same from a list of people, or an object of them by their numbers; null is nobody."""
+    """The same from a list of people, or an object of them by their numbers; null is no person.
+
+    Raises:
+        DynastError: For what is not a person of a known format; it begins with `where`.
+    """
     if isinstance(people, dict):
         people = list(people.values())
     if people is None:
@@ -106,6 +111,9 @@ def pose_of(person: Any, where: str) -> np.ndarray | None:
 
     Keypoints that are null, NaN, or exactly at (0, 0) or (-1, -1), as tools write for those that they did not find,
     have score 0. Keypoints without scores have score 1.
+
+    Raises:
+        DynastError: For keypoints of no known skeleton, or at no place in a picture.
     """
     body, scores = person, None
     if isinstance(person, dict):
@@ -121,7 +129,11 @@ def pose_of(person: Any, where: str) -> np.ndarray | None:
 
 
 def canvas_of(document: dict[str, Any], where: str) -> Size | None:
-    """The picture's size that a frame states, or None."""
+    """The picture's size that a frame states, or None.
+
+    Raises:
+        DynastError: For sides that are not pixels from 1 on.
+    """
     for names in SIZES:
         sides = [document.get(name) for name in names]
         if None in sides:
@@ -167,7 +179,11 @@ def _editor_people(bodies: list[list[Any] | None]) -> list[Any]:
 
 
 def _points(body: Any, scores: Any, where: str) -> np.ndarray:
-    """Float64 [K, 3] of a known skeleton."""
+    """Float64 [K, 3] of a known skeleton.
+
+    Raises:
+        DynastError: For another number of keypoints.
+    """
     if isinstance(body, dict):
         columns = [body.get(name) for name in ("x", "y", "visible")]
         values = _array([column for column in columns if column is not None], where)
@@ -202,6 +218,9 @@ def _array(numbers: Any, where: str) -> np.ndarray:
     """Float64 from a list, or a list of lists, of numbers, text of numbers, or null, which becomes NaN.
 
     Null instead of a list is a whole row of NaN.
+
+    Raises:
+        DynastError: For anything else.
     """
     kinds: set[type] = set(map(type, numbers)) if isinstance(numbers, list) else {dict}
     if kinds == {list, type(None)}:

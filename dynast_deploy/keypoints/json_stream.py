@@ -33,7 +33,8 @@ class Piece:
 def read_pieces(path: Path) -> Iterator[Piece]:
     """The pieces of a JSON file in their order. NaN and Infinity are read, as Python and NumPy write them.
 
-    Raises DynastError, naming the file, for anything that is not JSON.
+    Raises:
+        DynastError: For anything that is not JSON; it names the file.
     """
     with path.open("rb") as file:
         start = file.read(4)
@@ -101,7 +102,11 @@ def _entries(text: _Text) -> Iterator[tuple[int, Any]]:
 
 
 def _names(text: _Text) -> Iterator[str]:
-    """The names of an object; after each the caller takes its value."""
+    """The names of an object; after each the caller takes its value.
+
+    Raises:
+        ValueError: Where they do not follow each other as JSON says.
+    """
     text.take("{")
     if text.peek() == "}":
         text.take("}")
@@ -138,7 +143,11 @@ class _Text:
                 return ""
 
     def take(self, wanted: str) -> str:
-        """The next character, which is one of `wanted`."""
+        """The next character, which is one of `wanted`.
+
+        Raises:
+            ValueError: Where something else comes next.
+        """
         found = self.peek()
         if not found or found not in wanted:
             names = " or ".join(repr(each) for each in wanted)
@@ -147,7 +156,11 @@ class _Text:
         return found
 
     def value(self) -> Any:
-        """The next value, whole."""
+        """The next value, whole.
+
+        Raises:
+            ValueError: Where something else comes next.
+        """
         self.peek()
         while True:
             try:

@@ -55,13 +55,18 @@ class FaceMesh:
     def __init__(self, models: Path) -> None:
         """Load the networks in `models`, a bundle, wheel or folder of MediaPipe's.
 
-        Raises DynastError where they cannot be read or ONNX Runtime is missing.
+        Raises:
+            DynastError: Where they cannot be read or ONNX Runtime is missing.
         """
         self._detect = Detector(open_network(models, MediaPipeNetwork.FACE_DETECTOR), STRIDES)
         self._landmarks = open_network(models, MediaPipeNetwork.FACE_LANDMARKS)
 
     def __call__(self, photo: np.ndarray) -> np.ndarray | None:
-        """Float64 [468, 2] in pixels of a photo, uint8 [H, W, 3] RGB, or None where no face is found."""
+        """Float64 [468, 2] in pixels of a photo, uint8 [H, W, 3] RGB, or None where no face is found.
+
+        Raises:
+            DynastError: Where the networks give something else than MediaPipe's do.
+        """
         faces = [region_of(face) for face in self._detect(photo)]
         if not faces:
             return None

@@ -71,13 +71,15 @@ def find_models(networks: tuple[MediaPipeNetwork, ...]) -> Path | None:
 def read_network(path: Path, network: MediaPipeNetwork) -> bytes:
     """The contents of a network's TensorFlow Lite file in a bundle, a wheel or a folder.
 
-    Raises DynastError where `path` is damaged or does not hold it.
+    Raises:
+        DynastError: Where `path` is damaged or does not hold it.
     """
     if path.is_dir():
         for name in network.value:
             if (path / name).is_file():
                 return (path / name).read_bytes()
-        raise _missing(path, network)
+        lacking = _missing(path, network)
+        raise lacking
     if not path.is_file():
         raise DynastError(f"{path}: no such file of MediaPipe's models")
     try:
@@ -91,7 +93,8 @@ def read_network(path: Path, network: MediaPipeNetwork) -> bytes:
                     return archive.read(entry)
     except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise DynastError(f"{path}: not a bundle of MediaPipe's models, or damaged ({error})") from None
-    raise _missing(path, network)
+    lacking = _missing(path, network)
+    raise lacking
 
 
 class OpenNetwork:
@@ -102,7 +105,11 @@ class OpenNetwork:
     """
 
     def __init__(self, session: Any, source: str) -> None:
-        """`source` names it in messages. Raises DynastError where it takes anything but one square picture."""
+        """`source` names it in messages.
+
+        Raises:
+            DynastError: Where it takes anything but one square picture, or ONNX Runtime is missing.
+        """
         self._session, self._source = session, source
         inputs = session.get_inputs()
         self._input = inputs[0].name
@@ -112,14 +119,22 @@ class OpenNetwork:
         self.size = int(shape[1])
 
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
-        """The outputs for float32 `[size, size, 3]`, scaled as the network wants it."""
+        """The outputs for float32 `[size, size, 3]`, scaled as the network wants it.
+
+        Raises:
+            DynastError: Where ONNX Runtime cannot run it.
+        """
         try:
             return list(self._session.run(None, {self._input: picture[None]}))
         except Exception as error:  # ONNX Runtime's exception classes share no base of their own
             raise DynastError(f"{self._source}: does not run: {error}") from None
 
     def pick(self, outputs: list[np.ndarray], fits: Callable[[np.ndarray], bool]) -> np.ndarray:
-        """The output that fits; a DynastError where there is none: their order is the converter's."""
+        """The output that fits: their order is the converter's.
+
+        Raises:
+            DynastError: Where no output fits.
+        """
         found = next((output for output in outputs if fits(output)), None)
         if found is None:
             raise self._other_kind(f"gives {', '.join(str(list(output.shape)) for output in outputs)}")
@@ -130,7 +145,12 @@ class OpenNetwork:
 
 
 def open_network(path: Path, network: MediaPipeNetwork) -> OpenNetwork:
-    """A network, run by ONNX Runtime. Raises DynastError as `read_network`, `onnx_of_tflite` and `OpenNetwork` do."""
+    """A network, run by ONNX Runtime.
+
+    Raises:
+        DynastError: Where it cannot be read, converted or run: as `read_network`, `onnx_of_tflite` and `OpenNetwork`
+            say.
+    """
     from dynast_deploy.formats.tflite import onnx_of_tflite
 
     source = f"{path}, {network.value[0]}"

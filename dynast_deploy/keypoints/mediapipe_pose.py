@@ -40,7 +40,8 @@ class MediaPipePose:
     def __init__(self, models: Path, min_score: float | None = None) -> None:
         """Load the networks in `models`, a bundle, wheel or folder of MediaPipe's; `min_score` is 0.5 by default.
 
-        Raises DynastError where they cannot be read or ONNX Runtime is missing.
+        Raises:
+            DynastError: Where they cannot be read or ONNX Runtime is missing.
         """
         self._min_score = MIN_VISIBILITY if min_score is None else min_score
         self._detect = Detector(open_network(models, MediaPipeNetwork.POSE_DETECTOR), STRIDES)
@@ -55,7 +56,11 @@ class MediaPipePose:
         self._visibility: np.ndarray | None = None
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """The pose in the next frame: uint8 [H, W, 3] in RGB to float32 [18, 3] in pixels."""
+        """The pose in the next frame: uint8 [H, W, 3] in RGB to float32 [18, 3] in pixels.
+
+        Raises:
+            DynastError: Where the networks give something else than MediaPipe's do.
+        """
         found = self._look(picture, self._region) if self._region is not None else None
         if found is None:
             self.restart()

@@ -23,7 +23,8 @@ _AT_ONCE = 1 << 22
 def read_npz(path: Path) -> Recording:
     """The frames of an array [T, K, 3] or [T, people, K, 3], or without scores [..., 2].
 
-    Raises DynastError, naming the file, for arrays of another kind or shape, or with infinite numbers.
+    Raises:
+        DynastError: For arrays of another kind or shape, or with infinite numbers; it names the file.
     """
     with NpzFile(path) as file:
         if "keypoints" not in file.arrays:

@@ -12,8 +12,9 @@ from dynast_deploy.keypoints.recording import Recording, composed, numbered, pic
 def pair(recording: Recording, pictures: Sequence[Path]) -> list[int]:
     """For each picture the place of its frame in the recording.
 
-    Raises DynastError where names in the recording fit some of the pictures only, or none, and where it has no names,
-    or numbers alone, and another count than the pictures.
+    Raises:
+        DynastError: Where names in the recording fit some of the pictures only, or none, and where it has no names, or
+            numbers alone, and another count than the pictures.
     """
     by_name = _by_name(recording, pictures) or _by_id(recording, pictures)
     if by_name is not None:
@@ -40,7 +41,11 @@ def fits_picture(recording: Recording, picture: Path) -> bool:
 
 
 def _by_name(recording: Recording, pictures: Sequence[Path]) -> list[int] | None:
-    """Places by the pictures' names; None where the recording has none, or its names only count."""
+    """Places by the pictures' names; None where the recording has none, or its names only count.
+
+    Raises:
+        DynastError: Where names fit some of the pictures only.
+    """
     places: dict[str, int] = {}
     several: set[str] = set()
     for place, frame in enumerate(recording.frames):

@@ -27,9 +27,12 @@ def choose_person(people: np.ndarray, previous: np.ndarray | None) -> np.ndarray
     if not len(present):
         return no_person()
     if previous is None or not is_seen(previous).any():
-        return present[most_present(present)]
-    costs, _ = compared(present, previous, person_size(previous))
-    return present[int(np.argmin(costs))]
+        chosen = most_present(present)
+    else:
+        costs, _ = compared(present, previous, person_size(previous))
+        chosen = int(np.argmin(costs))
+    person: np.ndarray = present[chosen]
+    return person
 
 
 def most_present(people: np.ndarray) -> int:
@@ -105,9 +108,11 @@ def middle_step(pose: np.ndarray, before: np.ndarray) -> np.ndarray:
     if not len(steps):
         return np.zeros(2, np.float32)
     steps.sort(axis=0)
-    return steps[(len(steps) - 1) // 2]
+    middle: np.ndarray = steps[(len(steps) - 1) // 2]
+    return middle
 
 
 def _clipped_scores(people: np.ndarray) -> np.ndarray:
     """Scores in 0..1; those of SimCC models and of tools that count in percent go beyond."""
-    return np.minimum(people[..., 2], 1)
+    scores: np.ndarray = np.minimum(people[..., 2], 1)
+    return scores

@@ -145,8 +145,9 @@ class PersonFollower:
             if home is not None:
                 return self._accept(present, home, self._motion)
         chosen = most_present(present)
-        if is_seen(present[chosen]).sum() < LEAST_POINTS:
-            return present[chosen]
+        pose: np.ndarray = present[chosen]
+        if is_seen(pose).sum() < LEAST_POINTS:
+            return pose
         self._known = None
         return self._accept(present, chosen, self._motion)
 
@@ -209,7 +210,7 @@ class PersonFollower:
         return self._accept(present, next_one, self._motion)
 
     def _accept(self, present: np.ndarray, index: int, moved: float) -> np.ndarray:
-        pose = present[index]
+        pose: np.ndarray = present[index]
         seen = is_seen(pose)
         if self._known is None:
             self._known, self._age, self._size = pose.copy(), np.zeros(18, int), 0.0

@@ -32,7 +32,11 @@ def sampled_points(people: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
 
 
 def are_fractions(people: Sequence[np.ndarray], origin: str) -> bool:
-    """Whether coordinates are fractions of the picture. Raises DynastError where they go from -1 to 1."""
+    """Whether coordinates are fractions of the picture.
+
+    Raises:
+        DynastError: Where they go from -1 to 1.
+    """
     largest = max(
         (float(np.nanmax(np.abs(each[..., :2]), initial=0)) for each in people if each.size), default=0
     )
@@ -48,9 +52,12 @@ def are_fractions(people: Sequence[np.ndarray], origin: str) -> bool:
 
 
 def check_canvas(canvas: Size, picture_size: Size, origin: str) -> None:
-    """Raise a DynastError unless a stated canvas has the picture's proportions.
+    """Compare the proportions of a stated canvas with the picture's.
 
     They may differ by the rounding of a side: to a pixel, or where the canvas has sides of a multiple of 64, to that.
+
+    Raises:
+        DynastError: Where they differ.
     """
     if canvas == RELATIVE:
         return
@@ -67,10 +74,13 @@ def check_canvas(canvas: Size, picture_size: Size, origin: str) -> None:
 
 
 def check_inside(points: np.ndarray, picture_size: Size, origin: str) -> None:
-    """Raise a DynastError where most points, [N, 3] in pixels, lie outside a picture of this size.
+    """Look whether points, float [N, 3] in pixels (x, y, score), can belong to a picture of this size.
 
-    They count by their scores: estimators place what they do not see of a person beyond the picture's border.
-    So do those of a picture that was turned: a quarter of them is enough if they all fit the turned one.
+    They count by their scores: estimators place what they do not see of a person beyond the picture's border. So do
+    those of a picture that was turned: a quarter of them is enough if they all fit the turned one.
+
+    Raises:
+        DynastError: Where most of them lie outside it.
     """
     if not len(points):
         return

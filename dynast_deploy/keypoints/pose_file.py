@@ -22,7 +22,11 @@ class PoseFile:
     """A recording and what it is asked for: a video, or pictures in their order."""
 
     def __init__(self, recording: Recording, pictures: Sequence[Path] | None = None) -> None:
-        """Raises DynastError where frames do not fit `pictures` (`pairing.pair`), or sizes differ within a video."""
+        """Find out which frame belongs to which frame of the video, or to which of the `pictures`.
+
+        Raises:
+            DynastError: Where frames do not fit `pictures` (`pairing.pair`), or sizes differ within a video.
+        """
         self.recording, self._pictures = recording, pictures
         self._poses: Poses | None = None
         self._asked = 0
@@ -61,7 +65,8 @@ class PoseFile:
     def pose(self, index: int, picture_size: Size) -> np.ndarray:
         """Float32 [18, 3] in pixels of a picture of this size: frame or picture `index`, from 0.
 
-        Raises DynastError where the keypoints are of other pixels.
+        Raises:
+            DynastError: Where the keypoints are of other pixels.
         """
         self._asked = max(self._asked, index + 1)
         if index >= self.frames and self.recording.open_ended and self._pictures is None:
@@ -74,14 +79,17 @@ class PoseFile:
             poses = Poses(poses.keypoints, RELATIVE)
             if frame.canvas is not None:
                 check_canvas(frame.canvas, picture_size, self.recording.origin)
-        return self._scaled(
-            poses, picture_size, f"{self.recording.origin}: {self._pictures[index].name}"
-        ).keypoints[0]
+        name = f"{self.recording.origin}: {self._pictures[index].name}"
+        pose: np.ndarray = self._scaled(poses, picture_size, name).keypoints[0]
+        return pose
 
     def track(self, picture_size: Size) -> np.ndarray:
         """Float32 [T, 18, 3] in pixels of a picture of this size: the poses of all frames of a video.
 
-        Later frames may still be numbered otherwise (`fits`). Raises DynastError as `pose` does.
+        Later frames may still be numbered otherwise (`fits`).
+
+        Raises:
+            DynastError: Where the keypoints are of other pixels.
         """
         self._of_video(0, picture_size)
         assert self._poses is not None
@@ -96,7 +104,8 @@ class PoseFile:
         if index >= len(self._poses):
             return no_person()
         here = Poses(self._poses.keypoints[index : index + 1], self._poses.picture_size)
-        return here.scaled_to(picture_size).keypoints[0]
+        pose: np.ndarray = here.scaled_to(picture_size).keypoints[0]
+        return pose
 
     def _scaled(self, poses: Poses, picture_size: Size, origin: str) -> Poses:
         if poses.picture_size is not None:
@@ -114,6 +123,9 @@ def poses_beside(
 
     Of a picture and a video of one name, a file with one pose, or with the picture's name in it, is the picture's; any
     other is the video's. `shares_name` says of a video that there is such a picture.
+
+    Raises:
+        DynastError: Where they cannot be read.
     """
     media = Path(media)
     sidecar = find_sidecar(media)

@@ -66,8 +66,10 @@ class PoseModel:
     ) -> None:
         """Load the model on the GPU where ONNX Runtime has one, on the CPU otherwise.
 
-        `channel_order` is that of the model's input; keypoints below `min_score` (0.3) are not seen. Raises DynastError
-        where the file or ONNX Runtime is missing, or the model is none of the above.
+        `channel_order` is that of the model's input; keypoints below `min_score` (0.3) are not seen.
+
+        Raises:
+            DynastError: Where the file or ONNX Runtime is missing, or the model is none of the above.
         """
         self._path = Path(path)
         self._reverse_channels = channel_order == "bgr"
@@ -85,7 +87,11 @@ class PoseModel:
         return self._head in (Head.YOLO, Head.MOVENET)
 
     def __call__(self, picture: np.ndarray, previous: np.ndarray | None = None) -> np.ndarray:
-        """The pose in one frame, float32 [18, 3]: of `people` the one who was in the frame before (`choose_person`)."""
+        """The pose in one frame, float32 [18, 3]: of `people` the one who was in the frame before (`choose_person`).
+
+        Raises:
+            DynastError: Where the model does not run, or gives something else than its kind does.
+        """
         return choose_person(self.people(picture, previous), previous)
 
     def people(self, picture: np.ndarray, previous: np.ndarray | None = None) -> np.ndarray:
@@ -98,6 +104,9 @@ class PoseModel:
 
         Returns:
             canonical float32 [P, 18, 3], pixels; keypoints scoring below the limit count as not seen.
+
+        Raises:
+            DynastError: Where the model does not run, or gives something else than its kind does.
         """
         if self.sees_everybody:
             people = self._run_letterboxed(picture)
@@ -143,6 +152,9 @@ class PoseModel:
         """The outputs for one picture, uint8 [height, width, 3] in RGB, as float32; of two, x comes first.
 
         `scaled` brings it to the numbers that models of floats take.
+
+        Raises:
+            DynastError: Where the model does not run, or gives something else than its kind does.
         """
         values = pixels if self._input.dtype in (np.uint8, np.int32) else scaled(pixels)
         if self._reverse_channels:
@@ -162,7 +174,11 @@ class PoseModel:
         return outputs
 
     def _check_outputs(self, outputs: list[np.ndarray]) -> None:
-        """Raise a DynastError where outputs of one picture are not what their kind of model gives."""
+        """Make sure that outputs of one picture are what their kind of model gives.
+
+        Raises:
+            DynastError: Where they are not.
+        """
         # What cannot be seen in the file: open shapes, and what the weights make of a picture.
         if not all(np.abs(output).max(initial=0) <= LARGEST_OUTPUT for output in outputs):
             raise DynastError(f"{self._path}: the model gives NaN or infinity; export it again, as float32")

@@ -52,7 +52,11 @@ class ModelInput:
 
 
 def input_of(inputs: list[Any], path: Path) -> ModelInput:
-    """The model's one input. Raises DynastError where it is not pictures in a way that is clear."""
+    """The model's one input.
+
+    Raises:
+        DynastError: Where it is not clear that the input is pictures.
+    """
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
         raise DynastError(
             f"{path}: a pose model takes one picture [N, 3, height, width] or [N, height, width, 3]; this one takes "
@@ -89,7 +93,11 @@ def input_of(inputs: list[Any], path: Path) -> ModelInput:
 
 
 def head_of(outputs: list[Any], takes_int32: bool, path: Path) -> tuple[Head, list[str]]:
-    """The kind of model, and the outputs to ask for."""
+    """The kind of model, and the outputs to ask for.
+
+    Raises:
+        DynastError: Where no kind that is known has such outputs.
+    """
     shapes = {output.name: output.shape for output in outputs}
     if {"simcc_x", "simcc_y"} <= set(shapes):
         check_skeleton(shapes["simcc_x"][1], path)
@@ -116,7 +124,11 @@ def head_of(outputs: list[Any], takes_int32: bool, path: Path) -> tuple[Head, li
 
 
 def check_skeleton(count: Any, path: Path) -> None:
-    """`count` is a name where the file leaves the number of keypoints open."""
+    """Make sure of a number of keypoints, which is a name where the file leaves it open.
+
+    Raises:
+        DynastError: Where no skeleton that is known has so many.
+    """
     if isinstance(count, int) and count not in SKELETONS:
         raise DynastError(f"{path}: the model has {count} keypoints; known are {KNOWN_SKELETONS}")
 

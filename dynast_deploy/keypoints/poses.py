@@ -76,7 +76,8 @@ def canonical(keypoints: np.ndarray) -> np.ndarray:
 def was_not_found(points: np.ndarray) -> np.ndarray:
     """Bool [...] from points [..., 3]: what tools write for those that they did not find, NaN, (0, 0) or (-1, -1)."""
     x, y = points[..., 0], points[..., 1]
-    return np.isnan(points).any(axis=-1) | ((x == y) & ((x == 0) | (x == -1)))
+    not_found: np.ndarray = np.isnan(points).any(axis=-1) | ((x == y) & ((x == 0) | (x == -1)))
+    return not_found
 
 
 def no_person() -> np.ndarray:

@@ -95,7 +95,11 @@ def numbered(names: Iterable[str]) -> tuple[list[int] | None, bool]:
 
 
 def checked(recording: Recording) -> Recording:
-    """The same; raises DynastError where it holds no frame, or too many."""
+    """The recording itself, if its frames are neither none nor too many.
+
+    Raises:
+        DynastError: Where it holds no frame, or more than `MOST_FRAMES`.
+    """
     if not recording.frames:
         raise DynastError(f"{recording.origin}: no frame of poses in it")
     if len(recording.frames) > MOST_FRAMES:

@@ -40,7 +40,9 @@ class Region:
     def to_picture(self, points: np.ndarray) -> np.ndarray:
         """Points float `[K, 2]` in 0..1 of the square, as pixels of the picture."""
         cosine, sine = np.cos(self.angle), np.sin(self.angle)
-        return self.centre + (points - 0.5) * self.side @ np.array([[cosine, sine], [-sine, cosine]])
+        turn = np.array([[cosine, sine], [-sine, cosine]])
+        pixels: np.ndarray = self.centre + (points - 0.5) * self.side @ turn
+        return pixels
 
 
 def letterboxed(picture: np.ndarray, size: int) -> tuple[np.ndarray, Region]:

@@ -30,10 +30,12 @@ KNOWN_SKELETONS = ", ".join(f"{size} ({name})" for size, name in SKELETONS.items
 def to_openpose18(points: np.ndarray) -> np.ndarray:
     """Keypoints of any known skeleton, float [..., K, 3] (x, y, score), as float64 [..., 18, 3].
 
-    K is 17 (COCO), 18 (OpenPose's COCO model), 25 (OpenPose's BODY_25), 26 or 136 (Halpe, COCO's 17 first, with
-    a neck) or 133 (COCO-WholeBody, whose first 17 are COCO's). COCO has no neck: it lies half-way between the
-    shoulders, scores as the less sure one, and is missing (0, 0, 0) where one of them is. Raises DynastError for any
-    other K.
+    K is 17 (COCO), 18 (OpenPose's COCO model), 25 (OpenPose's BODY_25), 26 or 136 (Halpe, COCO's 17 first, with a neck)
+    or 133 (COCO-WholeBody, whose first 17 are COCO's). COCO has no neck: it lies half-way between the shoulders, scores
+    as the less sure one, and is missing (0, 0, 0) where one of them is.
+
+    Raises:
+        DynastError: For any other K.
     """
     count = points.shape[-2]
     if count == 18:

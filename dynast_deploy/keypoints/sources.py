@@ -28,7 +28,11 @@ class PoseSource(ConditionInput):
     words = SourceMessages("poses", "poses", "keypoints", "no person", "the pose")
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
-        """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0."""
+        """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB: frame `frame_index`, from 0.
+
+        Raises:
+            DynastError: Where there is no pose for the frame, or it does not fit the picture.
+        """
         raise NotImplementedError
 
     def track(self, picture_size: Size) -> np.ndarray | None:
@@ -47,23 +51,40 @@ class FilePoses(PoseSource):
 
     @property
     def note(self) -> str | None:
+        """One line on frames of a video that the file leaves out; None where there are none."""
         return self._file.note
 
     @property
     def is_empty(self) -> bool:
+        """Whether no frame shows a person."""
         return not any(len(frame.people) for frame in self._file.recording.frames)
 
     def check_frames(self, frames: int) -> None:
+        """Compare the file with a video; what numbers in it mean may depend on it.
+
+        Raises:
+            DynastError: Unless there is a pose for each of the `frames` of the video, and no more.
+        """
         if not self._file.fits(frames):
             super().check_frames(frames)
         self.frames = self._file.frames
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
+        """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3]: frame `frame_index`, from 0.
+
+        Raises:
+            DynastError: Where the file holds none for it, or its keypoints are of other pixels.
+        """
         if not self._file.recording.open_ended:
             self.check_frame(frame_index)
         return self._file.pose(frame_index, Size.of(picture))
 
     def track(self, picture_size: Size) -> np.ndarray:
+        """Float32 [T, 18, 3] in pixels of a picture of this size: every frame's pose.
+
+        Raises:
+            DynastError: Where its keypoints are of other pixels.
+        """
         return self._file.track(picture_size)
 
 
@@ -77,6 +98,11 @@ class ModelPoses(PoseSource):
         self._follower = PersonFollower(LIVE_HOLD)
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
+        """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB, which comes after those before it.
+
+        Raises:
+            DynastError: Where the model does not run.
+        """
         last = self._last_seen
         people = self._model.people(picture, last)
         follows = self._model.sees_everybody
@@ -86,6 +112,7 @@ class ModelPoses(PoseSource):
         return pose
 
     def restart(self) -> None:
+        """Forget the person: the next picture has nothing to do with those before."""
         self._last_seen = None
         self._follower = PersonFollower(LIVE_HOLD)
 
@@ -98,9 +125,15 @@ class MediaPipePoses(PoseSource):
         self._tracker = MediaPipePose(models, min_score)
 
     def pose(self, frame_index: int, picture: np.ndarray) -> np.ndarray:
+        """Float32 [18, 3] in pixels of `picture`, uint8 [H, W, 3] in RGB, which comes after those before it.
+
+        Raises:
+            DynastError: Where a network does not run.
+        """
         return self._tracker(picture)
 
     def restart(self) -> None:
+        """Forget the person: the next picture has nothing to do with those before."""
         self._tracker.restart()
 
 
@@ -128,7 +161,9 @@ def resolve_poses(
             score its kind's own.
 
     Order: `poses_path`, `model_path`, the file beside the video, MediaPipe's networks where they are on this machine.
-    Raises a DynastError that lists the four where there is none of them.
+
+    Raises:
+        DynastError: Where there is none of them, or the first that there is cannot be read.
     """
     if poses_path is not None:
         return FilePoses(PoseFile(read_recording(poses_path, min_score or 0), pictures))

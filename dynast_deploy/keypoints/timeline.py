@@ -15,8 +15,10 @@ def timeline(recording: Recording, frames: int | None = None) -> np.ndarray | No
 
     `frames` is the number of the video's frames where it is known. A recording of as many frames belongs to them one by
     one. Else its numbers decide: they count from 0 or 1, or from their lowest, whichever ends with the video; a number
-    that is missing is a frame without a person. None where nothing fits. Raises DynastError where numbers lie farther
-    apart than frames of a video do.
+    that is missing is a frame without a person. None where nothing fits.
+
+    Raises:
+        DynastError: Where numbers lie farther apart than frames of a video do.
     """
     count, numbers = len(recording.frames), recording.numbers()
     by_place = np.arange(count)

@@ -17,10 +17,13 @@ TAIL = 2
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Everybody in a picture, canonical float32 [P, 18, 3] in fractions; nobody for an empty file.
+    """Everybody in a picture, canonical float32 [P, 18, 3] in fractions; no person for an empty file.
 
     A line is class, box, then x, y, visibility (or x, y alone) of each keypoint, a score and a track where they were
-    asked for. Raises DynastError, naming the line, for anything else.
+    asked for.
+
+    Raises:
+        DynastError: For anything else; it names the line.
     """
     poses: list[np.ndarray | None] = []
     try:

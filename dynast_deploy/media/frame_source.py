@@ -11,7 +11,7 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class SoundSource(Protocol):
         """Packets skipped so far because they could not be read."""
         ...
 
-    def packets(self) -> Iterator[Packet]:
+    def packets(self) -> Iterator[Packet[Any]]:
         """The packets in their order, once.
 
         Raises:
@@ -84,7 +84,7 @@ class SoundSource(Protocol):
         """
         ...
 
-    def sample_packet(self) -> Packet | None:
+    def sample_packet(self) -> Packet[Any] | None:
         """A packet with sound in it, to try out whether a container takes the codec; None where there is none.
 
         It belongs to the caller, and `packets` gives it all the same.

@@ -62,7 +62,8 @@ def low_rgb(path: Path, picture: Image, pixels: np.ndarray) -> np.ndarray:
     if stored is None or stored.dtype != np.uint16 or stored.shape != pixels.shape:
         return pixels
     white = _least(float(stored.max()), _FULL_SCALES)
-    return np.rint(stored[..., ::-1] * (255.0 / white)).astype(np.uint8)
+    levels: np.ndarray = np.rint(stored[..., ::-1] * (255.0 / white)).astype(np.uint8)
+    return levels
 
 
 def _strips(picture: Image, tags: Any) -> Iterator[tuple[slice, np.ndarray]]:

@@ -46,4 +46,5 @@ def open_input(path: Path) -> InputContainer:
         {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
     )
     # Absolute, so that a colon in the name is not taken for a protocol.
-    return av.open(str(path.absolute()), **harmless)
+    container: InputContainer = av.open(str(path.absolute()), **harmless)
+    return container

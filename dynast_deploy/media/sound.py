@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dynast_deploy.media.audio_resampler import EvenSamples
 from dynast_deploy.media.frame_source import SoundSource
@@ -59,7 +59,7 @@ class Sound:
         """Packets left out so far because they could not be read, decoded or stored."""
         self._offset = Fraction(0)
         self._timed = self._timed_packets()
-        self._next: tuple[Fraction, Fraction, Packet] | None = next(self._timed, None)
+        self._next: tuple[Fraction, Fraction, Packet[Any]] | None = next(self._timed, None)
         self._frame_clock = ForwardClock(may_restart=self._sound.may_restart)
         self._frame_length = Fraction(0)
 
@@ -116,7 +116,7 @@ class Sound:
         self._resampler = EvenSamples(stream.format.name, layout, self._rate)
         return stream
 
-    def _timed_packets(self) -> Iterator[tuple[Fraction, Fraction, Packet]]:
+    def _timed_packets(self) -> Iterator[tuple[Fraction, Fraction, Packet[Any]]]:
         """Packets with their times and lengths in seconds."""
         clock = ForwardClock(may_restart=self._sound.may_restart)
         length = Fraction(1, 50)
@@ -147,14 +147,14 @@ class Sound:
             self.damaged += 1
         self.damaged += self._sound.damaged
 
-    def _is_hidden(self, packet: Packet, time: Fraction | None) -> bool:
+    def _is_hidden(self, packet: Packet[Any], time: Fraction | None) -> bool:
         """Whether an edit list hides a packet, so long before the sound begins that it is not worth copying."""
         start = self._source.start_time
         if not self.is_copied or not packet.is_discard or time is None or start is None:
             return False
         return time < start * self._tick - _PREROLL
 
-    def _copy(self, start: Fraction, length: Fraction, packet: Packet) -> None:
+    def _copy(self, start: Fraction, length: Fraction, packet: Packet[Any]) -> None:
         from av.error import FFmpegError
 
         packet.stream = self._stream
@@ -169,7 +169,7 @@ class Sound:
         except FFmpegError:
             self.damaged += 1
 
-    def _encode(self, packet: Packet | None) -> None:
+    def _encode(self, packet: Packet[Any] | None) -> None:
         """Decode a packet, or what the decoder still holds for None, and encode what comes out."""
         from av.error import FFmpegError
 

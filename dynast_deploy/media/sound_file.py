@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dynast_deploy.media.packets import Packets, read_only
 from dynast_deploy.media.pyav import open_input
@@ -36,7 +36,7 @@ class FileSound:
         """Packets skipped so far because they could not be read."""
         return self._packets.damaged
 
-    def packets(self) -> Iterator[Packet]:
+    def packets(self) -> Iterator[Packet[Any]]:
         """The packets in their order, once.
 
         Raises:
@@ -44,7 +44,7 @@ class FileSound:
         """
         return iter(self._packets)
 
-    def sample_packet(self) -> Packet | None:
+    def sample_packet(self) -> Packet[Any] | None:
         """The first packet with sound in it, read from the file apart from `packets`; None where there is none.
 
         Raises:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dynast_deploy.media.packets import Packets
 from dynast_deploy.media.pyav import fraction, open_input
@@ -64,7 +64,7 @@ def video_contents(path: Path, index: int) -> Contents:
         packets = Packets(container)
         frames, stamps = 0, list[int]()
         pictures_end = any_end = Fraction(0)
-        first: Packet | None = None
+        first: Packet[Any] | None = None
         orderly = not restarts and codec not in _PACKED and container.format.name not in _BARE_STREAMS
         has_alpha = False
         for packet in packets:
@@ -92,19 +92,19 @@ def video_contents(path: Path, index: int) -> Contents:
         return Contents(frames, orderly and not packets.damaged and not missing, rate, missing, has_alpha)
 
 
-def _end(packet: Packet) -> Fraction:
+def _end(packet: Packet[Any]) -> Fraction:
     tick = fraction(packet.time_base)
     if packet.pts is None or tick is None:
         return Fraction(0)
     return (packet.pts + (packet.duration or 0)) * tick
 
 
-def _precedes(packet: Packet, first: Packet) -> bool:
+def _precedes(packet: Packet[Any], first: Packet[Any]) -> bool:
     """Whether a frame is shown before the file's first: it may refer to one that is not there, and is then left out."""
     return packet.pts is not None and first.pts is not None and packet.pts < first.pts
 
 
-def shows_nothing(packet: Packet, codec: str) -> bool:
+def shows_nothing(packet: Packet[Any], codec: str) -> bool:
     """Whether a packet of VP8 (RFC 6386, 9.1) or VP9 (bitstream specification, 6.2) is decoded but not shown."""
     head = memoryview(packet)
     if codec == "vp8":

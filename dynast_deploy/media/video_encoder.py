@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class VideoEncoder:
         self._durations: dict[int, int] = {}
         self._reformatter = VideoReformatter()
 
-    def encode(self, picture: np.ndarray, time: Fraction, duration: Fraction) -> list[Packet]:
+    def encode(self, picture: np.ndarray, time: Fraction, duration: Fraction) -> list[Packet[Any]]:
         """The packets that are ready after one more picture, uint8 [H, W, 3] RGB, shown from `time` on, in seconds."""
         from av.video.frame import VideoFrame
         from av.video.reformatter import ColorRange, Colorspace
@@ -108,11 +108,11 @@ class VideoEncoder:
         self._durations[self._last_tick] = max(1, round(duration / self._time_base))
         return self._timed(self.stream.encode(frame))
 
-    def finish(self) -> list[Packet]:
+    def finish(self) -> list[Packet[Any]]:
         """The packets that the encoder still holds; no picture can be added after it."""
         return self._timed(self.stream.encode(None))
 
-    def _timed(self, packets: list[Packet]) -> list[Packet]:
+    def _timed(self, packets: list[Packet[Any]]) -> list[Packet[Any]]:
         """Containers work durations out from the distance of two packets; the last one has only its own."""
         for packet in packets:
             if packet.pts is not None:

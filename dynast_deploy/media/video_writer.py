@@ -6,7 +6,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -263,7 +263,7 @@ class VideoWriter:
         if self._sound is not None:
             self._sound.begin(self._offset)
 
-    def _mux(self, packets: list[Packet]) -> None:
+    def _mux(self, packets: list[Packet[Any]]) -> None:
         from av.error import FFmpegError
 
         for packet in packets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ALPHA = (1).to_bytes(8, "big")
 
 
-def alpha_of(packet: Packet) -> bytes | None:
+def alpha_of(packet: Packet[Any]) -> bytes | None:
     """The coded transparency that comes with a packet; None where its frame has none."""
     if not packet.has_sidedata("matroska_block_additional"):
         return None
@@ -36,7 +36,7 @@ class WebmAlpha:
         self._decoder.thread_count = 1
         self._waiting: dict[int, np.ndarray] = {}
 
-    def add(self, packet: Packet) -> bool:
+    def add(self, packet: Packet[Any]) -> bool:
         """Decode what comes with a packet; False where it is damaged, and its frame stays opaque."""
         from av.error import FFmpegError
         from av.packet import Packet as NewPacket
