@@ -73,12 +73,12 @@ def condition(
     task, network_size = choose_target(engine, task, size)
     drawn_by = str(engine or f"--task {task}")
     check_options(task, drawn_by, options)
-    with ConditionDrawers(task, network_size, options) as painters:
+    with ConditionDrawers(task, network_size, options) as drawers:
         if is_picture:
-            draw_picture(painters.of_picture(media), media, output)
+            draw_picture(drawers.of_picture(media), media, output)
             print(printable_name(output))
         else:
-            report = draw_video(painters.of_video(media), media, output)
+            report = draw_video(drawers.of_video(media), media, output)
             print(printable_name(report.video), flush=True)
             if status := conclude(report, output):
                 raise typer.Exit(status)
@@ -109,7 +109,7 @@ def choose_target(engine: Path | None, task: Task | None, size: str | None) -> t
     return of_engine, info.size
 
 
-def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
+def draw_picture(drawer: ConditionDrawer, picture: Path, output: Path) -> None:
     """Write the condition of one picture.
 
     Raises:
@@ -118,16 +118,16 @@ def draw_picture(painter: ConditionDrawer, picture: Path, output: Path) -> None:
     from dynast_deploy.media.picture_files import read_picture, write_picture
     from dynast_deploy.tasks.preview import draw_condition
 
-    painted = painter.paint(read_picture(picture), 0)
-    if painted.empty and painter.source is not None:
-        words = painter.source.words
+    drawn = drawer.draw(read_picture(picture), 0)
+    if drawn.empty and drawer.source is not None:
+        words = drawer.source.words
         raise DynastError(
             f"{picture}: {words.absent} detected in it; give its {words.wanted} with --{words.option}"
         )
-    write_picture(output, draw_condition(painted.condition))
+    write_picture(output, draw_condition(drawn.condition))
 
 
-def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
+def draw_video(drawer: ConditionDrawer, video: Path, output: Path) -> Report:
     """Write the condition of every frame, with the video's times and sound. What is kept when: see `render_video`.
 
     Raises:
@@ -144,15 +144,15 @@ def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
     faults: list[str] = []
     with ExitStack() as stack:
         source = stack.enter_context(open_source(video))
-        check_count_early(painter, source)
-        painter.look_ahead(source.size)
+        check_count_early(drawer, source)
+        drawer.look_ahead(source.size)
         stop = stack.enter_context(StopRequest(say_stopping))
-        sink = stack.enter_context(open_sink(output, painter.network_size, source))
+        sink = stack.enter_context(open_sink(output, drawer.network_size, source))
         progress = stack.enter_context(Progress(source.name, source.frame_count))
         try:
             for frame in source:
-                painted = painter.paint(frame.picture, frame.index)
-                sink.write(draw_condition(painted.condition), frame.time, frame.duration, frame.captured)
+                drawn = drawer.draw(frame.picture, frame.index)
+                sink.write(draw_condition(drawn.condition), frame.time, frame.duration, frame.captured)
                 progress.advance(1)
                 if stop.signal:
                     break
@@ -164,13 +164,13 @@ def draw_video(painter: ConditionDrawer, video: Path, output: Path) -> Report:
         sink.finish(cut_sound=not whole)
     if whole and source.end is SourceEnd.COMPLETE:
         try:
-            painter.check_frames(sink.frames)
+            drawer.check_frames(sink.frames)
         except DynastError as error:
             faults.append(str(error))
-    notes = [note for note in (source.warning, sink.note, painter.note) if note]
-    unseen = painter.empty + painter.held
-    if unseen and painter.source is not None:
-        absent = painter.source.words.absent
+    notes = [note for note in (source.warning, sink.note, drawer.note) if note]
+    unseen = drawer.empty + drawer.held
+    if unseen and drawer.source is not None:
+        absent = drawer.source.words.absent
         notes.append(f"{absent} detected in {unseen} of {sink.frames} frames")
     outputs = tuple(sink.outputs)
     return Report(

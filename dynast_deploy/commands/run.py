@@ -115,23 +115,23 @@ def dynast_run(
         loaded = stack.enter_context(load_engine(engine, device.value))
         task = task_of(loaded.info.task, loaded.info.channels, str(engine))
         check_options(task, str(engine), options)
-        painters = stack.enter_context(ConditionDrawers(task, loaded.info.size, options))
-        painter = painters.of_exemplar(exemplar)
-        encoded = loaded.encode_exemplar(*painter.exemplar(exemplar_picture, str(exemplar)))
+        drawers = stack.enter_context(ConditionDrawers(task, loaded.info.size, options))
+        drawer = drawers.of_exemplar(exemplar)
+        encoded = loaded.encode_exemplar(*drawer.exemplar(exemplar_picture, str(exemplar)))
         beside = exemplar_picture if side_by_side else None
         if source is not None:
             assert video is not None
-            painter = painters.of_video(video)
+            drawer = drawers.of_video(video)
 
             def open_output(size: Size) -> FrameSink:
                 assert output is not None
                 return open_sink(output, size, source)
 
             report = render_video(
-                loaded, encoded, painter, Composer(painter, beside), source, open_output, batch
+                loaded, encoded, drawer, Composer(drawer, beside), source, open_output, batch
             )
         else:
-            of_picture = painters.of_pictures(listed)
+            of_picture = drawers.of_pictures(listed)
             pictures_in, pictures_out = open_pictures(listed), open_picture_sink(outputs)
             report = render_pictures(
                 loaded, encoded, of_picture, beside, pictures_in, pictures_out, batch, strict

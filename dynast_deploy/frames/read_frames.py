@@ -1,6 +1,6 @@
 """Where calibration data come from: a video, pictures, arrays, or the data that ship for training.
 
-Conditions are drawn by the painters that `dynast-run` uses, so ranges are those of the user's own pictures.
+Conditions are drawn as `dynast-run` draws them, so ranges are those of the user's own pictures.
 """
 
 from __future__ import annotations
@@ -108,42 +108,42 @@ def _from_media(request: FrameRequest, path: Path, info: ModelMetadata, source: 
     task = task_of(Task(info.task) if info.task else None, info.channels, source)
     check_options(task, source, request)
     data = CalibrationData(info, str(path))
-    with ConditionDrawers(task, Size(info.height, info.width), request) as painters:
+    with ConditionDrawers(task, Size(info.height, info.width), request) as drawers:
         for number, exemplar in enumerate(list_pictures(request.exemplars)):
-            painter = painters.of_exemplar(exemplar, number)
-            data.add_exemplar(*painter.exemplar(read_picture(exemplar), str(exemplar)), str(exemplar))
+            drawer = drawers.of_exemplar(exemplar, number)
+            data.add_exemplar(*drawer.exemplar(read_picture(exemplar), str(exemplar)), str(exemplar))
         if path.is_file() and path.suffix.lower() not in PICTURE_SUFFIXES:
-            _add_video(data, painters.of_video(path), path, request.frames)
+            _add_video(data, drawers.of_video(path), path, request.frames)
         else:
             left_out: list[str] = []
             pictures = list_pictures([path], left_out)
             for note in left_out:
                 print_note(note)
-            of_picture = painters.of_pictures(pictures)
+            of_picture = drawers.of_pictures(pictures)
             for turn, chosen in enumerate(spread(len(pictures), request.frames)):
-                painter, number = of_picture(pictures[chosen])
-                painted = painter.paint(read_picture(pictures[chosen]), number)
-                if not painted.empty:
-                    data.add_frame(painted.condition[None], turn % data.exemplar_count, str(pictures[chosen]))
+                drawer, number = of_picture(pictures[chosen])
+                drawn = drawer.draw(read_picture(pictures[chosen]), number)
+                if not drawn.empty:
+                    data.add_frame(drawn.condition[None], turn % data.exemplar_count, str(pictures[chosen]))
     return data.finish()
 
 
-def _add_video(data: CalibrationData, painter: ConditionDrawer, path: Path, most: int) -> None:
+def _add_video(data: CalibrationData, drawer: ConditionDrawer, path: Path, most: int) -> None:
     from dynast_deploy.runtime.pipeline.absence import check_count_early
     from dynast_deploy.runtime.pipeline.frames_in_out import open_source
 
     with open_source(path) as source:
-        check_count_early(painter, source)
+        check_count_early(drawer, source)
         if source.frame_count is None:
             raise DynastError(f"{path}: the number of its frames is not known; save it as a file first")
         chosen = spread(source.frame_count, most)
         wanted = set(chosen)
         for frame in source:
             if frame.index in wanted:
-                painted = painter.paint(frame.picture, frame.index)
-                if not painted.empty:
+                drawn = drawer.draw(frame.picture, frame.index)
+                if not drawn.empty:
                     turn = len(data) % data.exemplar_count
-                    data.add_frame(painted.condition[None], turn, f"{path}, frame {frame.index}")
+                    data.add_frame(drawn.condition[None], turn, f"{path}, frame {frame.index}")
             if frame.index >= chosen[-1]:
                 break
 

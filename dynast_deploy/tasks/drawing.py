@@ -18,7 +18,7 @@ Source = TypeVar("Source")
 
 
 @dataclass(frozen=True)
-class Painted:
+class DrawnCondition:
     """One condition.
 
     Attributes:
@@ -62,7 +62,7 @@ class Drawing(ABC, Generic[Source]):
         self.held = self.empty = 0
 
     @abstractmethod
-    def draw(self, picture: np.ndarray, index: int) -> Painted:
+    def draw(self, picture: np.ndarray, index: int) -> DrawnCondition:
         """The condition of frame `index`, from 0, of which `picture` is uint8 `[h, w, 3]` in RGB.
 
         Raises:
@@ -72,7 +72,7 @@ class Drawing(ABC, Generic[Source]):
     def look_ahead(self, picture_size: Size) -> None:
         """Prepare for a video of pictures of this size. Called before the first frame, if at all."""
 
-    def draw_exemplar(self, picture: np.ndarray, source: str) -> Painted:
+    def draw_exemplar(self, picture: np.ndarray, source: str) -> DrawnCondition:
         """The condition of an exemplar uint8 `[h, w, 3]`, which `source` names in messages.
 
         Raises:

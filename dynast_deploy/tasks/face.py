@@ -14,7 +14,7 @@ from dynast_deploy.conditions.canvas import Canvas
 from dynast_deploy.face_parts import PartSource, find_parts_beside, parts_beside, resolve_parts
 from dynast_deploy.objective.config import SUPERVISED
 from dynast_deploy.size import Size
-from dynast_deploy.tasks.drawing import Drawing, Painted, Placement
+from dynast_deploy.tasks.drawing import Drawing, DrawnCondition, Placement
 from dynast_deploy.tasks.spec import SourceSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class FaceDrawing(Drawing[PartSource]):
         super().__init__(placement, source)
         self._last: dict[str, np.ndarray] | None = None
 
-    def draw(self, picture: np.ndarray, index: int) -> Painted:
+    def draw(self, picture: np.ndarray, index: int) -> DrawnCondition:
         """The condition of frame `index`, see `Drawing.draw`.
 
         Raises:
@@ -61,7 +61,7 @@ class FaceDrawing(Drawing[PartSource]):
         masks, empty = self.or_last(found, bool(found), self._last)
         self._last = None if empty else masks
         condition = face_condition(_Placed(masks, canvas), photo, self.placement.network_size)
-        return Painted(condition, empty=empty)
+        return DrawnCondition(condition, empty=empty)
 
 
 def _open(

@@ -16,7 +16,7 @@ from dynast_deploy.keypoints import PoseSource, find_sidecar, poses_beside, reso
 from dynast_deploy.keypoints.poses import is_seen
 from dynast_deploy.objective.config import SUPERVISED
 from dynast_deploy.size import Size
-from dynast_deploy.tasks.drawing import Drawing, Painted, Placement
+from dynast_deploy.tasks.drawing import Drawing, DrawnCondition, Placement
 from dynast_deploy.tasks.spec import SourceSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PoseDrawing(Drawing[PoseSource]):
             if track is not None:
                 self._boxes = steady_boxes(track, picture_size, self._aspect)
 
-    def draw(self, picture: np.ndarray, index: int) -> Painted:
+    def draw(self, picture: np.ndarray, index: int) -> DrawnCondition:
         """The condition of frame `index`, see `Drawing.draw`.
 
         Raises:
@@ -62,7 +62,7 @@ class PoseDrawing(Drawing[PoseSource]):
             box = self._box(keypoints, Size.of(picture), index)
         return self._drawn(keypoints, empty, picture, box)
 
-    def draw_exemplar(self, picture: np.ndarray, source: str) -> Painted:
+    def draw_exemplar(self, picture: np.ndarray, source: str) -> DrawnCondition:
         """The condition of an exemplar, see `Drawing.draw_exemplar`.
 
         A person who fills the picture is not cropped: the box would show what is not in the picture.
@@ -70,32 +70,34 @@ class PoseDrawing(Drawing[PoseSource]):
         Raises:
             DynastError: Where there is no pose for it, or the person to be cropped around is tiny.
         """
-        painted = self.draw(picture, 0)
-        if painted.box is None or painted.empty:
-            return painted
-        if painted.box.height < SMALLEST_PERSON:
+        drawn = self.draw(picture, 0)
+        if drawn.box is None or drawn.empty:
+            return drawn
+        if drawn.box.height < SMALLEST_PERSON:
             raise DynastError(
-                f"{source}: the person in the exemplar is {painted.box.height:.0f} pixels high, which is too small; "
+                f"{source}: the person in the exemplar is {drawn.box.height:.0f} pixels high, which is too small; "
                 "choose a picture that shows more of them"
             )
-        if painted.box.height >= FILLED * self.placement.canvas(Size.of(picture)).size.height:
-            assert painted.keypoints is not None
-            return self._drawn(painted.keypoints, False, picture, None)
-        return painted
+        if drawn.box.height >= FILLED * self.placement.canvas(Size.of(picture)).size.height:
+            assert drawn.keypoints is not None
+            return self._drawn(drawn.keypoints, False, picture, None)
+        return drawn
 
-    def _drawn(self, keypoints: np.ndarray, empty: bool, picture: np.ndarray, box: Box | None) -> Painted:
+    def _drawn(
+        self, keypoints: np.ndarray, empty: bool, picture: np.ndarray, box: Box | None
+    ) -> DrawnCondition:
         network = self.placement.network_size
         if box is not None:
             placed = box.place_keypoints(keypoints, network)
             condition = pose_condition(placed, network.width_height, network)
-            return Painted(condition, keypoints, empty, box)
+            return DrawnCondition(condition, keypoints, empty, box)
         canvas = self.placement.canvas(Size.of(picture))
         placed, size = canvas.place_keypoints(keypoints), canvas.drawn.size
         if self.placement.crop is Crop.PERSON:
             # As thick as in the boxes of the frames, whatever the size of the picture.
             placed = placed * np.array([network.width / size.width, network.height / size.height, 1])
             size = network
-        return Painted(pose_condition(placed, size.width_height, network), keypoints, empty)
+        return DrawnCondition(pose_condition(placed, size.width_height, network), keypoints, empty)
 
     @property
     def _aspect(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dynast_deploy.conditions import style_condition
 from dynast_deploy.size import Size
-from dynast_deploy.tasks.drawing import Drawing, Painted
+from dynast_deploy.tasks.drawing import Drawing, DrawnCondition
 from dynast_deploy.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class StyleDrawing(Drawing[None]):
     """Resizes pictures."""
 
-    def draw(self, picture: np.ndarray, index: int) -> Painted:
+    def draw(self, picture: np.ndarray, index: int) -> DrawnCondition:
         """The condition of a picture, see `Drawing.draw`."""
         placed = self.placement.canvas(Size.of(picture)).place(picture)
-        return Painted(style_condition(placed, self.placement.network_size))
+        return DrawnCondition(style_condition(placed, self.placement.network_size))
 
 
 def _drawn_data(size: int, seed: int, held_out: bool) -> SampleStream:

@@ -14,7 +14,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.size import Size
 from dynast_deploy.tasks import spec_of
-from dynast_deploy.tasks.drawing import Painted, Placement
+from dynast_deploy.tasks.drawing import DrawnCondition, Placement
 
 SMALLEST_SIDE = 16
 """Pixels; a picture smaller than this shows nothing that could be matched."""
@@ -67,15 +67,15 @@ class ConditionDrawer:
         """The size of what is rendered of a picture of this size: all of it, or the box."""
         return picture_size if self.crop is Crop.NONE else self.network_size
 
-    def shown(self, picture: np.ndarray, painted: Painted) -> np.ndarray:
+    def shown(self, picture: np.ndarray, drawn: DrawnCondition) -> np.ndarray:
         """What is rendered of a picture uint8 `[h, w, 3]`: all of it, or its box at the network's size."""
-        return picture if painted.box is None else painted.box.cut(picture, self.network_size)
+        return picture if drawn.box is None else drawn.box.cut(picture, self.network_size)
 
     def canvas(self, picture_size: Size) -> Canvas:
         """How a picture of this size, of `shown_size` where it is cropped, lies on the network's picture."""
         return self._placement.canvas(picture_size)
 
-    def paint(self, picture: np.ndarray, index: int) -> Painted:
+    def draw(self, picture: np.ndarray, index: int) -> DrawnCondition:
         """The condition of picture number `index`, uint8 `[height, width, 3]` RGB."""
         return self._drawing.draw(picture, index)
 
@@ -87,16 +87,16 @@ class ConditionDrawer:
         """
         check_exemplar_size(picture, source)
         size = Size.of(picture)
-        painted = self._drawing.draw_exemplar(picture, source)
-        if painted.empty and self.source is not None:
+        drawn = self._drawing.draw_exemplar(picture, source)
+        if drawn.empty and self.source is not None:
             words = self.source.words
             raise DynastError(
                 f"{source}: {words.absent} detected in the exemplar ({words.option}: {self.source.origin}); "
                 f"give its {words.wanted} with --exemplar-{words.option} or choose another picture"
             )
-        shown = self.canvas(size).place(picture) if painted.box is None else self.shown(picture, painted)
+        shown = self.canvas(size).place(picture) if drawn.box is None else self.shown(picture, drawn)
         tensor = picture_tensor(shown, self.network_size)
-        return tensor[None], painted.condition[None]
+        return tensor[None], drawn.condition[None]
 
     @property
     def note(self) -> str | None:

@@ -96,14 +96,14 @@ def render_pictures(
 
 def _picture_work(composer: Composer, picture: np.ndarray, name: Path, number: int) -> PictureWork:
     drawer = composer.drawer
-    painted = drawer.paint(picture, number)
-    if painted.empty and drawer.source is not None:
+    drawn = drawer.draw(picture, number)
+    if drawn.empty and drawer.source is not None:
         words = drawer.source.words
         raise DynastError(
             f"{name}: {words.absent} detected in it; leave it out or give its {words.wanted} with --{words.option}"
         )
-    shown = drawer.shown(picture, painted)
-    return PictureWork(composer.kept(shown), painted.condition, painted.keypoints, name, composer)
+    shown = drawer.shown(picture, drawn)
+    return PictureWork(composer.kept(shown), drawn.condition, drawn.keypoints, name, composer)
 
 
 def _nothing_rendered(failures: list[str]) -> str:

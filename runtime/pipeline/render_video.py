@@ -58,9 +58,9 @@ def render_video(
         def works() -> Iterator[FrameWork]:
             try:
                 for frame in source:
-                    painted = drawer.paint(frame.picture, frame.index)
-                    picture = drawer.shown(frame.picture, painted)
-                    yield FrameWork(picture, painted.condition, painted.keypoints, frame)
+                    drawn = drawer.draw(frame.picture, frame.index)
+                    picture = drawer.shown(frame.picture, drawn)
+                    yield FrameWork(picture, drawn.condition, drawn.keypoints, frame)
             except DynastError as error:
                 faults.append(error)
 

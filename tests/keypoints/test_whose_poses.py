@@ -160,8 +160,8 @@ class TestPictures:
         other = tmp_path / "other.npz"
         with ConditionDrawers(
             Task.POSE, Size(64, 64), RenderOptions(poses=other, exemplar_poses=other)
-        ) as painters:
-            for make in (painters.of_exemplar, painters.of_picture):
+        ) as drawers:
+            for make in (drawers.of_exemplar, drawers.of_picture):
                 with pytest.raises(
                     DynastError, match=r"other\.npz holds 4 poses, and ref\.png is one picture"
                 ):
@@ -178,9 +178,9 @@ def test_one_limit_of_scores_holds_for_files_and_exemplars(tmp_path: Path) -> No
     for limit, seen in ((None, 18), (0.0, 18), (0.3, 13), (0.9, 1)):
         for given in (None, tmp_path / "ref.poses.npz"):
             options = RenderOptions(exemplar_poses=given, pose_score=limit)
-            with ConditionDrawers(Task.POSE, Size(64, 64), options) as painters:
-                painted = painters.of_exemplar(picture).paint(np.zeros((256, 256, 3), np.uint8), 0)
-                assert is_seen(painted.keypoints).sum() == seen
+            with ConditionDrawers(Task.POSE, Size(64, 64), options) as drawers:
+                drawn = drawers.of_exemplar(picture).draw(np.zeros((256, 256, 3), np.uint8), 0)
+                assert is_seen(drawn.keypoints).sum() == seen
 
 
 class TestBeside:
@@ -200,38 +200,38 @@ class TestBeside:
 
     def test_poses_of_a_video_are_not_the_pictures(self, walk: Path) -> None:
         write_poses(walk / "walk.poses.npz", Poses(DANCE[:4]))
-        with ConditionDrawers(Task.POSE, Size(64, 64)) as painters:
-            assert painters.of_video(walk / "walk.mp4").source is not None
+        with ConditionDrawers(Task.POSE, Size(64, 64)) as drawers:
+            assert drawers.of_video(walk / "walk.mp4").source is not None
             with pytest.raises(DynastError, match=r"walk\.png \(.*walk\.poses\.npz is of another picture or"):
-                painters.of_exemplar(walk / "walk.png")
+                drawers.of_exemplar(walk / "walk.png")
             with pytest.raises(DynastError, match="is of another picture or video of that name"):
-                painters.of_pictures([walk / "walk.png"])(walk / "walk.png")
+                drawers.of_pictures([walk / "walk.png"])(walk / "walk.png")
 
     def test_a_pose_of_the_picture_is_not_the_videos(self, walk: Path) -> None:
         write_poses(walk / "walk.poses.npz", Poses(DANCE[:1]))
-        with ConditionDrawers(Task.POSE, Size(64, 64)) as painters:
-            assert painters.of_exemplar(walk / "walk.png").source is not None
+        with ConditionDrawers(Task.POSE, Size(64, 64)) as drawers:
+            assert drawers.of_exemplar(walk / "walk.png").source is not None
             with pytest.raises(DynastError, match="is of another picture or video of that name"):
-                painters.of_video(walk / "walk.mp4")
+                drawers.of_video(walk / "walk.mp4")
             (walk / "walk.png").unlink()
-            assert painters.of_video(walk / "walk.mp4").source is not None
+            assert drawers.of_video(walk / "walk.mp4").source is not None
 
     def test_parts_go_the_same_way(self, walk: Path) -> None:
         mask = {"skin": np.ones((8, 8), bool)}
-        with ConditionDrawers(Task.FACE, Size(64, 64)) as painters:
+        with ConditionDrawers(Task.FACE, Size(64, 64)) as drawers:
             write_parts(walk / "walk.parts.npz", [mask] * 4)
-            assert painters.of_video(walk / "walk.mp4").source is not None
+            assert drawers.of_video(walk / "walk.mp4").source is not None
             with pytest.raises(DynastError, match=r"walk\.png \(.*walk\.parts\.npz is of another picture or"):
-                painters.of_exemplar(walk / "walk.png")
+                drawers.of_exemplar(walk / "walk.png")
             named = ConditionDrawers(Task.FACE, Size(64, 64), RenderOptions(parts=walk / "walk.parts.npz"))
             with pytest.raises(DynastError, match="holds 4 masks of each part, and walk.png is one picture"):
                 named.of_picture(walk / "walk.png")
             with pytest.raises(DynastError, match="holds 4 masks of each part, and there are 2 pictures"):
                 named.of_pictures([walk / "walk.png", walk / "b.png"])
             write_parts(walk / "walk.parts.npz", [mask])
-            assert painters.of_exemplar(walk / "walk.png").source is not None
+            assert drawers.of_exemplar(walk / "walk.png").source is not None
             with pytest.raises(DynastError, match="is of another picture or video of that name"):
-                painters.of_video(walk / "walk.mp4")
+                drawers.of_video(walk / "walk.mp4")
 
     @pytest.mark.parametrize("name", ["walk.POSES.NPZ", "walk_Keypoints", "walk.poses.Json"])
     def test_the_endings_of_names_may_be_in_any_case(self, tmp_path: Path, name: str) -> None:

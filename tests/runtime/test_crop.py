@@ -262,9 +262,9 @@ def test_an_exemplar_of_a_few_pixels_is_refused(wide_shot: Path) -> None:
 
     write_poses(wide_shot / "far.poses.npz", Poses(placed(STILL, 100, 100, 0.2)[None]))
     with resolve_poses(wide_shot / "far.png") as source:
-        painter = ConditionDrawer(Task.POSE, Size(32, 32), source=source, crop=Crop.PERSON)
+        drawer = ConditionDrawer(Task.POSE, Size(32, 32), source=source, crop=Crop.PERSON)
         with pytest.raises(DynastError, match=r"far\.png: the person in the exemplar is 1\d pixels high"):
-            painter.exemplar(np.zeros((300, 500, 3), np.uint8), "far.png")
+            drawer.exemplar(np.zeros((300, 500, 3), np.uint8), "far.png")
 
 
 def test_engines_without_poses_refuse_to_crop(tmp_path: Path, monkeypatch, capsys) -> None:
