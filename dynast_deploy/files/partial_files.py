@@ -1,7 +1,7 @@
 """Hidden files and folders that are being written, and those that dead processes left.
 
 Whoever writes one holds a lock on it (`flock`, which also works between the machines of a network share and ends with
-the process). One that nobody has locked is left over, and is removed before the first new one in its folder is made.
+the process). One without a lock is left over, and is removed before the first new one in its folder is made.
 Windows has no such lock, but refuses to remove a file that is open.
 """
 

@@ -12,13 +12,13 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import save_arrays
 from dynast_deploy.files.names import find_beside
 from dynast_deploy.files.natural_order import natural_order
-from dynast_deploy.keypoints.json_frames import named, read_json, read_json_lines
-from dynast_deploy.keypoints.json_people import NOBODY
+from dynast_deploy.keypoints.json_frames import read_json, read_json_lines
+from dynast_deploy.keypoints.json_people import NO_PEOPLE
 from dynast_deploy.keypoints.npz_frames import read_npz
 from dynast_deploy.keypoints.person_follower import follow_person
 from dynast_deploy.keypoints.pixels import are_fractions
 from dynast_deploy.keypoints.poses import RELATIVE, Poses, is_seen
-from dynast_deploy.keypoints.recording import Frame, Recording, checked, numbered, picture_name
+from dynast_deploy.keypoints.recording import Frame, Recording, checked, named, numbered, picture_name
 from dynast_deploy.keypoints.timeline import NOTHING, timeline
 from dynast_deploy.keypoints.yolo_labels import read_labels
 
@@ -73,7 +73,7 @@ def followed(recording: Recording, places: np.ndarray) -> Poses:
     if are_fractions(people, recording.origin):
         size = size or RELATIVE
         scale = np.array([*size.width_height, 1], np.float32)
-    here = (NOBODY if place == NOTHING else people[place] for place in places)
+    here = (NO_PEOPLE if place == NOTHING else people[place] for place in places)
     return Poses(follow_person(each if scale is None else each * scale for each in here), size)
 
 

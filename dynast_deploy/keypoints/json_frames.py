@@ -9,18 +9,15 @@ object of frames by their pictures' names (AlphaPose's `--format open` and `cmu`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.files.natural_order import natural_name
+from dynast_deploy.keypoints.json_coco import CocoAnnotations
 from dynast_deploy.keypoints.json_people import (
     BODIES,
-    NOBODY,
     PEOPLE,
     SIZES,
     canvas_of,
@@ -33,7 +30,7 @@ from dynast_deploy.keypoints.json_people import (
     stacked,
 )
 from dynast_deploy.keypoints.json_stream import read_pieces, reason
-from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording, numbered, picture_name, printable
+from dynast_deploy.keypoints.recording import MOST_FRAMES, Frame, Recording, named, picture_name, printable
 
 _FRAME_KEYS = {*PEOPLE, *BODIES, *(name for names in SIZES for name in names), "frame_id", "image_id"}
 
@@ -140,7 +137,7 @@ class _Members:
     def __init__(self, path: Path) -> None:
         self._path, self.any = path, False
         self._own: dict[str, Any] = {}
-        self._coco = _Coco(path)
+        self._coco = CocoAnnotations(path)
         self._instances = _Entries(path)
         self._pictures: dict[str, list[Any]] = {}
         self._error: dict[str, DynastError] = {}
@@ -206,58 +203,6 @@ class _Members:
                 self._error[name] = error
 
 
-@dataclass
-class _Coco:
-    """COCO's annotations: `images` and `annotations` come in any order."""
-
-    path: Path
-    images: dict[Any, Frame] = field(default_factory=dict)
-    poses: dict[Any, list[np.ndarray | None]] = field(default_factory=dict)
-
-    @property
-    def any(self) -> bool:
-        return bool(self.images or self.poses)
-
-    def add_image(self, image: Any) -> None:
-        if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
-            raise DynastError(f"{self.path}: not COCO's keypoint annotations (an image without id)")
-        number = image["id"]
-        name = image.get("file_name")
-        canvas = canvas_of(image, f"{self.path}, image {printable(number)}")
-        picture = picture_name(name) if isinstance(name, str) else None
-        self.images[number] = Frame(NOBODY, canvas, picture, number if isinstance(number, int) else None)
-
-    def add_annotation(self, annotation: Any) -> None:
-        if not isinstance(annotation, dict) or not isinstance(annotation.get("image_id"), (int, str)):
-            raise DynastError(
-                f"{self.path}: not COCO's keypoint annotations (an annotation without image_id)"
-            )
-        poses = self.poses.setdefault(annotation["image_id"], [])
-        if annotation.get("keypoints"):
-            poses.append(
-                pose_of(
-                    annotation, f"{self.path}, annotation {printable(annotation.get('id', len(self.poses)))}"
-                )
-            )
-
-    def recording(self) -> Recording:
-        """One frame for each of `images`: in the order of their names where all have one, else of their ids.
-
-        Raises:
-            DynastError: Where keypoints belong to no image, there is no frame, or there are too many.
-        """
-        strangers = [image for image in self.poses if image not in self.images]
-        if strangers:
-            raise DynastError(
-                f"{self.path}: not COCO's keypoint annotations (no image {printable(strangers[0])} among its images)"
-            )
-        frames = [
-            Frame(stacked(self.poses.get(image, [])), frame.canvas, frame.name, frame.number)
-            for image, frame in self.images.items()
-        ]
-        return named(str(self.path), frames)
-
-
 def frame_of(document: Any, where: str, name: str | None = None) -> Frame:
     """One frame from its document."""
     people = people_of(document, where)
@@ -266,28 +211,6 @@ def frame_of(document: Any, where: str, name: str | None = None) -> Frame:
     number = document.get("frame_id")
     number = number if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else None
     return Frame(people, canvas_of(document, where), name, number)
-
-
-def named(
-    origin: str, frames: Iterable[Frame], leaves_out: bool = False, open_ended: bool = False, first: int = 1
-) -> Recording:
-    """Frames in the natural order of their names where all have one, else of their numbers.
-
-    Names that only count give frames their numbers; numbers that come twice put nothing in order.
-    """
-    frames = list(frames)
-    names = [frame.name for frame in frames if frame.name is not None]
-    if len(set(names)) == len(frames):
-        frames.sort(key=lambda frame: natural_name(frame.name or ""))
-        numbers, _ = numbered([frame.name or "" for frame in frames])
-        if numbers is not None:
-            frames = [
-                Frame(frame.people, frame.canvas, frame.name, number)
-                for frame, number in zip(frames, numbers, strict=True)
-            ]
-    elif None not in (stated := {frame.number for frame in frames}) and len(stated) == len(frames):
-        frames.sort(key=lambda frame: frame.number or 0)
-    return Recording(origin, frames, leaves_out, open_ended, first)
 
 
 def _is_count(image: str) -> bool:

@@ -27,7 +27,7 @@ PEOPLE = ("people", "instances", "bodies", "predictions")
 SIZES = (("canvas_width", "canvas_height"), ("width", "height"))
 """Under these a frame's size stands."""
 
-NOBODY = np.empty((0, 18, 3), np.float32)
+NO_PEOPLE = np.empty((0, 18, 3), np.float32)
 _NUMBERS = {int, float, str, type(None)}
 
 
@@ -101,7 +101,7 @@ def stacked(poses: list[np.ndarray | None]) -> np.ndarray:
     """Those of [18, 3] of whom anything is seen, canonical float32 [P, 18, 3]."""
     present = [pose for pose in poses if pose is not None]
     if not present:
-        return NOBODY
+        return NO_PEOPLE
     people = canonical(np.stack(present))
     return people[is_seen(people).any(axis=1)]
 

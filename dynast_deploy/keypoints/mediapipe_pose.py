@@ -16,7 +16,7 @@ from dynast_deploy.size import Size
 POSE_NETWORKS = (MediaPipeNetwork.POSE_DETECTOR, MediaPipeNetwork.POSE_LANDMARKS)
 MIN_VISIBILITY = 0.5
 MIN_PRESENCE = 0.5
-"""Below this the landmark network says that nobody is in its square."""
+"""Below this the landmark network says that no person is in its square."""
 VISIBILITY_STEP = 0.1
 """How far a landmark's visibility goes from one frame's value to the next one's; keeps limbs from flickering."""
 STRIDES = (8, 16, 32, 32, 32)

@@ -72,7 +72,7 @@ def _people(array: NpzArray, path: Path) -> list[np.ndarray]:
             rows = np.concatenate([rows, np.ones_like(rows[..., :1])], axis=-1)
         rows[was_not_found(rows)] = 0
         found = canonical(to_openpose18(rows))
-        # Only those who are seen are kept: arrays of many people are mostly filled up with nobody.
+        # Only people with keypoints are kept: most rows of arrays for many people are empty.
         present = is_seen(found)
         poses += int(present.any(axis=-1).sum())
         if poses > 2 * MOST_FRAMES:

@@ -73,9 +73,9 @@ class PersonFollower:
     """Follows one person from frame to frame.
 
     A person who is missing is waited for: whoever else stands there, a passer-by or a ghost of a few points, is not
-    taken in the next `hold` frames unless the person is back. When nobody came back, the other one was the person (a
-    cut, a jump), and `corrected` says where it was in the frames that were held. Should the first one turn up again
-    where it was last seen, it is followed again.
+    taken in the next `hold` frames unless the person is back. When the person did not come back, the other one was the
+    person (a cut, a jump), and `corrected` says where it was in the frames that were held. Should the first one turn up
+    again where it was last seen, it is followed again.
 
     Attributes:
         corrected: After `follow` and `finish`: poses for the frames just before this one that were given as missing,
@@ -246,7 +246,7 @@ class PersonFollower:
                 drift = (other.drift + middle_step(present[nearest], other.pose)) / 2
                 self._others.append(Other(present[nearest], drift))
         if person is not None and free.any():
-            # A ghost, which is where the person is, is nobody else.
+            # A ghost, which is where the person is, is not somebody else.
             free &= distances_to(present, present[person], self._size) > REACH / 2
             self._others += [Other(pose, np.zeros(2, np.float32)) for pose in present[free]]
 

@@ -41,7 +41,7 @@ class PoseFile:
 
     @property
     def frames(self) -> int:
-        """For how many frames or pictures it holds poses; tools that write nothing for nobody may leave out the end."""
+        """For how many frames or pictures it holds poses; empty frames at the end may be left out."""
         return len(self._places)
 
     @property
@@ -51,7 +51,7 @@ class PoseFile:
         return f"{self.recording.origin} leaves out frames {missing}: no person in them" if missing else None
 
     def fits(self, frames: int) -> bool:
-        """Whether it holds a pose, or nobody, for each of the `frames` of the video. What numbers mean may depend on
+        """Whether it holds a pose, or no person, for each of the `frames` of the video. What numbers mean may depend on
         it, as long as nothing was asked for."""
         if self._pictures is not None:
             return frames == self.frames

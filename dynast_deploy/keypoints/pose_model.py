@@ -55,7 +55,7 @@ class PoseModel:
     skeleton in `SKELETONS`.
 
     Models of one person see a crop: the box of the person in an earlier frame, and the whole picture where
-    there is none or where nobody is left in it.
+    there is none or where no person is left in it.
     """
 
     def __init__(

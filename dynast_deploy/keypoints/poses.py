@@ -81,7 +81,7 @@ def was_not_found(points: np.ndarray) -> np.ndarray:
 
 
 def no_person() -> np.ndarray:
-    """Float32 [18, 3]: the pose of a frame in which nobody was seen."""
+    """Float32 [18, 3]: the pose of a frame without a person."""
     return canonical(np.zeros((len(KEYPOINT_NAMES), 3)))
 
 

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.files.natural_order import natural_name
 from dynast_deploy.size import Size
 
 MOST_FRAMES = 500_000
@@ -105,3 +106,25 @@ def checked(recording: Recording) -> Recording:
     if len(recording.frames) > MOST_FRAMES:
         raise DynastError(f"{recording.origin}: more than {MOST_FRAMES} frames; cut it with the video")
     return recording
+
+
+def named(
+    origin: str, frames: Iterable[Frame], leaves_out: bool = False, open_ended: bool = False, first: int = 1
+) -> Recording:
+    """Frames in the natural order of their names where all have one, else of their numbers.
+
+    Names that only count give frames their numbers; numbers that come twice put nothing in order.
+    """
+    frames = list(frames)
+    names = [frame.name for frame in frames if frame.name is not None]
+    if len(set(names)) == len(frames):
+        frames.sort(key=lambda frame: natural_name(frame.name or ""))
+        numbers, _ = numbered([frame.name or "" for frame in frames])
+        if numbers is not None:
+            frames = [
+                Frame(frame.people, frame.canvas, frame.name, number)
+                for frame, number in zip(frames, numbers, strict=True)
+            ]
+    elif None not in (stated := {frame.number for frame in frames}) and len(stated) == len(frames):
+        frames.sort(key=lambda frame: frame.number or 0)
+    return Recording(origin, frames, leaves_out, open_ended, first)

@@ -13,7 +13,7 @@ from dynast_deploy.keypoints.people import choose_person
 from dynast_deploy.keypoints.person_follower import HOLD, PersonFollower, follow_person
 from dynast_deploy.keypoints.poses import canonical, is_seen
 
-NOBODY = np.empty((0, 18, 3), np.float32)
+NO_PEOPLE = np.empty((0, 18, 3), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ class TestFollowing:
     def test_the_person_is_found_again_after_being_alone_out_of_sight(self, dance: np.ndarray) -> None:
         frames = [frame(pose) for pose in dance[:30]]
         for index in range(8, 8 + HOLD // 2):
-            frames[index] = NOBODY
+            frames[index] = NO_PEOPLE
         frames[8 + HOLD // 2] = frame(moved(dance[8], 100, 0, 1.5), dance[8 + HOLD // 2])
         taken = followed(frames, dance[:30])
         assert [index for index in range(30) if not taken[index]] == list(range(8, 8 + HOLD // 2))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from dancer import dancer
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints import json_stream, read_poses
@@ -19,14 +19,6 @@ from dynast_deploy.size import Size
 
 OF_COCO = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
 """OpenPose's index of each of COCO's 17 keypoints."""
-
-
-def dancer(at: float = 100) -> np.ndarray:
-    """Float64 [18, 3] whose neck lies between the shoulders, so that COCO's points tell all of them."""
-    rng = np.random.default_rng(3)
-    points = np.column_stack([at + 60 * rng.random((18, 2)), np.full(18, 0.75)])
-    points[1] = (points[2] + points[5]) / 2
-    return points
 
 
 DANCER = dancer()
@@ -159,7 +151,7 @@ def test_people_of_openpose_editor_come_one_after_the_other(tmp_path: Path) -> N
     assert frame.canvas == (512, 512)
 
 
-def test_results_by_picture_are_frames_by_number_with_nobody_where_one_is_missing(tmp_path: Path) -> None:
+def test_results_by_picture_are_frames_by_number_with_no_person_where_one_is_missing(tmp_path: Path) -> None:
     for images, before in ((["10.jpg", "8.jpg", "8.jpg"], 8), (["v_10.jpg", "v_8.jpg"], 7), ([10, 8, 8], 7)):
         results = [ALPHAPOSE | {"image_id": image} for image in images]
         poses = read_poses(write(tmp_path / "alphapose-results.json", results))
@@ -285,49 +277,3 @@ def test_what_fits_no_format_is_named(tmp_path: Path, document: Any, message: st
         read_poses(path)
     assert str(error.value).startswith(str(path))
     assert message in str(error.value)
-
-
-def test_json_is_read_the_same_whatever_the_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = [
-        {"people": [{"pose_keypoints_2d": dancer(10 * at).ravel().tolist()}], "n": at} for at in range(5)
-    ]
-    path = tmp_path / "walk.json"
-    for text in (json.dumps(frames), json.dumps(frames, indent=3), "\ufeff" + json.dumps(frames)):
-        path.write_text(text, encoding="utf-8")
-        monkeypatch.undo()
-        whole = read_poses(path).keypoints
-        monkeypatch.setattr(json_stream, "CHUNK", 7)
-        np.testing.assert_array_equal(read_poses(path).keypoints, whole)
-    path.write_text(json.dumps(frames), encoding="utf-16")
-    np.testing.assert_array_equal(read_poses(path).keypoints, whole)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["[12", "[12,", "[12 13]", '{"a" 1}', '{"a": 1,}', "{1: 2}", "[] []", '{"a": 1} x', "12 13", "nul"],
-)
-def test_damaged_json_is_named_with_its_place(
-    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "damaged.json"
-    path.write_text(text)
-    with pytest.raises(DynastError, match=r"damaged\.json: not whole JSON \(.*char \d+\)"):
-        list(json_stream.read_pieces(path))
-    monkeypatch.setattr(json_stream, "CHUNK", 1)
-    with pytest.raises(DynastError, match=r"damaged\.json: not whole JSON \(.* at character \d+\)"):
-        list(json_stream.read_pieces(path))
-
-
-def test_a_long_json_needs_memory_for_its_poses_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(json_stream, "CHUNK", 1 << 14)
-    frame = {"people": [PERSON | {"face_keypoints_2d": [1.5] * 2000}]}
-    path = tmp_path / "long.json"
-    path.write_text("[" + ",".join([json.dumps(frame)] * 100) + "]")
-    tracemalloc.start()
-    assert len(read_poses(path)) == 100
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert path.stat().st_size > 1e6
-    assert peak < 5e5

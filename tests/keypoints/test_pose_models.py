@@ -154,7 +154,7 @@ class TestCroppedModels:
         pose = model(spot(20, 20), person_at((100, 60), (132, 104)))
         assert np.abs(pose[:, :2] - (20, 20)).max() <= 5
 
-    def test_nobody_is_18_missing_keypoints(self, tmp_path: Path) -> None:
+    def test_no_person_is_18_missing_keypoints(self, tmp_path: Path) -> None:
         model = PoseModel(simcc_model(tmp_path / "model.onnx"))
         pose = model(np.zeros((120, 160, 3), np.uint8))
         assert np.isnan(pose[:, :2]).all()

@@ -134,7 +134,7 @@ def test_a_model_is_told_where_the_person_was_last_seen() -> None:
     source.restart()
     model.previous.clear()
     source.pose(0, PICTURE)
-    assert model.previous == [None], "another picture: nobody is followed into it"
+    assert model.previous == [None], "another picture: no person is followed into it"
 
 
 def test_a_model_of_everybody_waits_for_the_person_while_somebody_comes_by() -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from checkout import EXAMPLES
+from dance_poses import DANCE, SIZE, document, folder_of, write
 from typer.testing import CliRunner
 from video_clips import write_clip
 
@@ -19,39 +16,19 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.face_parts import find_parts_beside, write_parts
 from dynast_deploy.face_parts import sources as part_sources
-from dynast_deploy.keypoints import Poses, find_sidecar, read_poses, sources, write_poses
+from dynast_deploy.keypoints import Poses, find_sidecar, sources, write_poses
 from dynast_deploy.keypoints.files import read_recording
 from dynast_deploy.keypoints.pose_file import PoseFile
 from dynast_deploy.keypoints.poses import is_seen
-from dynast_deploy.keypoints.timeline import timeline
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.runtime.pipeline.condition_sources import ConditionDrawers
 from dynast_deploy.size import Size
-
-DANCE = read_poses(EXAMPLES / "dance.poses.npz").keypoints
-SIZE = Size(256, 256)
 
 
 @pytest.fixture(autouse=True)
 def no_estimators(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "find_models", lambda _: None)
     monkeypatch.setattr(part_sources, "find_models", lambda _: None)
-
-
-def document(pose: np.ndarray, **more: Any) -> dict[str, Any]:
-    return {"people": [{"pose_keypoints_2d": np.nan_to_num(pose).astype(float).ravel().tolist()}], **more}
-
-
-def write(path: Path, content: Any) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content))
-    return path
-
-
-def folder_of(folder: Path, poses: dict[str, np.ndarray]) -> Path:
-    for name, pose in poses.items():
-        write(folder / f"{name}.json", document(pose))
-    return folder
 
 
 def pictures(folder: Path, *names: str) -> list[Path]:
@@ -96,7 +73,7 @@ class TestPictures:
         assert taken(folder, [tmp_path / picture]) == [1]
 
     @pytest.mark.parametrize("names", [("a.png",), ("b.png", "a.png"), ("c.png", "b.png")])
-    def test_poses_of_one_name_are_nobodys(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+    def test_poses_of_one_name_belong_to_neither(self, tmp_path: Path, names: tuple[str, ...]) -> None:
         results = {
             "images": [{"id": index, "file_name": f"{index}/a.png"} for index in range(2)],
             "annotations": [
@@ -265,143 +242,3 @@ class TestBeside:
         assert result.exit_code == 0, result.output
         assert f"note: {poses} leaves out frames 1, 2: no person in them" in result.output
         assert "no person detected in 2 of 4 frames" in result.output
-
-
-class TestTimeline:
-    """Numbers of files, for videos of some frames: which belongs to which; -1 where there is none."""
-
-    @pytest.mark.parametrize(
-        ("numbers", "frames", "expected"),
-        [
-            ([0, 1, 4, 5], None, [0, 1, -1, -1, 2, 3]),
-            ([0, 1, 4, 5], 6, [0, 1, -1, -1, 2, 3]),
-            ([0, 1, 4, 5], 4, [0, 1, 2, 3]),
-            ([2, 3, 5], 6, [-1, -1, 0, 1, -1, 2]),
-            ([2, 3, 5], 5, [-1, 0, 1, -1, 2]),
-            ([2, 3, 5], 4, [0, 1, -1, 2]),
-            ([1, 2, 4], None, [0, 1, -1, 2]),
-            ([0, 1, 4, 5], 7, None),
-            ([0, 1, 4, 5], 5, None),
-            ([100, 101, 103], 4, [0, 1, -1, 2]),
-        ],
-    )
-    def test_padded_numbers_count_frames(
-        self, tmp_path: Path, numbers: list[int], frames: int | None, expected: list[int] | None
-    ) -> None:
-        poses = folder_of(tmp_path / "p", {f"v_{number:06d}_keypoints": DANCE[number] for number in numbers})
-        found = timeline(read_recording(poses), frames)
-        assert (found is None and expected is None) or found.tolist() == expected  # type: ignore[union-attr]
-
-    def test_numbers_of_any_width_decide_where_the_count_does_not_fit(self, tmp_path: Path) -> None:
-        poses = folder_of(tmp_path / "p", {f"v{number}": DANCE[number] for number in (8, 9, 11)})
-        assert len(read_poses(poses)) == 3
-        assert timeline(read_recording(poses), 4).tolist() == [0, 1, -1, 2]  # type: ignore[union-attr]
-
-    def test_tools_that_write_nothing_for_nobody_may_end_early(self, tmp_path: Path) -> None:
-        results = [{"image_id": f"{number}.jpg", "keypoints": [1.0, 2.0, 0.5] * 17} for number in (2, 4)]
-        recording = read_recording(write(tmp_path / "results.json", results))
-        assert timeline(recording, 7).tolist() == [-1, -1, 0, -1, 1, -1, -1]  # type: ignore[union-attr]
-        assert timeline(recording, 1) is None
-        file = PoseFile(recording)
-        shown = [bool(is_seen(file.pose(index, SIZE)).any()) for index in range(7)]
-        assert shown == [False, False, True, False, True, False, False]
-        assert file.fits(7)
-        assert file.note == f"{recording.origin} leaves out frames 0, 1, 3, 5, 6: no person in them"
-
-    def test_what_was_shown_stays(self, tmp_path: Path) -> None:
-        poses = folder_of(tmp_path / "p", {f"v_{number:06d}": DANCE[number] for number in (0, 1, 4)})
-        file = PoseFile(read_recording(poses))
-        assert [bool(is_seen(file.pose(index, SIZE)).any()) for index in range(4)] == [
-            True,
-            True,
-            False,
-            False,
-        ]
-        assert file.fits(5)
-        assert not file.fits(3)
-
-
-def _scaled(x: float, y: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda pose: pose * [x, y, 1]
-
-
-class TestPixels:
-    @pytest.mark.parametrize(
-        ("change", "size", "message"),
-        [
-            (
-                lambda pose: (pose / [128, 128, 1]) - [1, 1, 0],
-                SIZE,
-                "coordinates from -1 to 1; pixels or fractions",
-            ),
-            (
-                _scaled(1080 / 256, 1080 / 256),
-                SIZE,
-                "100% of the keypoints lie outside the picture of 256x256",
-            ),
-            (_scaled(2, 2), SIZE, "of the keypoints lie outside the picture of 256x256 .* in another size"),
-            (_scaled(1920 / 256, 1080 / 256), Size(1920, 1080), "1080x1920 .* turned, or in another size"),
-            (lambda pose: pose - [400, 0, 0], SIZE, "100% of the keypoints lie outside"),
-        ],
-        ids=["-1..1", "1080p", "twice", "turned", "negative"],
-    )
-    def test_keypoints_of_other_pixels_are_refused(
-        self, tmp_path: Path, change: Callable[[np.ndarray], np.ndarray], size: Size, message: str
-    ) -> None:
-        frames = [document(change(pose)) for pose in DANCE[:12]]
-        path = write(tmp_path / "other.json", frames)
-        with pytest.raises(DynastError, match=message):
-            PoseFile(read_recording(path)).pose(0, size)
-        write(path, frames[:1])
-        with pytest.raises(DynastError, match=message):
-            PoseFile(read_recording(path), [Path("a.png")]).pose(0, size)
-
-    def test_a_person_who_walks_in_is_not_refused(self, tmp_path: Path) -> None:
-        walk = np.stack(
-            [pose + np.float32([12 * index - 180, 0, 0]) for index, pose in enumerate(DANCE[:30])]
-        )
-        write_poses(tmp_path / "walk.npz", Poses(walk))
-        file = PoseFile(read_recording(tmp_path / "walk.npz"))
-        assert (file.pose(0, SIZE)[:, 0] < 0).mean() > 0.9
-        np.testing.assert_allclose(file.pose(29, SIZE), walk[29])
-
-    def test_a_portrait_whose_legs_are_guessed_beyond_its_border_is_not_refused(self, tmp_path: Path) -> None:
-        pose = DANCE[0].copy()
-        below = [3, 4, 6, 7, *range(8, 14)]
-        pose[below] = pose[below] * [1, 0, 0] + [0, 300, 0.2]
-        path = write(tmp_path / "portrait.json", document(pose))
-        np.testing.assert_allclose(
-            PoseFile(read_recording(path), [Path("a.png")]).pose(0, SIZE), pose, rtol=1e-6
-        )
-
-    @pytest.mark.parametrize(
-        ("canvas", "size", "fits"),
-        [
-            (Size(128, 128), SIZE, True),
-            (Size(1080, 1920), Size(480, 854), True),
-            (
-                Size(896, 512),
-                Size(1920, 1080),
-                True,
-            ),  # ControlNet: the sides of a multiple of 64 nearest to the picture's
-            (Size(1920, 1080), Size(1080, 1920), False),
-            (Size(480, 640), Size(360, 640), False),
-            (Size(512, 512), Size(1920, 1080), False),
-        ],
-    )
-    def test_a_stated_canvas_must_have_the_pictures_proportions(
-        self, tmp_path: Path, canvas: Size, size: Size, fits: bool
-    ) -> None:
-        pose = DANCE[0] * np.float32([canvas.width / 256, canvas.height / 256, 1])
-        for frames in ([document(pose)], [document(pose / np.float32([canvas.width, canvas.height, 1]))]):
-            frames[0] |= {"canvas_width": canvas.width, "canvas_height": canvas.height}
-            recording = read_recording(write(tmp_path / "stated.json", frames))
-            for file in (PoseFile(recording), PoseFile(recording, [Path("a.png")])):
-                if fits:
-                    expected = DANCE[0] * np.float32([size.width / 256, size.height / 256, 1])
-                    np.testing.assert_allclose(file.pose(0, size), expected, rtol=1e-5)
-                else:
-                    with pytest.raises(
-                        DynastError, match=f"canvas of {canvas.width}x{canvas.height}, and the picture is"
-                    ):
-                        file.pose(0, size)

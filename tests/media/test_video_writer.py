@@ -1,15 +1,12 @@
 """Writing videos: the source's times and sound, and files that are whole or not there."""
 
-import os
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from checkout import ROOT
+from rewritten_video import MILLISECOND, assert_same_times, pass_through, read, sound_after_picture
 from video_clips import (
     AUDIO_RATE,
     TICK,
@@ -20,43 +17,12 @@ from video_clips import (
     write_clip,
 )
 
-from dynast_deploy.errors import DynastError
 from dynast_deploy.media.video_reader import Frame, VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime.pipeline.threads import ReadAhead, WriteBehind
 from dynast_deploy.size import Size
 
-MILLISECOND = Fraction(1, 1000)
 SIZE = Size(48, 64)
-
-
-def read(path: Path) -> list[Frame]:
-    with VideoReader(path) as reader:
-        return list(reader)
-
-
-def pass_through(source: Path, target: Path, *, stop_after: int | None = None) -> str | None:
-    """Write every frame of `source` into `target`; returns the note on what was not copied."""
-    with VideoReader(source) as reader, VideoWriter(target, reader.size, reader) as writer:
-        for frame in reader:
-            writer.write(frame.picture, frame.time, frame.duration)
-            if frame.index + 1 == stop_after:
-                writer.finish(cut_sound=True)
-                break
-        return writer.note
-
-
-def assert_same_times(source: Path, target: Path) -> None:
-    before, after = read(source), read(target)
-    assert len(before) == len(after)
-    for old, new in zip(before, after, strict=True):
-        assert abs((new.time - after[0].time) - (old.time - before[0].time)) <= MILLISECOND
-    assert abs(before[-1].duration - after[-1].duration) <= MILLISECOND
-
-
-def sound_after_picture(path: Path) -> float:
-    """Seconds from the first picture to the first sample."""
-    return sound_samples(path)[0] - float(read(path)[0].time)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".m4v"])
@@ -93,45 +59,6 @@ def test_the_last_picture_lasts_as_long_as_in_the_source(tmp_path: Path) -> None
         assert abs(reader.duration - Fraction(1, 30) - Fraction(5, 2)) <= MILLISECOND
 
 
-def test_webm_keeps_opus_and_gives_vp9(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.webm", tmp_path / "out.webm"
-    write_clip(source, codec="libvpx-vp9", sound="libopus")
-    assert pass_through(source, target) is None
-    assert_same_times(source, target)
-    assert sound_packets(target) == sound_packets(source)
-    assert abs(sound_after_picture(target) - sound_after_picture(source)) <= 0.001
-    with av.open(str(target)) as container:
-        assert container.streams.video[0].codec_context.name.endswith("vp9")
-
-
-def test_opus_from_webm_is_copied_into_mp4(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.webm", tmp_path / "out.mp4"
-    write_clip(source, codec="libvpx-vp9", sound="libopus")
-    assert pass_through(source, target) is None
-    assert sound_packets(target) == sound_packets(source)
-
-
-@pytest.mark.parametrize(
-    ("name", "sound", "suffix"),
-    [("in.mkv", "pcm_s16le", ".mp4"), ("in.mp4", "aac", ".webm"), ("in.mkv", "pcm_s16le", ".webm")],
-)
-def test_sound_that_the_container_refuses_is_encoded_anew_without_drift(
-    tmp_path: Path, name: str, sound: str, suffix: str
-) -> None:
-    source, target = tmp_path / name, tmp_path / f"out{suffix}"
-    write_clip(source, sound=sound, sound_seconds=2.0)
-    note = pass_through(source, target)
-    assert note is not None
-    assert "encoded anew" in note
-    assert_same_times(source, target)
-    (start, before), (new_start, after) = sound_samples(source), sound_samples(target)
-    shift = round((new_start - float(read(target)[0].time) - start) * AUDIO_RATE)
-    assert 0 <= after.shape[1] + shift - before.shape[1] <= 2048  # an encoder pads its last block
-    for part in (slice(4800, 24000), slice(72000, 91200)):  # the phase of a tone shows a shift of one sample
-        shifted = after[0, part.start - shift : part.stop - shift]
-        assert np.abs(shifted - before[0, part]).max() < 0.12
-
-
 @pytest.mark.parametrize("sound", ["aac", "libmp3lame"])
 def test_a_transport_stream_that_starts_late_loses_one_offset_from_sound_and_picture(
     tmp_path: Path, sound: str
@@ -146,42 +73,6 @@ def test_a_transport_stream_that_starts_late_loses_one_offset_from_sound_and_pic
     length = min(before.shape[1], after.shape[1])
     assert abs(before.shape[1] - after.shape[1]) <= 1152
     np.testing.assert_allclose(after[:, 4096 : length - 4096], before[:, 4096 : length - 4096], atol=1e-4)
-
-
-@pytest.mark.parametrize("sound", ["libmp3lame", "flac", "libopus"])
-def test_sound_that_browsers_play_is_copied_into_mp4(tmp_path: Path, sound: str) -> None:
-    write_clip(tmp_path / "in.mkv", times=[0, 3003, 6006], sound=sound, sound_seconds=0.5)
-    assert pass_through(tmp_path / "in.mkv", tmp_path / "out.mp4") is None
-    assert sound_packets(tmp_path / "out.mp4") == sound_packets(tmp_path / "in.mkv")
-
-
-def test_silence_stands_in_for_sound_that_is_missing(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.mkv", tmp_path / "out.mp4"
-    write_clip(tmp_path / "whole.mkv", sound="pcm_s16le", sound_seconds=2.0)
-    with av.open(str(tmp_path / "whole.mkv")) as whole, av.open(str(source), "w") as container:
-        streams = {stream.index: container.add_stream_from_template(stream) for stream in whole.streams}
-        for packet in whole.demux():
-            gone = packet.stream.type == "audio" and packet.size and 0.5 <= packet.pts * packet.time_base < 1
-            if packet.size and not gone:
-                packet.stream = streams[packet.stream_index]
-                container.mux(packet)
-    pass_through(source, target)
-    _, samples = sound_samples(target)
-    loudness = np.abs(samples[0, : 2 * AUDIO_RATE]).reshape(20, -1).max(axis=1)
-    assert (loudness[[0, 1, 2, 3, 11, 12, 18]] > 0.4).all()
-    assert (loudness[6:9] < 0.05).all()
-
-
-def test_sound_and_pictures_are_interleaved(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.mp4", tmp_path / "out.mkv"
-    write_clip(source, times=jittered_times(300))
-    pass_through(source, target)
-    latest = {"audio": Fraction(0), "video": Fraction(0)}
-    with av.open(str(target)) as container:
-        for packet in container.demux():
-            if packet.size:
-                latest[packet.stream.type] = packet.pts * packet.time_base
-                assert abs(latest["audio"] - latest["video"]) < 1
 
 
 def test_a_video_stopped_early_is_playable_and_its_sound_ends_with_the_picture(tmp_path: Path) -> None:
@@ -266,131 +157,6 @@ def test_reading_and_writing_work_in_threads(tmp_path: Path) -> None:
     assert [frame.time for frame in read(target)] == times
 
 
-def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
-    write_clip(source)
-    target.write_bytes(b"earlier")
-    with (  # noqa: PT012
-        pytest.raises(KeyboardInterrupt),
-        VideoReader(source) as reader,
-        VideoWriter(target, reader.size, reader) as writer,
-    ):
-        for frame in reader:
-            writer.write(frame.picture, frame.time, frame.duration)
-            assert target.read_bytes() == b"earlier"
-            if frame.index == 20:
-                raise KeyboardInterrupt
-    assert target.read_bytes() == b"earlier"
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
-
-
-def test_an_earlier_file_is_replaced_only_on_finish(tmp_path: Path) -> None:
-    target = tmp_path / "out.mp4"
-    target.write_bytes(b"earlier")
-    with VideoWriter(target, Size(48, 64), 25) as writer:
-        writer.write(corner_picture())
-        assert target.read_bytes() == b"earlier"
-    assert len(read(target)) == 1
-    assert os.listdir(tmp_path) == ["out.mp4"]
-
-
-_FULL = """
-import resource, sys
-import numpy as np
-from pathlib import Path
-from dynast_deploy.errors import DynastError
-from dynast_deploy.media.video_writer import VideoWriter
-from dynast_deploy.size import Size
-resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-rng = np.random.default_rng(0)
-try:
-    with VideoWriter(Path(sys.argv[1]), Size(128, 128), 25) as writer:
-        for _ in range(int(sys.argv[2])):
-            writer.write(rng.integers(0, 255, (128, 128, 3), np.uint8))
-except DynastError as error:
-    print(error)
-"""
-
-
-@pytest.mark.parametrize("frames", [60, 6])  # fails in the middle; fails only while the file is completed
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_place_that_takes_no_more_bytes_is_one_error_and_leaves_the_earlier_file(
-    tmp_path: Path, suffix: str, frames: int
-) -> None:
-    target = tmp_path / f"out{suffix}"
-    target.write_bytes(b"earlier")
-    done = subprocess.run(
-        [sys.executable, "-c", _FULL, str(target), str(frames)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.stdout.count("\n") == 1, done.stdout + done.stderr
-    assert f"{target} cannot be written: the file is larger than this system allows" in done.stdout
-    assert os.listdir(tmp_path) == [target.name]
-    assert target.read_bytes() == b"earlier"
-
-
-def refusal(path: Path, size: Size = SIZE) -> str:
-    with pytest.raises(DynastError) as caught:
-        VideoWriter(path, size, 25)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
-
-
-def test_what_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
-    assert ".mp4, .m4v, .mov, .mkv, .webm" in refusal(tmp_path / "a.xyz")
-    assert "no folder" in refusal(tmp_path / "none" / "a.mp4")
-    (tmp_path / "folder.mp4").mkdir()
-    assert "it is a folder" in refusal(tmp_path / "folder.mp4")
-    assert "sides go from 1" in refusal(tmp_path / "a.mp4", Size(48, 0))
-    assert "sides go from 1" in refusal(tmp_path / "a.mp4", Size(48, 20000))
-    assert os.listdir(tmp_path) == ["folder.mp4"]
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere"
-)
-def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    assert "permission denied" in refusal(tmp_path / "a.mp4")
-
-
-def test_the_video_being_read_is_never_overwritten(tmp_path: Path) -> None:
-    write_clip(tmp_path / "in.mp4", times=[0, 3003])
-    before = (tmp_path / "in.mp4").read_bytes()
-    with (
-        VideoReader(tmp_path / "in.mp4") as reader,
-        pytest.raises(DynastError, match="is the video being read"),
-    ):
-        VideoWriter(tmp_path / "in.mp4", reader.size, reader)
-    assert (tmp_path / "in.mp4").read_bytes() == before
-
-
-def test_a_video_without_pictures_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    with (
-        pytest.raises(DynastError, match="not one picture"),
-        VideoWriter(tmp_path / "a.mp4", Size(48, 64), 25),
-    ):
-        pass
-    assert os.listdir(tmp_path) == []
-
-
-def test_wrong_pictures_and_times_are_bugs(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "a.mp4", Size(48, 64), 25)
-    with pytest.raises(ValueError, match="expected uint8"):
-        writer.write(np.zeros((64, 48, 3), np.uint8))
-    writer.write(corner_picture(), Fraction(1))
-    with pytest.raises(ValueError, match="does not come after"):
-        writer.write(corner_picture(), Fraction(1))
-    writer.finish()
-    writer.finish()
-    with pytest.raises(RuntimeError, match="is finished"):
-        writer.write(corner_picture(), Fraction(2))
-
-
 def test_two_times_within_a_tick_stay_two_frames(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", Size(48, 64), 25) as writer:
         for time in (Fraction(0), TICK / 1000, Fraction(1, 25)):
@@ -425,35 +191,3 @@ def test_random_damage_in_sound_and_picture_still_gives_a_whole_video(
         (tmp_path / name).write_bytes(damaged)
         pass_through(tmp_path / name, tmp_path / f"out{suffix}")
         assert len(read(tmp_path / f"out{suffix}")) == len(read(tmp_path / name))
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_damaged_sound_header_does_not_cost_the_pictures(tmp_path: Path, suffix: str) -> None:
-    source, target = tmp_path / "in.webm", tmp_path / f"out{suffix}"
-    write_clip(source, codec="libvpx-vp9", sound="libopus")
-    stored = source.read_bytes()
-    assert stored.count(b"OpusHead") == 1
-    source.write_bytes(stored.replace(b"OpusHead", b"OpusHurt"))
-    pass_through(source, target)
-    assert_same_times(source, target)
-
-
-def test_ctrl_c_in_a_threaded_loop_leaves_a_playable_file(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
-    write_clip(source)
-    with VideoReader(source) as reader, VideoWriter(target, reader.size, reader) as writer:
-        try:
-            with (
-                ReadAhead(reader, depth=4) as frames,
-                WriteBehind[Frame](
-                    lambda frame: writer.write(frame.picture, frame.time, frame.duration), depth=1
-                ) as output,
-            ):
-                for frame in frames:
-                    output.put(frame)
-                    if frame.index == 20:
-                        raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            writer.finish(cut_sound=True)
-    assert 15 <= len(read(target)) <= 21
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
