@@ -28,7 +28,11 @@ class PrecisionTrial:
 
 
 def calibrations_by_precision(paths: Sequence[Path], model: Path) -> dict[Precision, Path]:
-    """Calibration files by what they are for; DynastError where one is of another model, or two are for the same."""
+    """Calibration files by what they are for.
+
+    Raises:
+        DynastError: A file is not a calibration file or of another model, or two are for the same precision.
+    """
     from dynast_deploy.formats.calibration import read_calibration
     from dynast_deploy.formats.onnx_model import sha256
 
@@ -44,7 +48,11 @@ def calibrations_by_precision(paths: Sequence[Path], model: Path) -> dict[Precis
 
 
 def quality_by_precision(calibrations: Mapping[Precision, Path], model: Path) -> dict[Precision, float]:
-    """PSNR against float32 of every precision that some calibration measured, float16 beside eight bits."""
+    """PSNR in dB against float32 of every precision that some calibration measured, float16 as well as eight bits.
+
+    Raises:
+        DynastError: A file is not a calibration file, or of another model.
+    """
     from dynast_deploy.formats.calibration import read_calibration
     from dynast_deploy.formats.onnx_model import sha256
 
@@ -90,7 +98,11 @@ def tried(trials: Sequence[PrecisionTrial], frame_ms: Callable[[Precision], floa
 
 
 def fastest(trials: Sequence[PrecisionTrial], target: float) -> PrecisionTrial:
-    """Of the precisions that were built; all of them meet the target. Raises DynastError where there is none."""
+    """Of the precisions that were built; all of them meet the target.
+
+    Raises:
+        DynastError: No precision was built.
+    """
     built = [trial for trial in trials if trial.milliseconds is not None]
     if not built:
         reasons = "; ".join(f"{trial.precision}: {trial.note}" for trial in trials)
@@ -101,7 +113,11 @@ def fastest(trials: Sequence[PrecisionTrial], target: float) -> PrecisionTrial:
 
 
 def time_frame(plan: Path) -> float:
-    """Milliseconds of a frame of the plan on this GPU: the median of frames rendered one after the other."""
+    """Milliseconds of a frame of the plan on this GPU: the median of frames rendered one after the other.
+
+    Raises:
+        DynastError: The plan does not run on this machine.
+    """
     import numpy as np
 
     from dynast_deploy.runtime import load_engine
@@ -121,6 +137,7 @@ def time_frame(plan: Path) -> float:
 
 
 def print_trials(trials: Sequence[PrecisionTrial], chosen: PrecisionTrial) -> None:
+    """Print the table of all precisions and which one was taken."""
     from rich.console import Console
     from rich.table import Table
 

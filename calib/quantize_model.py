@@ -55,7 +55,11 @@ class Float32Model(NamedTuple):
 
 
 def read_float32_model(path: Path) -> Float32Model:
-    """Raises DynastError where the file is no float32 engine of this project."""
+    """Read an engine and find the layers that can be quantized.
+
+    Raises:
+        DynastError: The file is not a float32 engine of this project.
+    """
     model, info = load_engine_model(path)
     precision = "fp16" if is_half(model) else info.precision
     if precision != "fp32" or is_quantized(model):
@@ -64,7 +68,11 @@ def read_float32_model(path: Path) -> Float32Model:
 
 
 def left_in_float(layers: Sequence[QuantizableLayer], keep_float: Sequence[str]) -> dict[str, str]:
-    """Layers that stay in float by what they do or by --keep-float, each with the reason."""
+    """Layers that stay in float by what they do or by --keep-float, each with the reason.
+
+    Raises:
+        DynastError: A pattern of --keep-float is not a regular expression, or fits no layer.
+    """
     left = {layer.name: LEFT_PARTS[layer.part] for layer in layers if layer.part in LEFT_PARTS}
     for pattern in keep_float:
         left |= dict.fromkeys(sorted(matching(layers, pattern)), f"--keep-float {pattern}")
@@ -74,7 +82,11 @@ def left_in_float(layers: Sequence[QuantizableLayer], keep_float: Sequence[str])
 def measured_ranges(
     engine: Float32Model, data: CalibrationData, method: Method, number_format: Format
 ) -> dict[str, float]:
-    """Ranges of everything that layers read."""
+    """Ranges of everything that layers read.
+
+    Raises:
+        DynastError: A tensor holds NaN or infinity.
+    """
     sizes = tensor_bytes(engine.model)
     names = dict.fromkeys(layer.source for layer in engine.layers)
     tensors = {name: sizes.get(name, 0) for name in names}
@@ -90,7 +102,11 @@ def write_eight_bits(
     keep_float: Sequence[str],
     target_psnr: float | None,
 ) -> Calibration:
-    """Calibrate, write `output` and its calibration file, print what was done. See `dynast calibrate --help`."""
+    """Calibrate, write `output` and its calibration file, print what was done. See `dynast calibrate --help`.
+
+    Raises:
+        DynastError: Model, data and options do not fit together, a tensor is not finite, or a file cannot be written.
+    """
     check_can_write(number_format)
     calibration_path = named_beside(output, ".calibration.json")
     check_output(output, path, request, calibration_path)
@@ -158,7 +174,11 @@ def _with_float16_rest(
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Raises DynastError where it cannot be written; an earlier file stays until the new one is whole."""
+    """Write an ONNX file; an earlier one stays until the new one is complete.
+
+    Raises:
+        DynastError: The file cannot be written.
+    """
     with AtomicFile(path) as partial:
         onnx.save(model, partial)
 
@@ -184,7 +204,12 @@ def _reach(
 
 
 def check_output(output: Path, model: Path, request: FrameRequest, calibration: Path | None = None) -> None:
-    """Raise DynastError where what is written cannot be, or is something that is read."""
+    """Check, before the work, that the engine and its calibration file can be written.
+
+    Raises:
+        DynastError: It is not named .onnx, its folder does not exist, it cannot be written, or it is a file that is
+            read.
+    """
     if output.suffix != ".onnx":
         raise DynastError(f"{output}: the engine is written as .onnx")
     if not os.path.isdir(output.parent):

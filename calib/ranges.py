@@ -71,7 +71,10 @@ def measure(
     """The largest magnitude to represent, for each of `tensors` (name -> bytes in one frame).
 
     `cache` is the folder of unfinished and finished measurements (`cache_folder()` where None), each under a key made
-    of the model, the data and the method. Raises DynastError where a tensor is not finite.
+    of the model, the data and the method.
+
+    Raises:
+        DynastError: A tensor holds NaN or infinity.
     """
     key = _key(model_sha256, data.fingerprint(), method.value, *sorted(tensors))
     file = (cache or cache_folder()) / f"{key}.npz"

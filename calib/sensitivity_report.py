@@ -34,7 +34,11 @@ def run_sensitivity(
     json_path: Path | None,
     plot_path: Path | None,
 ) -> list[LayerSensitivity]:
-    """Measure, rank and print. See `dynast sensitivity --help`."""
+    """Measure, rank and print. See `dynast sensitivity --help`.
+
+    Raises:
+        DynastError: Model, data and options do not fit together, or a file cannot be written.
+    """
     for option, file in (("--json", json_path), ("--plot", plot_path)):
         if file is not None and not os.path.isdir(file.parent):
             raise DynastError(f"{option} {file}: the folder {file.parent} does not exist")
@@ -59,6 +63,7 @@ def run_sensitivity(
 
 
 def print_ranking(ranking: Sequence[LayerSensitivity], of: int, number_format: Format) -> None:
+    """Print the lowest of `of` layers."""
     from rich.console import Console
     from rich.table import Table
 
@@ -72,7 +77,11 @@ def print_ranking(ranking: Sequence[LayerSensitivity], of: int, number_format: F
 
 
 def check_plot(path: Path) -> None:
-    """Raise DynastError where matplotlib is not there, or writes no picture of that ending."""
+    """Check, before the work, that the plot can be drawn.
+
+    Raises:
+        DynastError: matplotlib is not installed, or does not write that kind of picture.
+    """
     try:
         from matplotlib.backend_bases import FigureCanvasBase
     except ImportError:
@@ -85,7 +94,11 @@ def check_plot(path: Path) -> None:
 
 
 def draw_ranking(ranking: Sequence[LayerSensitivity], number_format: Format, path: Path) -> None:
-    """PSNR of all layers, the worst first, and the worst by name; `path` is one that `check_plot` lets pass."""
+    """PSNR of all layers, the worst first, and the worst by name; `path` is one that `check_plot` lets pass.
+
+    Raises:
+        DynastError: The file cannot be written.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")

@@ -29,7 +29,9 @@ MEASURED_FRAMES = 8
 def write_float16(path: Path, request: FrameRequest, output: Path) -> float:
     """Measure, convert, write, print; returns the PSNR against float32 in dB. See `dynast calibrate --help`.
 
-    Raises DynastError that names the layer for weights that float16 cannot hold.
+    Raises:
+        DynastError: Model and data do not fit together, weights are not finite or larger than float16 holds (the
+            message names the layer), or a file cannot be written.
     """
     check_output(output, path, request)
     engine = read_float32_model(path)

@@ -17,7 +17,11 @@ from dynast_deploy.files.scratch_folder import temporary_folder
 def run_bench(
     ngf: int, layers: int, size: int, threads: int | None, repeats: int, output: Path | None
 ) -> None:
-    """Compare, print both tables, and write the medians to `output` as JSON. See `dynast bench --help`."""
+    """Compare, print both tables, and write the medians to `output` as JSON. See `dynast bench --help`.
+
+    Raises:
+        DynastError: PyTorch or ONNX Runtime is not installed, the sizes do not make a generator, or a side fails.
+    """
     from dynast_deploy.bench.random_model import write_random_model
     from dynast_deploy.onnxruntime_session import import_onnxruntime
     from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
@@ -47,6 +51,7 @@ def profile(engine: Path, threads: int, repeats: int, folder: Path) -> list[Stag
 
 
 def print_comparison(result: Comparison) -> None:
+    """Print the table of both sides, and how it was measured."""
     from rich.console import Console
     from rich.table import Table
 
@@ -76,6 +81,7 @@ def print_comparison(result: Comparison) -> None:
 
 
 def print_stages(spent: list[StageTime]) -> None:
+    """Print the table of the frame's stages, the longest first."""
     from rich.console import Console
     from rich.table import Table
 

@@ -29,10 +29,12 @@ class Side:
 
     @property
     def frame_s(self) -> float:
+        """Median seconds of a frame."""
         return statistics.median(self.frames)
 
     @property
     def processor_s(self) -> float:
+        """Median processor seconds of a frame, all threads together."""
         return statistics.median(self.processor)
 
 
@@ -81,12 +83,20 @@ class Worker:
         self._process.communicate()
 
     def warm_up(self) -> np.ndarray:
-        """Wait for the first frame; returns its picture `[1, 3, H, W]`."""
+        """Wait for the first frame; returns its picture `[1, 3, H, W]`.
+
+        Raises:
+            DynastError: The side cannot run, or ended.
+        """
         self.result.peak_mb = self._answer()["peak_mb"]
         return np.load(self._picture)
 
     def frame(self) -> None:
-        """One more frame, measured."""
+        """Render one more frame and record its time.
+
+        Raises:
+            DynastError: The side ended.
+        """
         assert self._process.stdin is not None
         self._process.stdin.write("frame\n")
         self._process.stdin.flush()
@@ -119,7 +129,11 @@ def worker_environment(threads: int) -> dict[str, str]:
 
 
 def compare(engine: Path, checkpoint: Path, threads: int, repeats: int, folder: Path) -> Comparison:
-    """Frames of both sides in turn, so that what else the machine does slows both."""
+    """Frames of both sides in turn, so that what else the machine does slows both.
+
+    Raises:
+        DynastError: A side cannot run, or ended.
+    """
     with (
         Worker("engine", engine, threads, folder / "engine.npy") as ours,
         Worker("published", checkpoint, threads, folder / "published.npy") as theirs,

@@ -20,7 +20,10 @@ def run_engines(
 ) -> dict[str, Side]:
     """Frames of every engine in turn, each in its own process; prints a table, and of several which file to take.
 
-    The medians go to `output` as JSON. Raises DynastError for files that are no engines.
+    The medians go to `output` as JSON.
+
+    Raises:
+        DynastError: A file is not an engine or is named twice, an engine does not run, or `output` cannot be written.
     """
     from dynast_deploy.formats.onnx_model import ModelMetadata
     from dynast_deploy.formats.onnx_reader import read_graph
@@ -67,6 +70,7 @@ def document(sides: dict[str, Side], threads: int) -> dict[str, Any]:
 
 
 def print_engines(sides: dict[str, Side], threads: int) -> None:
+    """Print the table of all engines, and of several which one to use."""
     from rich.console import Console
     from rich.table import Table
 

@@ -26,16 +26,19 @@ class KeepMask(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, prune_logits: Tensor) -> Tensor:
+        """1 where a logit is positive, else 0, in the logits' type."""
         ctx.save_for_backward(prune_logits.sigmoid())
         return (prune_logits > 0).to(prune_logits.dtype)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:
+        """The gradient as if `forward` were a sigmoid."""
         (soft,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return grad * soft * (1 - soft)
 
 
 def keep_mask(prune_logits: Tensor) -> Tensor:
+    """`KeepMask` as a function: 0 or 1 for each logit."""
     return KeepMask.apply(prune_logits)
 
 

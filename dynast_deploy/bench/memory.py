@@ -13,6 +13,9 @@ def peak_resident_mb() -> float:
 
     Linux says it in /proc (VmHWM, see proc_pid_status(5)); `ru_maxrss` would there count what the process that started
     this one held at that moment. macOS has `ru_maxrss` alone.
+
+    Raises:
+        DynastError: The system is Windows, which does not tell it in either way.
     """
     status = Path("/proc/self/status")
     if status.is_file():

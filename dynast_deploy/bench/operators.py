@@ -194,6 +194,11 @@ def _on_gpu(size: int, repeats: int, target: Path | None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Measure and print; see `python -m dynast_deploy.bench.operators --help`.
+
+    Raises:
+        SystemExit: With status 2: a package is not installed, kernels are not built, or an option is wrong.
+    """
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -49,6 +49,7 @@ def inputs_of(case: AttentionCase, dtype: torch.dtype, device: str) -> dict[str,
 
 
 def reference(case: AttentionCase, tensors: dict[str, Tensor]) -> attention.Attention:
+    """The layer in plain PyTorch, which gathers candidates."""
     function = getattr(
         attention, "dense_attention" if case.scale == "dense" else f"{case.scale}_scale_attention"
     )
@@ -58,6 +59,7 @@ def reference(case: AttentionCase, tensors: dict[str, Tensor]) -> attention.Atte
 
 
 def problem_of(case: AttentionCase, tensors: dict[str, Tensor]) -> native.Problem:
+    """Sizes and settings of a sparse layer, as the kernels take them."""
     query, query_prune, key, key_prune, value = (tensors[name] for name in GRADIENTS)
     top_k, temperature = case.settings["top_k"], case.settings["temperature"]
     layer = (case.scale == "inner", case.size, case.size, top_k, temperature, False)
@@ -78,6 +80,10 @@ def kernel(case: AttentionCase, tensors: dict[str, Tensor]) -> tuple[Tensor, ...
 
 
 def kernel_gradients(case: AttentionCase, tensors: dict[str, Tensor], incoming: list[Tensor]) -> list[Tensor]:
+    """Gradients of query, query_prune, key, key_prune and value by the GPU kernel.
+
+    incoming: the gradients of attended and of confidence.
+    """
     query = tensors["query"]
     operands = [*(tensors[name] for name in (*GRADIENTS, "matches")), None]
     grads = [*incoming, query.new_empty(*query.shape[:2], 0)]
@@ -160,7 +166,11 @@ def table(timings: list[Timing]) -> str:
 
 
 def measure(size: int, repeats: int) -> list[Timing]:
-    """Time every layer and type at a picture of `size`. Raises DynastError without a GPU or without the kernels."""
+    """Time every layer and type at a picture of `size`.
+
+    Raises:
+        DynastError: There is no GPU that PyTorch can use, or the GPU kernels are not built.
+    """
     if not torch.cuda.is_available():
         raise DynastError("--device cuda needs an NVIDIA GPU and a PyTorch with CUDA; see `dynast doctor`")
     if not native_gpu.available():
@@ -170,7 +180,11 @@ def measure(size: int, repeats: int) -> list[Timing]:
 
 
 def run(size: int, repeats: int, target: Path | None) -> None:
-    """Print the table; write the timings to `target` too if there is one."""
+    """Print the table; write the timings to `target` too if there is one.
+
+    Raises:
+        DynastError: There is no GPU, the kernels are not built, or `target` cannot be written.
+    """
     timings = measure(size, repeats)
     print(table(timings))
     if target:

@@ -21,8 +21,10 @@ def run_plan(path: Path, batches: Sequence[int], repeats: int, output: Path | No
 
     Times are milliseconds of a whole batch: `copied` from bytes on the host to bytes on the host, one batch after
     another; `computed` the renderer alone, what it reads and writes staying on the GPU. `frames_per_second` is with the
-    next batch submitted before the last is asked for, as dynast-run does. Raises DynastError where the plan does not
-    run here, or takes none of the batches.
+    next batch submitted before the last is asked for, as dynast-run does.
+
+    Raises:
+        DynastError: The plan does not run here or takes none of the batches, or `output` cannot be written.
     """
     from dynast_deploy.formats.plan import read_manifest
     from dynast_deploy.runtime.trt.engine import TensorRTEngine
@@ -69,6 +71,7 @@ def _measure(engine: Any, batch: int, repeats: int) -> dict[str, Any]:
 
 
 def print_rows(path: Path, rows: list[dict[str, Any]], repeats: int, left_out: Sequence[int]) -> None:
+    """Print a row for each batch size, without and with CUDA graphs, and the sizes that the plan was not built for."""
     from rich.console import Console
     from rich.table import Table
 

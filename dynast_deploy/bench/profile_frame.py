@@ -15,6 +15,7 @@ from dynast_deploy.errors import DynastWarning
 
 
 def profile_frames(model: str, threads: int, frames: int, prefix: str) -> None:
+    """Render `frames` frames, after one to warm up, and write ONNX Runtime's profile of them."""
     from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
     # `run_bench` has said so once.

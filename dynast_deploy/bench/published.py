@@ -29,7 +29,11 @@ from dynast_deploy.layers import SPADE, SPADEResnetBlock
 def load_published(
     path: str | os.PathLike[str], top_k: int | None = None, smooth: float | None = None
 ) -> PublishedGenerator:
-    """As `dynast_deploy.load_generator`."""
+    """As `dynast_deploy.load_generator`.
+
+    Raises:
+        DynastError: The file is not a checkpoint of a generator.
+    """
     stored = stored_generator(read_checkpoint(path), str(path), top_k, smooth)
     state = fitting_state(stored.config, stored.state, str(path))
     generator = PublishedGenerator(stored.config)
@@ -38,23 +42,32 @@ def load_published(
 
 
 def positional_norm(x: Tensor) -> Tensor:
+    """Zero mean and unit variance over the channels at every place of `[N, C, H, W]`."""
     return (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-8).sqrt()
 
 
 class PublishedSPADE(SPADE):
+    """SPADE with gamma and beta computed from the resized signal every time."""
+
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
+        """x `[N, C, H, W]`, signal `[N, S, h, w]` -> `[N, C, H, W]`."""
         hidden = self.mlp_shared(F.interpolate(signal, x.shape[-2:], mode="nearest"))
         return (1 + self.mlp_gamma(hidden)) * positional_norm(x) + self.mlp_beta(hidden)
 
 
 class PublishedResnetBlock(SPADEResnetBlock):
+    """The residual block with nothing cached."""
+
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
+        """x `[N, C, H, W]`, signal `[N, S, h, w]` -> `[N, C, H, W]`."""
         d = self.conv_0(self.relu(self.norm_0(x, signal)))
         d = self.conv_1(self.relu(self.norm_1(d, signal)))
         return self.relu(x + d)
 
 
 class PublishedBlock(AttentionBlock):
+    """An attention block whose keys, queries and values are projected from maps."""
+
     def encode(self, kv: Tensor, key: Tensor) -> BlockExemplar:
         """With a map for the key: `with_position` of the features."""
         return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
@@ -64,6 +77,7 @@ class PublishedBlock(AttentionBlock):
         return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:
+        """The frame's features `[N, C, H, W]` with what was fetched, where the confidence is high."""
         size = x.shape[-2:]
         doubt = 1 - to_map(attended.confidence, *size)
         mixed = to_map(attended.attended, *size) + doubt * self.spade(x, condition) + x
@@ -84,6 +98,7 @@ class PublishedGenerator(Generator):
             module.__class__ = published.get(type(module), type(module))
 
     def forward(self, condition: Tensor, exemplar: Tensor, exemplar_condition: Tensor) -> Tensor:
+        """condition, exemplar and exemplar_condition `[N, ., H, W]` -> image `[N, 3, H, W]` in -1..1."""
         return self.forward_with_attention(condition, exemplar, exemplar_condition)[0]
 
     def forward_with_attention(

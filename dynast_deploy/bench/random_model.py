@@ -10,7 +10,8 @@ from dynast_deploy.errors import DynastError
 def write_random_model(folder: Path, ngf: int, layers: int, size: int) -> tuple[Path, Path]:
     """`random.pth` and `random.onnx` in a folder: pose conditions, all else as published.
 
-    Raises DynastError where PyTorch is not installed or the sizes make no generator.
+    Raises:
+        DynastError: PyTorch is not installed, or the sizes do not make a generator.
     """
     try:
         import torch

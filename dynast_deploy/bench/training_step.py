@@ -32,9 +32,11 @@ class Batch:
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the generator takes, in its order."""
         return self.condition, self.exemplar, self.exemplar_condition
 
     def to(self, dtype: torch.dtype) -> Batch:
+        """The same in another type."""
         return Batch(*(x.to(dtype) for x in (*self.inputs, self.target)))
 
 

@@ -108,6 +108,7 @@ SIDES: dict[str, Callable[[str, int], Frame]] = {
 
 
 def serve(side: str, model: str, threads: int, picture: str) -> None:
+    """Run one side; see the text at the top of this module."""
     # Whoever starts the workers has said so once.
     warnings.filterwarnings("ignore", "the native operators", DynastWarning)
     try:

@@ -18,6 +18,7 @@ class CoarseMatches:
     """
 
     def inter_scale_attention(self, *args: Tensor, **options: object) -> Attention:
+        """In place of `attention.inter_scale_attention`: the same arguments and results."""
         matches, key_width, query_width = args[5], int(options["key_width"]), int(options["query_width"])  # type: ignore[call-overload]
         batch, length = args[0].shape[:2]
         parents = matches[..., 0].reshape(batch, -1, query_width // 2)
@@ -28,6 +29,7 @@ class CoarseMatches:
         return _fetch(args, ((rows + own_row) * key_width + columns + own_column).reshape(batch, length))
 
     def inner_scale_attention(self, *args: Tensor, **options: object) -> Attention:
+        """In place of `attention.inner_scale_attention`: the same arguments and results."""
         return _fetch(args, args[5][..., 0])
 
 
@@ -35,10 +37,12 @@ class NoFineAttention:
     """Fine scales fetch nothing: attended values and confidence are 0, so the modulated features take their place."""
 
     def inter_scale_attention(self, *args: Tensor, **options: object) -> Attention:
+        """In place of `attention.inter_scale_attention`: the same arguments and results."""
         best = CoarseMatches().inter_scale_attention(*args, **options)
         return best._replace(attended=0 * best.attended, confidence=0 * best.confidence)
 
     def inner_scale_attention(self, *args: Tensor, **options: object) -> Attention:
+        """In place of `attention.inner_scale_attention`: the same arguments and results."""
         best = _fetch(args, args[5][..., 0])
         return best._replace(attended=0 * best.attended, confidence=0 * best.confidence)
 

@@ -60,7 +60,8 @@ class EvaluationRequest:
 def evaluate(request: EvaluationRequest) -> dict[str, Any]:
     """Write `out/evaluation.json`, `out/page.png`, `out/real/` and `out/fake/`; returns what the JSON holds.
 
-    Raises DynastError for a model or data that cannot be used, and for a folder that cannot be written to.
+    Raises:
+        DynastError: The model or the data cannot be used, or the folder cannot be written to or holds pictures already.
     """
     from dynast_deploy.tasks.training_data import training_data
 

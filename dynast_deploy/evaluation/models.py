@@ -40,16 +40,21 @@ class EvaluatedModel(Protocol):
     size: int
     note: str
 
-    def paint(self, sample: Sample) -> Painting: ...
+    def paint(self, sample: Sample) -> Painting:
+        """Render the target of a sample from its exemplar and conditions."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Free what the model holds; it cannot be used afterwards."""
+        ...
 
 
 def load_evaluated_model(path: Path, task: Task | None, device: str, ablate: bool) -> EvaluatedModel:
     """The checkpoint or engine in a file.
 
-    Raises DynastError if it is missing or damaged, if its conditions are not those of `task`, and if its pictures are
-    not square: evaluation data are.
+    Raises:
+        DynastError: The file is missing or damaged, its conditions are not those of `task`, or its pictures are not
+            square, as evaluation data are.
     """
     is_checkpoint = kind_of(path).is_checkpoint
     model: EvaluatedModel = (
@@ -79,6 +84,7 @@ class CheckpointModel:
         self.task, self.size = _task_of(config.task, config.semantic_nc, path), config.crop_size
 
     def paint(self, sample: Sample) -> Painting:
+        """The picture, the matches of every block and, where asked for, the ablations' pictures."""
         import torch
 
         from dynast_deploy.evaluation.ablations import ABLATIONS
@@ -136,6 +142,7 @@ class EngineModel:
             self.note = f"matches and {self.note}"
 
     def paint(self, sample: Sample) -> Painting:
+        """The picture, and the matches of an ONNX file."""
         condition, picture, picture_condition = (
             sample[name][None].numpy() for name in ("condition", "exemplar", "exemplar_condition")
         )

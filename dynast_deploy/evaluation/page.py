@@ -16,7 +16,8 @@ MARGIN, HEADER = 6, 18
 def write_page(path: Path, rows: list[dict[str, np.ndarray]]) -> None:
     """Write a PNG of rows that name their columns, uint8 `[H, W, 3]` of one size.
 
-    Raises DynastError if it cannot be written.
+    Raises:
+        DynastError: The file cannot be written.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     height, width, _ = next(iter(rows[0].values())).shape

@@ -21,6 +21,7 @@ class Scores:
     )
 
     def add(self, way: str, measure: str, value: float) -> None:
+        """Add the value of one sample; NaN, a measure that the sample does not have, is left out."""
         if not np.isnan(value):
             self.values[way][measure].append(value)
 

@@ -17,11 +17,17 @@ class MatchReader(Protocol):
 
     def best(
         self, condition: np.ndarray, exemplar: np.ndarray, exemplar_condition: np.ndarray
-    ) -> list[BlockMatches]: ...
+    ) -> list[BlockMatches]:
+        """Best matches for one condition, exemplar and its condition, float32 `[1, C, H, W]` as `Engine` takes them."""
+        ...
 
 
 def match_reader(path: Path) -> MatchReader | None:
-    """The matches inside a file, or None for a plan, which keeps them to itself."""
+    """Reads the matches of a checkpoint or an ONNX file; None for a plan, whose matches are not outputs.
+
+    Raises:
+        DynastError: The file cannot be read.
+    """
     kind = kind_of(path)
     if kind is FileKind.ONNX:
         from dynast_deploy.evaluation.onnx_matches import OnnxMatches
@@ -55,7 +61,11 @@ class MatchDifferences:
         self._shares: dict[tuple[int, int], list[float]] = {}
 
     def add(self, first: list[BlockMatches], second: list[BlockMatches]) -> None:
-        """Best matches of one frame; blocks that only one side shows are left out."""
+        """Best matches of one frame; blocks that only one side shows are left out.
+
+        Raises:
+            DynastError: The maps have different sizes: the two files are not of one network.
+        """
         other = {(block.scale, block.layer): block.best for block in second}
         for block in first:
             place = block.scale, block.layer

@@ -51,7 +51,10 @@ class VerificationRequest:
 def verify(request: VerificationRequest) -> dict[str, Any]:
     """A document for `show`; its `verdict` begins with "passed" or "failed".
 
-    Data without a name are those that ship for the task. Raises DynastError where files or data do not fit together.
+    Data without a name are those that ship for the task.
+
+    Raises:
+        DynastError: A file cannot be read or run, or files and data do not fit together.
     """
     info = ModelMetadata.read(read_graph(request.onnx), str(request.onnx))
     precision = _check_origin(request, info)
@@ -88,7 +91,11 @@ def verify(request: VerificationRequest) -> dict[str, Any]:
 
 
 def _shipped(info: ModelMetadata, onnx: Path) -> str:
-    """The name of the data that ship for the model's task."""
+    """The name of the data that ship for the model's task.
+
+    Raises:
+        DynastError: The model has no task, or PyTorch, which draws the data, is not installed.
+    """
     if info.task is None:
         raise DynastError(f"{onnx}: no data ship for it; name your own: --data VIDEO --exemplar PICTURE")
     try:
@@ -101,7 +108,11 @@ def _shipped(info: ModelMetadata, onnx: Path) -> str:
 
 
 def _check_origin(request: VerificationRequest, info: ModelMetadata) -> str:
-    """The engine's precision; DynastError if it was made from another ONNX file."""
+    """The engine's precision.
+
+    Raises:
+        DynastError: The engine was made from another ONNX file.
+    """
     kind = kind_of(request.engine)
     if kind is FileKind.PLAN:
         from dynast_deploy.formats.plan import read_manifest

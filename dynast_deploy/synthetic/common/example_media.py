@@ -31,7 +31,12 @@ class Sound:
 
 
 def save_picture(path: Path, picture: np.ndarray) -> Path:
-    """Write uint8 [H, W, 3] RGB by the suffix of `path`, which is given back."""
+    """Write uint8 [H, W, 3] RGB by the suffix of `path`, which is given back.
+
+    Raises:
+        DynastError: The file cannot be written.
+        OSError: OpenCV does not write that kind of file.
+    """
     with AtomicFile(path) as partial:
         if not cv2.imwrite(str(partial), picture[..., ::-1]):
             raise OSError(f"{path.name} could not be written")
@@ -40,7 +45,11 @@ def save_picture(path: Path, picture: np.ndarray) -> Path:
 
 def save_film(path: Path, pictures: Sequence[np.ndarray], sound: Sound | None = None, crf: int = 17) -> Path:
     """Write uint8 [`SIZE`, `SIZE`, 3] RGB pictures as H.264 (and AAC) at `FRAMES_A_SECOND`; equal calls write equal
-    files. `crf` is x264's: more is smaller and worse. Gives `path` back."""
+    files. `crf` is x264's: more is smaller and worse. Gives `path` back.
+
+    Raises:
+        DynastError: The file cannot be written.
+    """
     import av
 
     with AtomicFile(path) as partial, av.open(str(partial), "w", options={"movflags": "faststart"}) as film:
@@ -71,7 +80,8 @@ def save_film(path: Path, pictures: Sequence[np.ndarray], sound: Sound | None = 
 def write_into(folder: Path, *writers: Callable[[Path], Iterable[Path]]) -> list[Path]:
     """What `writers` write into `folder`, which is made if missing: the paths.
 
-    Raises DynastError where the folder cannot be made or written to.
+    Raises:
+        DynastError: The folder cannot be made or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

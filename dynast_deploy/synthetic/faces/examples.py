@@ -84,7 +84,8 @@ def _open(second: float) -> float:
 def write_examples(folder: Path) -> list[Path]:
     """Write all files into `folder` (made if missing) and return their paths.
 
-    Raises DynastError where the folder cannot be made or written to.
+    Raises:
+        DynastError: The folder cannot be made or written to.
     """
     return write_into(folder, _write_exemplars, _write_talk)
 

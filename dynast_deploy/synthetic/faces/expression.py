@@ -30,6 +30,7 @@ class Expression:
 
     # Where seams lie while shut: as functions of `a`.
     def eye_seam(self, a: np.ndarray) -> np.ndarray:
+        """Height on the head at which the shut eye's lids meet, by angle `a`."""
         return eye_seam(self.face, a)
 
     def jaw(self, y: np.ndarray) -> np.ndarray:
@@ -37,6 +38,7 @@ class Expression:
         return y + self.drop * np.clip((y - _JAW_FROM) / (_JAW_TO - _JAW_FROM), 0, 1)
 
     def unjaw(self, y: np.ndarray) -> np.ndarray:
+        """The inverse of `jaw`: heights as seen to heights with the mouth shut."""
         stretch = (_JAW_TO - _JAW_FROM) / (_JAW_TO - _JAW_FROM + self.drop)
         between = _JAW_FROM + (y - _JAW_FROM) * stretch
         return np.where(y < _JAW_FROM, y, np.where(y < _JAW_TO + self.drop, between, y - self.drop))
@@ -47,6 +49,7 @@ class Expression:
         return a + self._nose_shift(y) * np.maximum(1 - np.abs(a) / _NOSE_REACH, 0)
 
     def unspread(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The inverse of `spread`: the `a` of what is seen at `a` and the seen height y."""
         shift = self._nose_shift(y)
         left = (a - shift) / (1 + shift / _NOSE_REACH)
         right = (a - shift) / (1 - shift / _NOSE_REACH)

@@ -30,16 +30,20 @@ class Frame:
     view: View
 
     def torso(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Picture coordinates, shares of its size, to the torso's: across and down from its origin, before scaling."""
         return (x - self.view.x) / self.view.scale, (y - self.view.y) / self.view.scale
 
     def head(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Picture coordinates to the head's: the torso's, turned by the roll about the neck."""
         across, down = self.torso(x, y)
         return _turned(across, down, self.view.roll)
 
     def from_torso(self, across: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inverse of `torso`."""
         return across * self.view.scale + self.view.x, down * self.view.scale + self.view.y
 
     def from_head(self, across: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inverse of `head`."""
         return self.from_torso(*_turned(across, down, -self.view.roll))
 
 
@@ -59,6 +63,7 @@ class Turn:
 
     @staticmethod
     def of(skull: Skull, yaw: float) -> Turn:
+        """How a head of this depth looks at `yaw`, in radians."""
         deep = skull.depth * math.sin(yaw)
         return Turn(math.hypot(math.cos(yaw), deep), math.atan2(deep, math.cos(yaw)))
 

@@ -132,6 +132,7 @@ def sample_hair(rng: np.random.Generator, skin: Colour) -> Hair:
 
 
 def sample_complexion(rng: np.random.Generator, skin: Colour, hair: Hair, made_up: bool) -> Complexion:
+    """Draw skin, blush, freckles and stubble; stubble only with short hair and without make-up."""
     bearded = not made_up and hair.style not in ("bob", "long", "bun") and rng.random() < 0.6
     return Complexion(
         skin=skin,
@@ -149,6 +150,7 @@ def sample_complexion(rng: np.random.Generator, skin: Colour, hair: Hair, made_u
 
 
 def sample_mouth(rng: np.random.Generator, skin: Colour, made_up: bool) -> Mouth:
+    """Draw lips, painted where `made_up`, else near the skin's colour."""
     natural = colours.mix(colours.darker(skin, 0.2), (190.0, 70.0, 80.0), rng.uniform(0.3, 0.6))
     painted: tuple[Colour, ...] = ((190, 30, 50), (150, 30, 70), (220, 80, 110), (120, 40, 60), (200, 90, 60))
     lips = colours.jitter(painted[rng.integers(len(painted))], rng) if made_up else natural
@@ -156,12 +158,14 @@ def sample_mouth(rng: np.random.Generator, skin: Colour, made_up: bool) -> Mouth
 
 
 def sample_glasses(rng: np.random.Generator) -> Glasses:
+    """Draw a frame's colour, size, roundness and thickness."""
     dark: Colour = (40, 38, 42)
     colour = dark if rng.random() < 0.5 else colours.any_cloth(rng)
     return Glasses(colour, rng.uniform(0.9, 1.15), rng.uniform(0, 1), rng.uniform(0.014, 0.032))
 
 
 def sample_backdrop(rng: np.random.Generator) -> Backdrop:
+    """Draw the kind, the two colours and the seed of what is behind a head."""
     kind = str(rng.choice(("plain", "gradient", "bokeh", "stripes", "leaves")))
     first = colours.backdrop(rng) if rng.random() < 0.4 else colours.any_cloth(rng)
     return Backdrop(kind, first, colours.mix(first, colours.any_cloth(rng), 0.5), int(rng.integers(2**31)))

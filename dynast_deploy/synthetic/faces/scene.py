@@ -52,14 +52,17 @@ class Scene:
 
     @cached_property
     def frame(self) -> Frame:
+        """From the picture to the head and the torso, and back."""
         return Frame(self.view)
 
     @cached_property
     def turn(self) -> Turn:
+        """How far the head is turned to the side."""
         return Turn.of(self.face.skull, self.view.yaw)
 
     @cached_property
     def expression(self) -> Expression:
+        """Where the mouth and the eyes of this view lie."""
         return Expression(self.face, self.view)
 
     @property
@@ -109,6 +112,7 @@ class Scene:
         return 0.42 * math.sin(self.view.pitch) * np.maximum(np.cos(a / RADIUS), 0) * fade
 
     def ear(self, layer: FaceLayer) -> Ear:
+        """Place and size of the ear of `LEFT_EAR` or `RIGHT_EAR` in this view."""
         sign = -1 if layer is FaceLayer.LEFT_EAR else 1
         width = head_width(self.face.skull, np.array(_EAR_Y))
         foot, facing = self.turn.place(np.array(sign * _EAR_AT), width)

@@ -54,6 +54,7 @@ class Traced:
 
     @staticmethod
     def nothing(count: int) -> Traced:
+        """`count` points at which no surface is seen."""
         numbers = (
             np.zeros(count, dtype)
             for dtype in (np.uint8, np.uint8, np.float32, np.float32, np.float32, bool, bool)
@@ -61,6 +62,7 @@ class Traced:
         return Traced(*numbers)
 
     def shaped(self, shape: tuple[int, ...]) -> Traced:
+        """The same with every array in another shape of as many points."""
         return Traced(*(getattr(self, field.name).reshape(shape) for field in fields(self)))
 
 

@@ -43,6 +43,7 @@ def paint_pelvis(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_trouser(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of a trouser leg, float32 `[h, w, 3]` in 0..255."""
     who, tube = body.who, body.legs[0]["trouser"]
     bottom, p = who.bottom, who.proportions
     surface = Surface(tube.sheet, h, w, tube=True, start=TROUSER_START)
@@ -88,6 +89,7 @@ def paint_skirt(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_shoe(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of a shoe, float32 `[h, w, 3]` in 0..255."""
     shoes = body.who.shoes
     picture = np.empty((h, w, 3), np.float32)
     picture[:] = shoes.colour

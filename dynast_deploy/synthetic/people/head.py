@@ -140,6 +140,7 @@ class Head:
         return np.stack([x, moved], axis=-1)
 
     def place_face(self, k: Skeleton, turn: float, nod: float) -> np.ndarray:
+        """Points of the face in the picture, `[rows, columns, 2]`."""
         angle = np.broadcast_to(self.face.u * FACE_AROUND, (self.face.v.size, self.face.u.size))
         return self.place_points(
             k, self.on_face(angle, np.broadcast_to(self.face_y[:, None], angle.shape), turn, nod)
@@ -151,6 +152,7 @@ class Head:
         return np.array([self.width * 1.03 * np.sin(np.clip(angle, -2.2, 2.2)), EAR_Y])
 
     def place_ear(self, k: Skeleton, side: int, turn: float) -> np.ndarray:
+        """Points of the ear of side -1 (left) or 1 in the picture, `[rows, columns, 2]`."""
         sheet = self.ears[0 if side < 0 else 1]
         theta = np.pi * sheet.v
         half = 0.13 * np.sqrt(np.sin(theta) * 0.95 + 0.03)
@@ -159,6 +161,7 @@ class Head:
         return self.place_points(k, self.ear_centre(side, turn) + np.stack([x, y], axis=-1))
 
     def place_front(self, k: Skeleton, turn: float, nod: float, swing: float) -> np.ndarray:
+        """Points of the hair in front in the picture, `[rows, columns, 2]`."""
         inner = self.on_face(self.front_angle, np.clip(self.front_y, -1, 1), turn, nod)
         hang = self.front_falls[:, None]
         fall = np.stack([np.sign(self.front.u) * self.width * 0.9, self.front_y], axis=-1)
@@ -171,6 +174,7 @@ class Head:
         return self.place_points(k, points)
 
     def place_back(self, k: Skeleton, turn: float, swing: float) -> np.ndarray:
+        """Points of the hair behind in the picture, `[rows, columns, 2]`."""
         assert self.back is not None
         hair = self.hair
         v = self.back.v
@@ -206,6 +210,7 @@ class Head:
         return self.place_points(k, np.stack([x, np.broadcast_to(yy, x.shape)], axis=-1))
 
     def place_tail(self, k: Skeleton, turn: float, swing: float) -> np.ndarray:
+        """Points of a bun or tail in the picture, `[rows, columns, 2]`."""
         assert self.tail is not None
         v, u = self.tail.v, self.tail.u
         if self.hair.style == "bun":

@@ -26,6 +26,7 @@ def _strands(body: Body, h: int, w: int, across: np.ndarray) -> np.ndarray:
 
 
 def paint_hair(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of the hair in front, float32 `[h, w, 3]` in 0..255."""
     hair = body.who.hair
     v = np.linspace(0, 1, h)[:, None]
     u = np.linspace(-1, 1, w)[None, :]
@@ -45,6 +46,7 @@ def paint_hair(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_hair_back(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of the hair behind the head, float32 `[h, w, 3]` in 0..255."""
     v = np.linspace(0, 1, h)[:, None]
     u = np.linspace(-1, 1, w)[None, :]
     picture = _strands(body, h, w, np.ones_like(v)) * 0.88

@@ -28,6 +28,7 @@ class Sheet:
 
     @property
     def vertices(self) -> int:
+        """Number of points of the grid."""
         return self.u.size * self.v.size
 
     def triangles(self) -> np.ndarray:

@@ -15,6 +15,7 @@ from dynast_deploy.synthetic.people.surface import Surface, band, bare_skin, ble
 
 
 def paint_arm(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of an arm, float32 `[h, w, 3]` in 0..255."""
     picture = bare_skin(body, (h, w))
     picture *= Surface(body.arms[0]["arm"].sheet, h, w, tube=True).light[..., None]
     return picture
@@ -37,6 +38,7 @@ def paint_hand(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_thumb(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of a thumb, float32 `[h, w, 3]` in 0..255."""
     picture = bare_skin(body, (h, w))
     u = np.linspace(-1, 1, w)[None, :, None]
     return picture * (0.98 - 0.12 * np.clip(u, 0, 1) ** 2)
@@ -57,6 +59,7 @@ def paint_neck(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_ear(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of an ear, float32 `[h, w, 3]` in 0..255."""
     picture = bare_skin(body, (h, w)) * 0.95
     u = np.linspace(-1, 1, w)[None, :]
     v = np.linspace(0, 1, h)[:, None]

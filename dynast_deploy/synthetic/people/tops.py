@@ -17,6 +17,7 @@ from dynast_deploy.synthetic.people.surface import Surface, band, blend, soft
 
 
 def paint_sleeve(body: Body, h: int, w: int) -> np.ndarray:
+    """The texture of a sleeve, float32 `[h, w, 3]` in 0..255."""
     who, tube = body.who, body.arms[0]["sleeve"]
     top, surface = who.top, Surface(tube.sheet, h, w, tube=True, start=SLEEVE_START)
     picture = paint_cloth(top.cloth, surface.x, surface.y + 0.03, surface.texel)

@@ -130,6 +130,7 @@ class Trunk:
         return points
 
     def place_neck(self, k: Skeleton) -> np.ndarray:
+        """Points of the neck in the picture, `[rows, columns, 2]`."""
         top = k.neck + k.head_axis * (self.p.neck + 0.03) * k.scale
         bottom = k.neck - k.torso_axis * 0.02 * k.scale
         middle = top + (bottom - top) * self.neck.v[:, None]
@@ -146,6 +147,7 @@ class Trunk:
         )
 
     def place_pelvis(self, k: Skeleton, turn: float) -> np.ndarray:
+        """Points of the pelvis in the picture, `[rows, columns, 2]`; `turn` from -1 to 1 is how far it is turned."""
         sheet = self.pelvis
         t = 1 + (sheet.v * sheet.length - _WAIST) / self.p.torso
         middle, across, down = self._curve(k, t)

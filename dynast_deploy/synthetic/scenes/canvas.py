@@ -21,6 +21,7 @@ def grid(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blank(size: int, colour: Colour) -> np.ndarray:
+    """A picture of one colour, float32 `[size, size, 3]`."""
     picture = np.empty((size, size, 3), np.float32)
     picture[:] = colour
     return picture

@@ -54,7 +54,8 @@ def film(scene: np.ndarray, size: int, frames: int = FRAMES) -> list[np.ndarray]
 def write_examples(folder: Path) -> list[Path]:
     """Write all files into `folder` (made if missing) and return their paths.
 
-    Raises DynastError where the folder cannot be made or written to.
+    Raises:
+        DynastError: The folder cannot be made or written to.
     """
     return write_into(folder, _write_paintings, _write_town)
 
