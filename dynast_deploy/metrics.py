@@ -106,4 +106,5 @@ def _window_means(x: np.ndarray) -> np.ndarray:
     weights /= weights.sum()
     height, width = (side - WINDOW + 1 for side in x.shape[:2])
     rows = sum(weight * x[start : start + height] for start, weight in enumerate(weights))
-    return sum(weight * rows[:, start : start + width] for start, weight in enumerate(weights))
+    result: np.ndarray = sum(weight * rows[:, start : start + width] for start, weight in enumerate(weights))
+    return result

@@ -89,7 +89,8 @@ class Worker:
             DynastError: The side cannot run, or ended.
         """
         self.result.peak_mb = self._answer()["peak_mb"]
-        return np.load(self._picture)
+        result: np.ndarray = np.load(self._picture)
+        return result
 
     def frame(self) -> None:
         """Render one more frame and record its time.
@@ -112,7 +113,8 @@ class Worker:
             answer = json.loads(line)
             if "error" in answer:
                 raise DynastError(answer["error"])
-            return answer
+            result: dict[str, float] = answer
+            return result
         status = self._process.wait()
         if status == -getattr(signal, "SIGKILL", 9):
             raise DynastError(

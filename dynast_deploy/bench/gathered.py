@@ -34,12 +34,14 @@ class KeepMask(torch.autograd.Function):
     def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:
         """The gradient as if `forward` were a sigmoid."""
         (soft,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return grad * soft * (1 - soft)
+        result: Tensor = grad * soft * (1 - soft)
+        return result
 
 
 def keep_mask(prune_logits: Tensor) -> Tensor:
     """`KeepMask` as a function: 0 or 1 for each logit."""
-    return KeepMask.apply(prune_logits)
+    result: Tensor = KeepMask.apply(prune_logits)  # type: ignore[no-untyped-call, unused-ignore]
+    return result
 
 
 def dense_attention(
@@ -79,13 +81,14 @@ def inter_scale_attention(
     """Windows of 2x2 queries, made by unfold, against the 4*K candidates that they share; results made maps by fold."""
     n, length, _ = query.shape
     height = length // width
-    shared = inter_scale_candidates(matches, width, width).unflatten(1, (height // 2, 2, width // 2, 2))
+    shared = inter_scale_candidates(matches, width, width).unflatten(1, (height // 2, 2, width // 2, 2))  # type: ignore[no-untyped-call, unused-ignore]
     candidates = shared[:, :, 0, :, 0].flatten(1, 2)  # [N, L/4, 4K]
 
     def windows(tokens: Tensor) -> Tensor:
         """`[N, L, C]` -> `[N, L/4, 4, C]`."""
         unfolded = F.unfold(to_map(tokens, height, width), 2, stride=2)
-        return unfolded.unflatten(1, (-1, 4)).permute(0, 3, 2, 1).contiguous()
+        result: Tensor = unfolded.unflatten(1, (-1, 4)).permute(0, 3, 2, 1).contiguous()  # type: ignore[no-untyped-call, unused-ignore]
+        return result
 
     def tokens(windows: Tensor) -> Tensor:
         """`[N, L/4, 4, C]` -> `[N, L, C]`."""

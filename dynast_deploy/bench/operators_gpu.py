@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dynast_deploy import attention
+from dynast_deploy.attention_interface import Attention
 from dynast_deploy.bench.attention_case import AttentionCase
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
@@ -48,13 +49,13 @@ def inputs_of(case: AttentionCase, dtype: torch.dtype, device: str) -> dict[str,
     return {name: x.to(device, torch.int32 if name == "matches" else dtype) for name, x in arrays.items()}
 
 
-def reference(case: AttentionCase, tensors: dict[str, Tensor]) -> attention.Attention:
+def reference(case: AttentionCase, tensors: dict[str, Tensor]) -> Attention:
     """The layer in plain PyTorch, which gathers candidates."""
     function = getattr(
         attention, "dense_attention" if case.scale == "dense" else f"{case.scale}_scale_attention"
     )
     named = {name: x.long() if name == "matches" else x for name, x in tensors.items()}
-    result: attention.Attention = function(**named, **case.settings)
+    result: Attention = function(**named, **case.settings)
     return result
 
 
@@ -94,13 +95,14 @@ def median_ms(run: Callable[[int], object], repeats: int) -> float:
     """Median time between device events; `run` is told the number of the run, to rotate its inputs."""
     for i in range(WARM_UP):
         run(i)
-    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
+    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]  # type: ignore[no-untyped-call, unused-ignore]
     for i, (begin, end) in enumerate(events):
         begin.record()
         run(i)
         end.record()
     torch.cuda.synchronize()
-    return statistics.median(begin.elapsed_time(end) for begin, end in events)
+    result: float = statistics.median(begin.elapsed_time(end) for begin, end in events)
+    return result
 
 
 def copy_gb_per_s(repeats: int) -> float:

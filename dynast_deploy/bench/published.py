@@ -52,7 +52,8 @@ class PublishedSPADE(SPADE):
     def forward(self, x: Tensor, signal: Tensor) -> Tensor:
         """x `[N, C, H, W]`, signal `[N, S, h, w]` -> `[N, C, H, W]`."""
         hidden = self.mlp_shared(F.interpolate(signal, x.shape[-2:], mode="nearest"))
-        return (1 + self.mlp_gamma(hidden)) * positional_norm(x) + self.mlp_beta(hidden)
+        result: Tensor = (1 + self.mlp_gamma(hidden)) * positional_norm(x) + self.mlp_beta(hidden)
+        return result
 
 
 class PublishedResnetBlock(SPADEResnetBlock):
@@ -62,7 +63,8 @@ class PublishedResnetBlock(SPADEResnetBlock):
         """x `[N, C, H, W]`, signal `[N, S, h, w]` -> `[N, C, H, W]`."""
         d = self.conv_0(self.relu(self.norm_0(x, signal)))
         d = self.conv_1(self.relu(self.norm_1(d, signal)))
-        return self.relu(x + d)
+        result: Tensor = self.relu(x + d)
+        return result
 
 
 class PublishedBlock(AttentionBlock):
@@ -81,7 +83,8 @@ class PublishedBlock(AttentionBlock):
         size = x.shape[-2:]
         doubt = 1 - to_map(attended.confidence, *size)
         mixed = to_map(attended.attended, *size) + doubt * self.spade(x, condition) + x
-        return self.res_block(positional_norm(mixed))
+        result: Tensor = self.res_block(positional_norm(mixed))
+        return result
 
 
 class PublishedGenerator(Generator):

@@ -64,7 +64,8 @@ def published_frame(path: str, threads: int) -> Frame:
 
     @torch.inference_mode()
     def frame() -> np.ndarray:
-        return generator(*inputs).numpy()
+        result: np.ndarray = generator(*inputs).numpy()
+        return result
 
     return frame
 
@@ -89,7 +90,7 @@ def training_frame(path: str, threads: int, published: bool = False, native: boo
     def frame() -> np.ndarray:
         loss = objective(*step(generator, batch), batch)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
         optimiser.step()
         return loss.detach().numpy()
 

@@ -69,7 +69,8 @@ def match_distances(best: np.ndarray, correspondence: np.ndarray) -> np.ndarray:
     back = 0.5 if cell > 1 else 0.0
     true_x, true_y = middle[0][visible] * width - back, middle[1][visible] * height - back
     row, column = np.divmod(best[visible], best.shape[1])
-    return np.hypot((column + 0.5) * cell - true_x, (row + 0.5) * cell - true_y)
+    result: np.ndarray = np.hypot((column + 0.5) * cell - true_x, (row + 0.5) * cell - true_y)
+    return result
 
 
 def fetched(exemplar: np.ndarray, block: BlockMatches) -> np.ndarray:
@@ -79,7 +80,8 @@ def fetched(exemplar: np.ndarray, block: BlockMatches) -> np.ndarray:
     cell = height // rows
     cells = exemplar.reshape(rows, cell, columns, cell, 3).mean((1, 3)).reshape(-1, 3)
     small = np.rint(cells[block.best]).astype(np.uint8)
-    return small.repeat(cell, 0).repeat(cell, 1)
+    result: np.ndarray = small.repeat(cell, 0).repeat(cell, 1)
+    return result
 
 
 def match_map(block: BlockMatches, size: int) -> np.ndarray:
@@ -96,4 +98,5 @@ def match_map(block: BlockMatches, size: int) -> np.ndarray:
 def place_colours(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Places, shares of the picture `[h, w]`, as uint8 `[h, w, 3]`: red grows to the right, green downwards."""
     colours = np.stack([x, y, 0.5 * (1 - x) + 0.25 * (1 - y)], -1)
-    return np.rint(255 * colours.clip(0, 1)).astype(np.uint8)
+    result: np.ndarray = np.rint(255 * colours.clip(0, 1)).astype(np.uint8)
+    return result

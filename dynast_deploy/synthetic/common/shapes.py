@@ -34,7 +34,8 @@ def shape_mask(shape: str, x: np.ndarray, y: np.ndarray, soft: float) -> np.ndar
         inside = 0.2 - np.abs(r - 0.6)
     else:
         inside = 0.75 - r
-    return np.clip(inside / soft + 0.5, 0, 1)
+    result: np.ndarray = np.clip(inside / soft + 0.5, 0, 1)
+    return result
 
 
 def draw_print(

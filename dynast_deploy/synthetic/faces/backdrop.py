@@ -103,4 +103,5 @@ def paint_backdrop(face: Face, size: int) -> np.ndarray:
             picture *= 0.9
     picture *= (1.03 - 0.25 * ((x - 0.5) ** 2 + (y - 0.5) ** 2))[..., None]
     enlarged = cv2.resize(np.clip(picture, 0, 255), (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.clip(enlarged + 0.5, 0, 255).astype(np.uint8)
+    result: np.ndarray = np.clip(enlarged + 0.5, 0, 255).astype(np.uint8)
+    return result

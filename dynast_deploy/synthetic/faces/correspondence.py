@@ -42,4 +42,5 @@ def _shown(portrait: Portrait, layer: FaceLayer, a: np.ndarray, y: np.ndarray, a
     seen = portrait.surface[np.where(inside, row, 0), np.where(inside, column, 0)]
     away = np.hypot(seen[:, 1] * A_REACH - a, seen[:, 2] * Y_REACH + Y_TOP - y)
     near = away < _NEAR if layer not in (FaceLayer.LEFT_EAR, FaceLayer.RIGHT_EAR) else away < 4 * _NEAR
-    return inside & (seen[:, 0] == layer) & near
+    result: np.ndarray = inside & (seen[:, 0] == layer) & near
+    return result

@@ -46,7 +46,8 @@ class Expression:
     def spread(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Where `a` is seen at the seen height y: smiles widen the mouth, and the nose stands out from the face."""
         a = a * (1 + 0.16 * self.view.smile * np.exp(-(((y - MOUTH_Y) / 0.2) ** 2)))
-        return a + self._nose_shift(y) * np.maximum(1 - np.abs(a) / _NOSE_REACH, 0)
+        result: np.ndarray = a + self._nose_shift(y) * np.maximum(1 - np.abs(a) / _NOSE_REACH, 0)
+        return result
 
     def unspread(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The inverse of `spread`: the `a` of what is seen at `a` and the seen height y."""
@@ -113,7 +114,8 @@ class Expression:
 def eye_seam(face: Face, a: np.ndarray) -> np.ndarray:
     """The height of the line in which the lids meet."""
     outer = np.clip(np.abs(a) - face.eyes.gap, -0.25, 0.25)
-    return EYE_Y - face.eyes.slant * outer
+    result: np.ndarray = EYE_Y - face.eyes.slant * outer
+    return result
 
 
 def mouth_seam(a: np.ndarray) -> np.ndarray:

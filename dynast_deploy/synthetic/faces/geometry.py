@@ -84,7 +84,8 @@ _TABLE = np.linspace(-1.5, 2.2, 3701)
 
 def from_table(values: np.ndarray, y: np.ndarray) -> np.ndarray:
     """float32: a function of height, known by its `values` at 3701 heights from -1.5 to 2.2, straight between them."""
-    return np.interp(y, _TABLE, values).astype(np.float32)
+    result: np.ndarray = np.interp(y, _TABLE, values).astype(np.float32)
+    return result
 
 
 def heights() -> np.ndarray:
@@ -111,12 +112,14 @@ def nod(y: np.ndarray, a: np.ndarray, pitch: float) -> np.ndarray:
     """The height at which the pitched head shows what lies at height y: the front moves, crown and chin do not."""
     slide = _slide(a, pitch)
     root = np.sqrt(np.maximum(1 + 4 * slide * (slide + y), 0))
-    return (2 * (slide + y)) / (1 + root)
+    result: np.ndarray = (2 * (slide + y)) / (1 + root)
+    return result
 
 
 def unnod(y: np.ndarray, a: np.ndarray, pitch: float) -> np.ndarray:
     """The inverse of `nod` at heights from -1 to 1."""
-    return y - _slide(a, pitch) * (1 - y * y)
+    result: np.ndarray = y - _slide(a, pitch) * (1 - y * y)
+    return result
 
 
 def _slide(a: np.ndarray, pitch: float) -> np.ndarray:

@@ -30,7 +30,10 @@ def _shell_profile(face: Face) -> np.ndarray:
     flare = 0.05 + 0.16 * (hair.style in ("bob", "long", "curls"))
     hang = 1 + flare * below - 0.12 * below**2
     curls = 0.035 * hair.wave * (hair.style == "curls") * np.sin(17 * y + face.seed % 7)
-    return width * np.where(y < WIDEST, (1 - above**2.4) ** 0.5, np.maximum(hang, 0.2)) * (1 + curls)
+    result: np.ndarray = (
+        width * np.where(y < WIDEST, (1 - above**2.4) ** 0.5, np.maximum(hang, 0.2)) * (1 + curls)
+    )
+    return result
 
 
 def paint_shell(face: Face) -> Texture:

@@ -35,4 +35,5 @@ def among(layer: np.ndarray, *layers: FaceLayer) -> np.ndarray:
     """Where a map of layers (uint8 [...]) holds one of `layers`, bool [...]."""
     chosen = np.zeros(len(FaceLayer), bool)
     chosen[list(layers)] = True
-    return chosen[layer]
+    result: np.ndarray = chosen[layer]
+    return result

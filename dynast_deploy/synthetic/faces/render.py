@@ -87,7 +87,8 @@ def _picture(tracer: Tracer, size: int) -> np.ndarray:
     picture *= _light(tracer.scene.face.light, traced)[..., None]
     picture[traced.lens] = 0.9 * picture[traced.lens] + 0.1 * 235
     small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-    return np.clip(small + 0.5, 0, 255).astype(np.uint8)
+    result: np.ndarray = np.clip(small + 0.5, 0, 255).astype(np.uint8)
+    return result
 
 
 def _light(across: float, traced: Traced) -> np.ndarray:

@@ -109,7 +109,8 @@ class Scene:
     def shell_slide(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
         """How far down the pitch of the head moves the hair at the front."""
         fade = np.clip(1 - y * y, 0, 1)
-        return 0.42 * math.sin(self.view.pitch) * np.maximum(np.cos(a / RADIUS), 0) * fade
+        result: np.ndarray = 0.42 * math.sin(self.view.pitch) * np.maximum(np.cos(a / RADIUS), 0) * fade
+        return result
 
     def ear(self, layer: FaceLayer) -> Ear:
         """Place and size of the ear of `LEFT_EAR` or `RIGHT_EAR` in this view."""

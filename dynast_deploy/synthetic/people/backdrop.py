@@ -22,7 +22,8 @@ def paint_backdrop(who: Identity, size: int) -> np.ndarray:
     wall, ground = np.array(who.wall, np.float32), np.array(who.floor, np.float32)
     picture = ((1 - floor) * glow)[..., None] * wall + (floor * lit)[..., None] * ground
     enlarged = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.clip(enlarged + 0.5, 0, 255).astype(np.uint8)
+    result: np.ndarray = np.clip(enlarged + 0.5, 0, 255).astype(np.uint8)
+    return result
 
 
 def shadow_under_feet(

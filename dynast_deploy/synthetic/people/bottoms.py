@@ -39,7 +39,8 @@ def paint_pelvis(body: Body, h: int, w: int) -> np.ndarray:
         )
     # Lower down the hips run into the legs without a seam.
     flat = np.clip((y - 0.05) / 0.06, 0, 1)
-    return picture * (surface.light + (0.985 - surface.light) * flat)[..., None]
+    result: np.ndarray = picture * (surface.light + (0.985 - surface.light) * flat)[..., None]
+    return result
 
 
 def paint_trouser(body: Body, h: int, w: int) -> np.ndarray:
@@ -63,7 +64,8 @@ def paint_trouser(body: Body, h: int, w: int) -> np.ndarray:
     else:
         blend(picture, 0.5 * band(y, end - 0.011, end - 0.0085, texel), dark)
     flat = np.clip(1 - (y - 0.03) / 0.09, 0, 1)
-    return picture * (surface.light + (0.985 - surface.light) * flat)[..., None]
+    result: np.ndarray = picture * (surface.light + (0.985 - surface.light) * flat)[..., None]
+    return result
 
 
 def paint_skirt(body: Body, h: int, w: int) -> np.ndarray:
@@ -85,7 +87,8 @@ def paint_skirt(body: Body, h: int, w: int) -> np.ndarray:
     )
     if bottom.belt is not None and who.top.kind != "dress":
         blend(picture, soft(0.02 - y, texel), bottom.belt)
-    return picture * (0.5 + 0.5 * surface.light[..., None])
+    result: np.ndarray = picture * (0.5 + 0.5 * surface.light[..., None])
+    return result
 
 
 def paint_shoe(body: Body, h: int, w: int) -> np.ndarray:

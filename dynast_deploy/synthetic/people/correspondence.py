@@ -115,4 +115,5 @@ def _shown(figure: Figure, part: np.ndarray, surface: np.ndarray, at: np.ndarray
         measure[number] = figure.sheets[number].width / 2, figure.sheets[number].length
     along = (seen[:, 1:] - surface) * measure[part]
     near = np.hypot(along[:, 0], along[:, 1]) < max(_NEAR, 6 / figure.scale)
-    return inside & (seen[:, 0] == part) & near
+    result: np.ndarray = inside & (seen[:, 0] == part) & near
+    return result

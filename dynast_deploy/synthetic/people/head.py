@@ -113,24 +113,28 @@ class Head:
         """Height of the hairline at -1..1 over the forehead, from temple to temple."""
         hair = self.hair
         a = np.abs(over)
+        line: np.ndarray
         if hair.style in ("fringe", "bob"):
-            return hair.hairline + 0.12 * a**5 + 0.035 * rng.normal(0, 1, over.size) * (a < 0.9)
-        if hair.style in ("side", "long"):
+            line = hair.hairline + 0.12 * a**5 + 0.035 * rng.normal(0, 1, over.size) * (a < 0.9)
+        elif hair.style in ("side", "long"):
             # Parted: highest at the parting, sweeping down to both temples.
             part = 0.7 * hair.parting
             sweep = np.abs(over - part) / np.where(over > part, 1 - part, 1 + part)
-            return -0.66 + (0.62 + 0.6 * (hair.hairline + 0.36)) * sweep**1.4
-        if hair.style == "curls":
-            return hair.hairline + 0.16 * a**2 + 0.05 * np.abs(np.sin(over * 9))
-        if hair.style == "tail":
-            return hair.hairline - 0.08 + 0.25 * a**2
-        return hair.hairline - 0.04 + 0.10 * a**3 + 0.02 * rng.normal(0, 1, over.size) * (a < 0.9)
+            line = -0.66 + (0.62 + 0.6 * (hair.hairline + 0.36)) * sweep**1.4
+        elif hair.style == "curls":
+            line = hair.hairline + 0.16 * a**2 + 0.05 * np.abs(np.sin(over * 9))
+        elif hair.style == "tail":
+            line = hair.hairline - 0.08 + 0.25 * a**2
+        else:
+            line = hair.hairline - 0.04 + 0.10 * a**3 + 0.02 * rng.normal(0, 1, over.size) * (a < 0.9)
+        return line
 
     def place_points(self, k: Skeleton, points: np.ndarray) -> np.ndarray:
         """Head coordinates [..., 2] to the picture."""
         right = np.array([-k.head_axis[1], k.head_axis[0]])
         unit = self.unit * k.scale
-        return k.head + unit * (points[..., :1] * right - points[..., 1:] * k.head_axis)
+        result: np.ndarray = k.head + unit * (points[..., :1] * right - points[..., 1:] * k.head_axis)
+        return result
 
     def on_face(self, angle: np.ndarray, y: np.ndarray, turn: float, nod: float) -> np.ndarray:
         """Head coordinates [..., 2] of points (angle, y) of the turned and nodding face."""

@@ -75,13 +75,15 @@ class Tube:
         along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
         normal = np.stack([along[:, 1], -along[:, 0]], axis=1)
         outwards = normal * (self.half_width * scale * self.sheet.facing)[:, None]
-        return middle[:, None] + self.sheet.u[:, None] * outwards[:, None]
+        result: np.ndarray = middle[:, None] + self.sheet.u[:, None] * outwards[:, None]
+        return result
 
 
 def _round_end(x: np.ndarray) -> np.ndarray:
     """Half-width factor of a round end, `x` from 0 at its tip to 1 and more beyond it."""
     x = np.clip(x, 0, 1)
-    return np.sqrt(np.maximum(1 - (1 - x) ** 2, 0.03))
+    result: np.ndarray = np.sqrt(np.maximum(1 - (1 - x) ** 2, 0.03))
+    return result
 
 
 def arm_tubes(who: Identity, side: int) -> dict[str, Tube]:

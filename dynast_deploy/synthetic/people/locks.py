@@ -22,7 +22,8 @@ def _strands(body: Body, h: int, w: int, across: np.ndarray) -> np.ndarray:
     picture[:] = hair.colour
     noise = rng.normal(0, 1, (1, max(8, w // 3))).astype(np.float32)
     strands = cv2.resize(noise, (w, 1), interpolation=cv2.INTER_LINEAR)
-    return picture * (1 + 0.055 * strands * across)[..., None]
+    result: np.ndarray = picture * (1 + 0.055 * strands * across)[..., None]
+    return result
 
 
 def paint_hair(body: Body, h: int, w: int) -> np.ndarray:

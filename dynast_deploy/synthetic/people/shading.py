@@ -55,13 +55,15 @@ def shade(picture: np.ndarray, raster: Raster, origin: tuple[int, int]) -> np.nd
     rank = np.concatenate([[np.float32(0)], raster.rank])[index[::2, ::2]]
     contact = _contact(rank, raster.index.shape[0] // 52, (h, w))
     factor = (1 - _OUTLINE * cv2.blur(edge, (2, 2))) * (1 - _CONTACT * contact)
-    return (picture * factor[..., None] + 0.5).astype(np.uint8)
+    result: np.ndarray = (picture * factor[..., None] + 0.5).astype(np.uint8)
+    return result
 
 
 def _edges(group: np.ndarray) -> np.ndarray:
     """Where a group meets another: bool [H, W], a pixel to both sides."""
     kernel = np.ones((3, 3), np.uint8)
-    return cv2.dilate(group, kernel) != cv2.erode(group, kernel)
+    result: np.ndarray = cv2.dilate(group, kernel) != cv2.erode(group, kernel)
+    return result
 
 
 def _contact(rank: np.ndarray, reach: int, shape: tuple[int, int]) -> np.ndarray:
@@ -70,4 +72,5 @@ def _contact(rank: np.ndarray, reach: int, shape: tuple[int, int]) -> np.ndarray
     box = (max(3, reach) | 1,) * 2
     near = cv2.blur(cv2.blur(rank, box), box)
     depth = np.clip((near - rank) / 16.0, 0, 0.4) * (rank > 0)
-    return cv2.resize(depth, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    result: np.ndarray = cv2.resize(depth, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return result

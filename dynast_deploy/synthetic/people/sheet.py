@@ -62,4 +62,7 @@ def smooth(knots: list[tuple[float, float]], at: np.ndarray) -> np.ndarray:
     step = x[i + 1] - x[i]
     t = (at - x[i]) / step
     rise = y[i] + t * (y[i + 1] - y[i])
-    return rise + t * (1 - t) * step * ((1 - t) * (slopes[i] - chords[i]) - t * (slopes[i + 1] - chords[i]))
+    result: np.ndarray = rise + t * (1 - t) * step * (
+        (1 - t) * (slopes[i] - chords[i]) - t * (slopes[i + 1] - chords[i])
+    )
+    return result

@@ -139,7 +139,8 @@ def skeleton(body: Proportions, pose: Pose) -> Skeleton:
 
 
 def _foot(ground: Point, leg: Leg, side: int, body: Proportions, s: float) -> Point:
-    return ground + np.array([side * leg.out * s, -(body.foot + leg.up) * s])
+    result: Point = ground + np.array([side * leg.out * s, -(body.foot + leg.up) * s])
+    return result
 
 
 def _knee(hip: Point, ankle: Point, leg: Leg, side: int, bone: float) -> Point:
@@ -150,7 +151,8 @@ def _knee(hip: Point, ankle: Point, leg: Leg, side: int, bone: float) -> Point:
     shown = bone * (straight + (1 - straight) * leg.knee)
     out = np.sqrt(max(shown**2 - (distance / 2) ** 2, 0.0))
     normal = np.array([between[1], -between[0]]) / max(distance, 1e-6)
-    return hip + between / 2 + side * out * normal
+    result: Point = hip + between / 2 + side * out * normal
+    return result
 
 
 def _arm(
@@ -166,7 +168,8 @@ def _arm(
     )
 
     def direction(angle: float) -> Point:
-        return across * side * np.sin(angle) + down * np.cos(angle)
+        result: Point = across * side * np.sin(angle) + down * np.cos(angle)
+        return result
 
     elbow = shoulder + direction(arm.lift) * body.upper_arm * arm.upper_reach * s
     wrist = elbow + direction(arm.lift + arm.bend) * body.forearm * arm.fore_reach * s

@@ -57,7 +57,8 @@ def soft(distance: np.ndarray, texel: float) -> np.ndarray:
 
 def band(y: np.ndarray, start: float, end: float, texel: float) -> np.ndarray:
     """1 where `y` is between `start` and `end`, with soft edges."""
-    return soft(y - start, texel) * soft(end - y, texel)
+    result: np.ndarray = soft(y - start, texel) * soft(end - y, texel)
+    return result
 
 
 def bare_skin(body: Body, shape: tuple[int, int]) -> np.ndarray:

@@ -127,7 +127,8 @@ class Trunk:
         for side in (0, 1):
             share = pull * (x < 0 if side == 0 else x > 0)
             points += share[..., None] * (k.shoulders[side] - rest[side])
-        return points
+        result: np.ndarray = points
+        return result
 
     def place_neck(self, k: Skeleton) -> np.ndarray:
         """Points of the neck in the picture, `[rows, columns, 2]`."""
@@ -141,10 +142,11 @@ class Trunk:
             ],
             axis=1,
         )
-        return (
+        result: np.ndarray = (
             middle[:, None]
             + self.neck.u[:, None] * (self.neck_widths * k.scale)[:, None, None] * across[:, None]
         )
+        return result
 
     def place_pelvis(self, k: Skeleton, turn: float) -> np.ndarray:
         """Points of the pelvis in the picture, `[rows, columns, 2]`; `turn` from -1 to 1 is how far it is turned."""
@@ -155,7 +157,8 @@ class Trunk:
         points = (
             middle[:, None] + (self.pelvis_widths * k.scale)[:, None, None] * x[:, None] * across[:, None]
         )
-        return points + (0.004 * k.scale * (1 - x**2))[None, :, None] * down[:, None]
+        result: np.ndarray = points + (0.004 * k.scale * (1 - x**2))[None, :, None] * down[:, None]
+        return result
 
     def place_skirt(self, k: Skeleton, turn: float, swing: float) -> np.ndarray:
         """A skirt that hangs from the waist around both thighs."""
@@ -194,4 +197,7 @@ class Trunk:
         hips_at = _WAIST / self.skirt.length
         rounded = np.sin(np.clip(v / hips_at, 0, 1) * np.pi / 2)
         lower = (v - hips_at) / (1 - hips_at)
-        return np.where(v < hips_at, top * (1 - rounded) + hip * rounded, hip + (hem - hip) * lower)
+        result: np.ndarray = np.where(
+            v < hips_at, top * (1 - rounded) + hip * rounded, hip + (hem - hip) * lower
+        )
+        return result

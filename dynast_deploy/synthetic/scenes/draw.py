@@ -31,4 +31,5 @@ def _scene(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _eight_bits(picture: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    result: np.ndarray = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return result

@@ -26,4 +26,5 @@ def recolour(picture: np.ndarray, palette: np.ndarray, share: float) -> np.ndarr
     level = np.clip((light - low) / max(high - low, 1) * (len(palette) - 1), 0, len(palette) - 1)
     steps = np.arange(len(palette))
     mixed = np.stack([np.interp(level, steps, palette[:, c]) for c in range(3)], axis=-1)
-    return (picture + share * (mixed - picture)).astype(np.float32)
+    result: np.ndarray = (picture + share * (mixed - picture)).astype(np.float32)
+    return result

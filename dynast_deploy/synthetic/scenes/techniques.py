@@ -86,7 +86,8 @@ def mosaic(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> 
     lead = palette[0] * 0.4 if glass else palette[-1] * 0.9
     picture = picture.astype(np.float32)
     lay(picture, soft((2.0 if glass else 1.0) * len(scene) / 256 - edge, 1.0), lead)
-    return picture
+    result: np.ndarray = picture
+    return result
 
 
 def facets(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -135,7 +136,8 @@ def watercolour(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray
     pigment = 1 - 0.22 * np.clip(edges / 14, 0, 1) + 0.045 * clouds(size, rng, 3)
     paper = 1 + 0.02 * clouds(size, rng, 60, 2)
     diluted = 255 - (255 - wash) * rng.uniform(0.55, 0.85)
-    return diluted * (pigment * paper)[..., None]
+    result: np.ndarray = diluted * (pigment * paper)[..., None]
+    return result
 
 
 def woodcut(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -185,7 +187,8 @@ def _flow(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
     # Strokes have no head or tail: angles are mixed as doubled angles.
     sin = clear * np.sin(2 * shape) + (1 - clear) * np.sin(2 * calm)
     cos = clear * np.cos(2 * shape) + (1 - clear) * np.cos(2 * calm)
-    return (np.arctan2(sin, cos) / 2).astype(np.float32)
+    result: np.ndarray = (np.arctan2(sin, cos) / 2).astype(np.float32)
+    return result
 
 
 def _cells(rng: np.random.Generator, size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -203,4 +206,5 @@ def _mean_of_cells(scene: np.ndarray, cells: np.ndarray) -> np.ndarray:
     flat = cells.ravel()
     total = np.maximum(np.bincount(flat), 1)
     means = np.stack([np.bincount(flat, scene[..., c].ravel()) / total for c in range(3)], axis=-1)
-    return means[cells]
+    result: np.ndarray = means[cells]
+    return result
