@@ -38,7 +38,7 @@ from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.quantizable import convolution_share, find_layers
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_model
-from dynast_deploy.formats.precision import Format, Method
+from dynast_deploy.formats.precision import EIGHT_BITS, Method
 from dynast_deploy.frames.request import FrameRequest
 from dynast_deploy.metrics import mean_squared_error, psnr_of_error
 from dynast_deploy.progress import Progress
@@ -68,7 +68,7 @@ def rows_of(engine: Path, folder: Path, frames: int) -> list[Row]:
     request = FrameRequest(SHIPPED[Task(info.task)], frames)
     paths = {name: folder / f"{engine.stem}.{name}.onnx" for name in ("fp16", "int8", "fp8")}
     write_float16(engine, request, paths["fp16"])
-    for number_format in Format:
+    for number_format in EIGHT_BITS:
         write_eight_bits(engine, request, paths[number_format], Method.MSE, number_format, (), None)
     rows = []
     for name, path, half in (

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.precision import FP8_FROM, Precision
+from dynast_deploy.formats.precision import Precision
 
-CANDIDATES = (Precision.FP16, Precision.INT8, Precision.FP8)
+CANDIDATES = tuple(each for each in Precision if each is not Precision.FP32)
 WARM_UP, TIMED = 5, 30
 """Frames."""
 
@@ -38,7 +38,7 @@ def calibrations_by_precision(paths: Sequence[Path], model: Path) -> dict[Precis
 
     found: dict[Precision, Path] = {}
     for path in paths:
-        precision = Precision(read_calibration(path, sha256(model), str(model)).number_format.value)
+        precision = read_calibration(path, sha256(model), str(model)).number_format
         if precision in found:
             raise DynastError(
                 f"--calibration {path}: {found[precision]} is for {precision} too; give one of them"
@@ -53,14 +53,14 @@ def quality_by_precision(calibrations: Mapping[Precision, Path], model: Path) ->
     Raises:
         DynastError: A file is not a calibration file, or of another model.
     """
-    from dynast_deploy.formats.calibration import read_calibration
+    from dynast_deploy.formats.calibration import read_calibration, with_float16
     from dynast_deploy.formats.onnx_model import sha256
 
     found: dict[Precision, float] = {}
     for precision, path in calibrations.items():
         psnr = read_calibration(path, sha256(model), str(model)).psnr
-        found[precision] = psnr[f"{precision}+fp16"]
-        found[Precision.FP16] = psnr["fp16"]
+        found[precision] = psnr[with_float16(precision)]
+        found[Precision.FP16] = psnr[Precision.FP16]
     return found
 
 
@@ -74,8 +74,8 @@ def considered(
     trials = []
     for precision in CANDIDATES:
         psnr, note = quality.get(precision), ""
-        if precision is Precision.FP8 and compute_capability < FP8_FROM:
-            note = "needs compute capability 8.9"
+        if compute_capability < precision.first_capability:
+            note = f"needs compute capability {'.'.join(map(str, precision.first_capability))}"
         elif precision.is_eight_bits and precision not in calibrations:
             note = "no --calibration for it"
         elif psnr is not None and psnr < target:

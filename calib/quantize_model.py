@@ -27,9 +27,9 @@ from dynast_deploy.export.quantize import check_can_write, is_quantized, quantiz
 from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.files.names import named_beside
 from dynast_deploy.files.written_files import check_written
-from dynast_deploy.formats.calibration import Calibration
+from dynast_deploy.formats.calibration import Calibration, with_float16
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model, sha256
-from dynast_deploy.formats.precision import Format, Method
+from dynast_deploy.formats.precision import Method, Precision
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import files_read, read_data
 from dynast_deploy.frames.request import FrameRequest
@@ -61,8 +61,8 @@ def read_float32_model(path: Path) -> Float32Model:
         DynastError: The file is not a float32 engine of this project.
     """
     model, info = load_engine_model(path)
-    precision = "fp16" if is_half(model) else info.precision
-    if precision != "fp32" or is_quantized(model):
+    precision = Precision.FP16 if is_half(model) else info.precision
+    if precision is not Precision.FP32 or is_quantized(model):
         raise DynastError(f"{path}: it is {precision} already; calibrate the float32 file it came from")
     return Float32Model(path, model, info, find_layers(model, info.cut_tensors), sha256(path))
 
@@ -80,7 +80,7 @@ def left_in_float(layers: Sequence[QuantizableLayer], keep_float: Sequence[str])
 
 
 def measured_ranges(
-    engine: Float32Model, data: CalibrationData, method: Method, number_format: Format
+    engine: Float32Model, data: CalibrationData, method: Method, number_format: Precision
 ) -> dict[str, float]:
     """Ranges of everything that layers read.
 
@@ -98,7 +98,7 @@ def write_eight_bits(
     request: FrameRequest,
     output: Path,
     method: Method,
-    number_format: Format,
+    number_format: Precision,
     keep_float: Sequence[str],
     target_psnr: float | None,
 ) -> Calibration:
@@ -133,13 +133,13 @@ def write_eight_bits(
         left,
     )
     calibration.psnr.update(_with_float16_rest(engine, calibration, quality))
-    save(set_precision(quantized_by(engine.model, engine.layers, calibration), number_format.value), output)
+    save(set_precision(quantized_by(engine.model, engine.layers, calibration), number_format), output)
     calibration.write(calibration_path)
     for line in summary(engine, calibration, checks):
         print(line)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB (float32 {path.stat().st_size / 1e6:.1f} MB)")
     print(f"{calibration_path}: for dynast build-engine --{number_format} --calibration")
-    if number_format is Format.INT8:
+    if number_format is Precision.INT8:
         print(f"on a CPU, see first whether it is faster: dynast bench --engine {path} --engine {output}")
     return calibration
 
@@ -169,7 +169,7 @@ def _with_float16_rest(
     mixed = quantized_by(engine.model, engine.layers, calibration)
     return {
         name: round(quality.psnr(to_float16(model), as_stored=True), 2)
-        for name, model in (("fp16", plain), (f"{calibration.number_format}+fp16", mixed))
+        for name, model in ((Precision.FP16.value, plain), (with_float16(calibration.number_format), mixed))
     }
 
 
@@ -187,7 +187,7 @@ def _reach(
     engine: Float32Model,
     left: dict[str, str],
     ranges: dict[str, float],
-    number_format: Format,
+    number_format: Precision,
     quality: PictureQuality,
     checks: CalibrationData,
     target: float,

@@ -27,7 +27,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantize import nearest
 from dynast_deploy.files.atomic_file import AtomicFile
 from dynast_deploy.formats.npz import NpzFile
-from dynast_deploy.formats.precision import Format, Method
+from dynast_deploy.formats.precision import Method, Precision
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.onnxruntime_session import import_onnxruntime
 from dynast_deploy.progress import Progress
@@ -65,7 +65,7 @@ def measure(
     data: CalibrationData,
     method: Method,
     model_sha256: str,
-    number_format: Format = Format.INT8,
+    number_format: Precision = Precision.INT8,
     cache: Path | None = None,
 ) -> dict[str, float]:
     """The largest magnitude to represent, for each of `tensors` (name -> bytes in one frame).
@@ -142,7 +142,7 @@ def _empty(method: Method) -> Histogram:
     return Histogram(ENTROPY_BINS if is_entropy else BINS, signed=is_entropy)
 
 
-def _range(histogram: Histogram, method: Method, number_format: Format) -> float:
+def _range(histogram: Histogram, method: Method, number_format: Precision) -> float:
     if not histogram.reach:
         return 0.0
     counts, edges = histogram.counts, histogram.edges
@@ -170,7 +170,7 @@ def _inner(counts: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return counts[outer : len(counts) - outer], edges[outer : len(edges) - outer]
 
 
-def least_error(counts: np.ndarray, edges: np.ndarray, number_format: Format = Format.INT8) -> float:
+def least_error(counts: np.ndarray, edges: np.ndarray, number_format: Precision = Precision.INT8) -> float:
     """The range in which a format represents the magnitudes of a histogram with the least squared error.
 
     counts `[B]`, edges `[B + 1]` from 0 or more. Values beyond the range are cut to it.

@@ -10,7 +10,7 @@ import onnx
 from dynast_deploy.calib.picture_quality import PictureQuality
 from dynast_deploy.export.quantizable import QuantizableLayer
 from dynast_deploy.export.quantize import quantize
-from dynast_deploy.formats.precision import Format
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.progress import Progress
 
 
@@ -28,7 +28,7 @@ def sensitivity(
     model: onnx.ModelProto,
     layers: Sequence[QuantizableLayer],
     ranges: Mapping[str, float],
-    number_format: Format,
+    number_format: Precision,
     quality: PictureQuality,
 ) -> list[LayerSensitivity]:
     """Every layer's row, the worst first."""

@@ -15,7 +15,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantizable import Part, matching
 from dynast_deploy.files.atomic_file import AtomicFile, write_text
 from dynast_deploy.files.written_files import check_written
-from dynast_deploy.formats.precision import Format, Method
+from dynast_deploy.formats.precision import Method, Precision
 from dynast_deploy.frames.read_frames import files_read, read_data
 from dynast_deploy.frames.request import FrameRequest
 
@@ -27,7 +27,7 @@ def run_sensitivity(
     path: Path,
     request: FrameRequest,
     method: Method,
-    number_format: Format,
+    number_format: Precision,
     logits: bool,
     only: str | None,
     top: int,
@@ -62,7 +62,7 @@ def run_sensitivity(
     return ranking
 
 
-def print_ranking(ranking: Sequence[LayerSensitivity], of: int, number_format: Format) -> None:
+def print_ranking(ranking: Sequence[LayerSensitivity], of: int, number_format: Precision) -> None:
     """Print the lowest of `of` layers."""
     from rich.console import Console
     from rich.table import Table
@@ -93,7 +93,7 @@ def check_plot(path: Path) -> None:
         )
 
 
-def draw_ranking(ranking: Sequence[LayerSensitivity], number_format: Format, path: Path) -> None:
+def draw_ranking(ranking: Sequence[LayerSensitivity], number_format: Precision, path: Path) -> None:
     """PSNR of all layers, the worst first, and the worst by name; `path` is one that `check_plot` lets pass.
 
     Raises:

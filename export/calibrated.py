@@ -12,11 +12,11 @@ from dynast_deploy.export.quantizable import QuantizableLayer, find_layers
 from dynast_deploy.export.quantize import quantize
 from dynast_deploy.formats.calibration import Calibration, read_calibration
 from dynast_deploy.formats.onnx_model import ModelMetadata, sha256
-from dynast_deploy.formats.precision import Format
+from dynast_deploy.formats.precision import Precision
 
 
 def calibrated_model(
-    model: onnx.ModelProto, path: Path, calibration_path: Path, number_format: Format
+    model: onnx.ModelProto, path: Path, calibration_path: Path, number_format: Precision
 ) -> onnx.ModelProto:
     """The float32 `model` of the file at `path` with eight-bit layers, by a calibration file; for an engine builder.
 
@@ -28,7 +28,7 @@ def calibrated_model(
         raise DynastError(f"{calibration_path}: this calibration is for {kind}; build with --{kind}")
     info = ModelMetadata.read(model, str(path))
     layers = find_layers(model, info.cut_tensors)
-    return set_precision(quantized_by(model, layers, calibration), number_format.value)
+    return set_precision(quantized_by(model, layers, calibration), number_format)
 
 
 def quantized_by(
@@ -41,7 +41,7 @@ def without(layers: Sequence[QuantizableLayer], left: dict[str, str]) -> list[Qu
     return [layer for layer in layers if layer.name not in left]
 
 
-def set_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+def set_precision(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
     """Write into the metadata which precision the graph has; changed in place."""
     entry = next(entry for entry in model.metadata_props if entry.key == "dynast.precision")
     entry.value = f'"{precision}"'

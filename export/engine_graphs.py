@@ -12,7 +12,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import is_half, to_float16
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model, sha256, split_encoder_renderer
 from dynast_deploy.formats.plan import BatchSizes, TensorSpec
-from dynast_deploy.formats.precision import Precision
+from dynast_deploy.formats.precision import EIGHT_BITS, Precision
 from dynast_deploy.formats.uint8_io import with_uint8_io
 
 FRAMES, EXEMPLARS = "N", "E"
@@ -53,15 +53,15 @@ def in_precision(
     if calibration is not None:
         if not precision.is_eight_bits:
             raise DynastError(
-                f"--calibration {calibration} goes with --int8 or --fp8, not with --{precision}"
+                f"--calibration {calibration} goes with {' or '.join(f'--{each}' for each in EIGHT_BITS)}, not with "
+                f"--{precision}"
             )
         if info.precision != Precision.FP32:
             raise DynastError(f"{path} is an {info.precision} file already; build it without --calibration")
         from dynast_deploy.export.calibrated import calibrated_model
-        from dynast_deploy.formats.precision import Format
 
-        model = calibrated_model(model, path, calibration, Format(precision.value))
-    elif info.precision != Precision.FP32 and info.precision != precision:
+        model = calibrated_model(model, path, calibration, precision)
+    elif info.precision not in (Precision.FP32, precision):
         raise DynastError(
             f"{path} is an {info.precision} file; build it with --{info.precision}, or take the float32 file it came "
             "from"

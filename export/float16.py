@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.precision import Precision
 
 LARGEST = float(np.finfo(np.float16).max)
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
@@ -48,9 +49,11 @@ def is_half(model: onnx.ModelProto) -> bool:
 def to_float16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
     """`model`, changed in place: float32 tensors become float16 but for what the module says.
 
-    Nodes whose names are in `keep` compute in float32 too. Weights have to be inside the model. The precision "fp32" in
-    its metadata becomes "fp16"; another one, of a quantized model, stays. Raises DynastError that names the layer for
-    weights that float16 cannot hold, and for a model that was converted before.
+    Nodes whose names are in `keep` compute in float32 too. Weights have to be inside the model. The precision FP32 in
+    its metadata becomes FP16; another one, of a quantized model, stays.
+
+    Raises:
+        DynastError: Names the layer for weights that float16 cannot hold; and for a model that was converted before.
     """
     if is_half(model):
         raise DynastError("the model is float16 already; convert the float32 file it came from")
@@ -60,8 +63,8 @@ def to_float16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.Model
         kept |= {node.name for node in model.graph.node if node.op_type in _QUANTIZERS}
     _Conversion(model.graph, kept).run()
     for entry in model.metadata_props:
-        if entry.key == "dynast.precision" and entry.value == '"fp32"':
-            entry.value = '"fp16"'
+        if entry.key == "dynast.precision" and entry.value == f'"{Precision.FP32}"':
+            entry.value = f'"{Precision.FP16}"'
     return model
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dynast_deploy.formats.precision import Precision
+
 if TYPE_CHECKING:
     import onnx
 
@@ -70,7 +72,7 @@ def build_model(
         width=width,
         producer_version=__version__,
         source_sha256=source_sha256,
-        precision="fp32",
+        precision=Precision.FP32,
         cut_tensors=[cut.name for cut in cuts],
     ).write(model)
     onnx.checker.check_model(model, full_check=True)

@@ -21,7 +21,7 @@ from onnx import helper, numpy_helper
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.quantizable import QuantizableLayer, readers_of
-from dynast_deploy.formats.precision import Format
+from dynast_deploy.formats.precision import Precision
 
 OPSET = 19
 """The first in which Q/DQ take float16 beside float32, and eight-bit floats beside integers."""
@@ -33,7 +33,7 @@ def quantize(
     model: onnx.ModelProto,
     layers: Sequence[QuantizableLayer],
     ranges: Mapping[str, float],
-    number_format: Format = Format.INT8,
+    number_format: Precision = Precision.INT8,
     share_sums: bool = True,
 ) -> onnx.ModelProto:
     """A copy of a float32 `model` in which `layers` compute in eight bits.
@@ -89,7 +89,7 @@ def _all_quantized(node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]
 class _Writer:
     """Collects the new graph's nodes and constants; each pair of Q and DQ is written once."""
 
-    def __init__(self, model: onnx.ModelProto, ranges: Mapping[str, float], number_format: Format) -> None:
+    def __init__(self, model: onnx.ModelProto, ranges: Mapping[str, float], number_format: Precision) -> None:
         self._model, self._ranges, self._format = model, ranges, number_format
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._written: dict[str, str] = {}
@@ -159,7 +159,9 @@ class _Writer:
         return name
 
 
-def quantized_weight(weight: np.ndarray, axis: int, number_format: Format) -> tuple[np.ndarray, np.ndarray]:
+def quantized_weight(
+    weight: np.ndarray, axis: int, number_format: Precision
+) -> tuple[np.ndarray, np.ndarray]:
     """Values of eight bits in the weight's shape, and float32 scales, one for each index along `axis`."""
     others = tuple(index for index in range(weight.ndim) if index != axis)
     scales = as_scales(np.abs(weight).max(others) / number_format.largest)
@@ -176,20 +178,24 @@ def as_scales(values: Any) -> np.ndarray:
     )
 
 
-def nearest(values: np.ndarray, number_format: Format) -> np.ndarray:
+def nearest(values: np.ndarray, number_format: Precision) -> np.ndarray:
     """float32 within the format's range -> the nearest numbers of it."""
-    if number_format is Format.INT8:
-        return np.rint(values).astype(np.int8)
+    if hasattr(np, number_format.storage):
+        return np.rint(values).astype(number_format.storage)
     check_can_write(number_format)
     import ml_dtypes
 
-    return values.astype(ml_dtypes.float8_e4m3fn)
+    return values.astype(getattr(ml_dtypes, number_format.storage))
 
 
-def check_can_write(number_format: Format) -> None:
-    """Raise a DynastError where FP8 is wanted and the package with its numbers is missing (onnx before 1.18)."""
-    if number_format is Format.FP8 and find_spec("ml_dtypes") is None:
-        raise DynastError("writing FP8 needs ml_dtypes: pip install ml_dtypes")
+def check_can_write(number_format: Precision) -> None:
+    """Check that the numbers of a precision can be written: onnx before 1.18 does not install what FP8 needs.
+
+    Raises:
+        DynastError: Where the package that has them is missing.
+    """
+    if not hasattr(np, number_format.storage) and find_spec("ml_dtypes") is None:
+        raise DynastError(f"writing {number_format.upper()} needs ml_dtypes: pip install ml_dtypes")
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:

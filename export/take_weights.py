@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dynast_deploy.config import GeneratorConfig, Task
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.precision import Precision
 
 if TYPE_CHECKING:
     import onnx
@@ -37,8 +38,8 @@ def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> t
     from dynast_deploy.tasks.training_data import training_data
 
     info = ModelMetadata.read(model, source)
-    precision = "fp16" if is_half(model) else info.precision
-    if precision != "fp32":
+    precision = Precision.FP16 if is_half(model) else info.precision
+    if precision is not Precision.FP32:
         raise DynastError(
             f"{source}: its precision is {precision}; weights are taken from the fp32 file it was made of"
         )

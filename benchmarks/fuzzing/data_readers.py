@@ -22,9 +22,9 @@ def _read_settings(path: Path) -> None:
 
 def _calibration_seeds() -> list[tuple[str, bytes]]:
     from dynast_deploy.formats.calibration import Calibration
-    from dynast_deploy.formats.precision import Format, Method
+    from dynast_deploy.formats.precision import Method, Precision
 
-    method, number_format = Method.ENTROPY, Format.INT8
+    method, number_format = Method.ENTROPY, Precision.INT8
     psnr, ranges, left = {"int8": 30.0}, {"a": 1.5, "b": 2.0}, {"c": "first"}
     found = Calibration("0" * 64, "1" * 64, "a.mp4", 10, 1, method, number_format, psnr, ranges, left)
     return [("calibration.json", found.text().encode())]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.size import Size
@@ -68,7 +69,7 @@ def write_triton_plan(path: Path) -> None:
         library_version="10.9.0.34",
         gpu="NVIDIA GeForce RTX 4090",
         compute_capabilities=("8.9",),
-        precision="fp16",
+        precision=Precision.FP16,
         task="style",
         channels=3,
         height=SIZE,

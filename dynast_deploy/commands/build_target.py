@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.precision import FP8_FROM, Precision
+from dynast_deploy.formats.precision import Precision
 
 if TYPE_CHECKING:
     from dynast_deploy.formats.plan import PlanKind
@@ -86,9 +86,7 @@ def chosen_capabilities(text: str | None, target: Target) -> tuple[str, ...]:
 
 def rtx_capabilities(precision: Precision) -> tuple[str, ...]:
     """Where plans for TensorRT-RTX run that were built for no GPU in particular; on later ones too."""
-    if precision is not Precision.FP8:
-        return RTX_CAPABILITIES
-    return tuple(one for one in RTX_CAPABILITIES if _numbers(one) >= FP8_FROM)
+    return tuple(one for one in RTX_CAPABILITIES if _numbers(one) >= precision.first_capability)
 
 
 def check_fp8(chosen: tuple[str, ...], device: GpuDevice | None, hardware_compatible: bool) -> None:
@@ -102,7 +100,7 @@ def check_fp8(chosen: tuple[str, ...], device: GpuDevice | None, hardware_compat
             "--fp8: --hardware-compatible plans are for 8.0 and later, and FP8 needs 8.9; leave one out"
         )
     asked = chosen or ((device.compute_capability,) if device is not None else ())
-    if lacking := [one for one in asked if _numbers(one) < FP8_FROM]:
+    if lacking := [one for one in asked if _numbers(one) < Precision.FP8.first_capability]:
         raise DynastError(
             f"--fp8: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with 8.9 (Ada); "
             "build with --int8 or --fp16 for it"

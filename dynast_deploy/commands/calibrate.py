@@ -59,7 +59,7 @@ def calibrate(
     if fp16 and (target_psnr is not None or keep_float):
         raise DynastError("--fp16 has no layers to choose; leave --target-psnr and --keep-float out")
 
-    from dynast_deploy.formats.precision import Format
+    from dynast_deploy.formats.precision import Precision
 
     if fp16:
         from dynast_deploy.calib.to_float16 import write_float16
@@ -68,6 +68,6 @@ def calibrate(
         return
     from dynast_deploy.calib.quantize_model import write_eight_bits
 
-    number_format = Format.FP8 if fp8 else Format.INT8
+    number_format = Precision.FP8 if fp8 else Precision.INT8
     output = output or named_beside(model, f".{number_format}.onnx")
     write_eight_bits(model, request, output, method, number_format, keep_float or (), target_psnr)

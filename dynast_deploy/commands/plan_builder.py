@@ -96,7 +96,7 @@ def describe(
         library_version=target.library.__version__,
         gpu=device.name if device is not None else None,
         compute_capabilities=capabilities,
-        precision=precision.value,
+        precision=precision,
         task=info.task,
         channels=info.channels,
         height=info.height,

@@ -36,7 +36,7 @@ def sensitivity(
         )
 
     from dynast_deploy.calib.sensitivity_report import run_sensitivity
-    from dynast_deploy.formats.precision import Format
+    from dynast_deploy.formats.precision import Precision
 
-    number_format = Format.FP8 if fp8 else Format.INT8
+    number_format = Precision.FP8 if fp8 else Precision.INT8
     run_sensitivity(model, request, method, number_format, logits, only, top, json, plot)

@@ -15,16 +15,22 @@ from typing import Any
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
-from dynast_deploy.formats.precision import Format, Method
+from dynast_deploy.formats.precision import EIGHT_BITS, Method, Precision
 
 KIND = "dynast calibration 1"
+
+
+def with_float16(number_format: Precision) -> str:
+    """What `Calibration.psnr` calls a model with eight-bit layers and the rest in float16."""
+    return f"{number_format}+{Precision.FP16}"
 
 
 @dataclass(frozen=True)
 class Calibration:
     """model_sha256: of the float32 ONNX file; data_sha256: of what the network saw.
 
-    psnr: dB against float32 of the format, of float16, and of the format with the rest in float16 ("int8+fp16").
+    number_format: of quantized layers, one of `EIGHT_BITS`; psnr: dB against float32 of the format, of float16, and of
+    the format with the rest in float16 ("int8+fp16").
     """
 
     model_sha256: str
@@ -33,7 +39,7 @@ class Calibration:
     frames: int
     exemplars: int
     method: Method
-    number_format: Format
+    number_format: Precision
     psnr: dict[str, float]
     ranges: dict[str, float]
     left: dict[str, str]
@@ -56,7 +62,9 @@ def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:
         found = json.loads(path.read_text())
         if found.pop("kind") != KIND:
             raise ValueError
-        found["method"], found["number_format"] = Method(found["method"]), Format(found["number_format"])
+        found["method"], found["number_format"] = Method(found["method"]), Precision(found["number_format"])
+        if found["number_format"] not in EIGHT_BITS:
+            raise ValueError
         found["psnr"], found["ranges"] = _numbers(found["psnr"]), _numbers(found["ranges"])
         calibration = Calibration(**{field.name: found[field.name] for field in fields(Calibration)})
         texts = [calibration.model_sha256, calibration.data_sha256, calibration.data]

@@ -23,6 +23,7 @@ from dynast_deploy.formats.onnx_check import (
     check_weights,
     metadata_values,
 )
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.size import Size
 
 PREFIX = "dynast."
@@ -36,7 +37,7 @@ class ModelMetadata:
     """What the metadata of `model.onnx` says (keys under `dynast.`, values in JSON).
 
     config: the generator's configuration; task: "pose", "face", "style" or None; height, width: picture size in
-    pixels; producer_version: of dynast-deploy; source_sha256: of the checkpoint; precision: "fp32", ...;
+    pixels; producer_version: of dynast-deploy; source_sha256: of the checkpoint; precision: of the graph;
     cut_tensors: names of the tensors between exemplar encoder and frame renderer.
     """
 
@@ -46,7 +47,7 @@ class ModelMetadata:
     width: int
     producer_version: str
     source_sha256: str
-    precision: str
+    precision: Precision
     cut_tensors: list[str]
 
     @property
@@ -71,7 +72,8 @@ class ModelMetadata:
             for entry in model.metadata_props
             if entry.key.startswith(PREFIX)
         }
-        info = cls(**metadata_values(texts, source))
+        values = metadata_values(texts, source)
+        info = cls(**values | {"precision": Precision(values["precision"])})
         GeneratorConfig.from_dict(info.config, source)
         task = Task(info.task) if info.task else None
         if task is not None and task.semantic_nc != info.channels:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import AtomicFile
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.printable import printable, shell_word
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class Manifest:
     """What the plans are and what they need.
 
     library_version: of TensorRT or TensorRT-RTX, such as "10.9.0.34"; gpu: name of the GPU they were built on, None if
-    none was needed; compute_capabilities: those they were built for, such as ("8.9",); precision: "fp32", "fp16" or
-    "int8"; channels: of a condition; height, width: in pixels; batch: frames at once (exemplars are always encoded one
+    none was needed; compute_capabilities: those they were built for, such as ("8.9",); precision: that
+    of both; channels: of a condition; height, width: in pixels; batch: frames at once (exemplars are always encoded one
     by one); version_compatible: they also run on later versions of the library; hardware_compatible: they also run on
     later compute capabilities; cut_tensors: outputs of the encoder and inputs of the renderer, in this order; source,
     source_sha256: name and hash of the ONNX file; plugin_version: of the attention plugin compiled into the plans, None
@@ -89,7 +90,7 @@ class Manifest:
     library_version: str
     gpu: str | None
     compute_capabilities: tuple[str, ...]
-    precision: str
+    precision: Precision
     task: str | None
     channels: int
     height: int
@@ -218,7 +219,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "library_version": _text,
     "gpu": _or_none(_text),
     "compute_capabilities": _list_of(_text, least=1),
-    "precision": _one_of("fp32", "fp16", "int8", "fp8"),
+    "precision": Precision,
     "task": _or_none(_one_of(*Task)),
     "channels": _count,
     "height": _count,

@@ -4,21 +4,55 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-FP8_FROM = (8, 9)
-"""The first compute capability with eight-bit floats: Ada."""
-
 
 class Precision(StrEnum):
-    """What an engine computes in. The eight-bit ones compute in float16 where they do not compute in eight bits."""
+    """What an engine computes in: the only list of precisions, with what is decided by them.
+
+    The eight-bit ones are those of the layers that are quantized; the rest of such an engine computes in float16.
+
+    Attributes:
+        target_psnr: dB that pictures must have against the float32 file's to pass a verification. One byte a value,
+            as plans give pictures, leaves 59 dB.
+        storage: The type of the numbers of quantized layers, by NumPy's or ml_dtypes' name; "" where none are.
+        largest: The largest of these numbers, before scaling.
+        first_capability: The compute capability of GPUs with which it begins.
+    """
+
+    target_psnr: float
+    storage: str
+    largest: float
+    first_capability: tuple[int, int]
+
+    def __new__(
+        cls,
+        value: str,
+        target_psnr: float = 45.0,
+        storage: str = "",
+        largest: float = 0.0,
+        first_capability: tuple[int, int] = (0, 0),
+    ) -> Precision:
+        """A member out of its line below."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.target_psnr, member.storage, member.largest = target_psnr, storage, largest
+        member.first_capability = first_capability
+        return member
 
     FP32 = "fp32"
     FP16 = "fp16"
-    INT8 = "int8"
-    FP8 = "fp8"
+    INT8 = "int8", 35.0, "int8", 127.0
+    """-128 is left out, since ranges are symmetric."""
+    FP8 = "fp8", 35.0, "float8_e4m3fn", 448.0, (8, 9)
+    """E4M3: four bits of exponent, three of mantissa; for NVIDIA's Ada, Hopper and Blackwell."""
 
     @property
     def is_eight_bits(self) -> bool:
-        return self in (Precision.INT8, Precision.FP8)
+        """Whether layers are quantized to eight bits."""
+        return bool(self.storage)
+
+
+EIGHT_BITS = tuple(each for each in Precision if each.is_eight_bits)
+"""What layers can be quantized to, and calibrations be made for."""
 
 
 class Method(StrEnum):
@@ -31,16 +65,3 @@ class Method(StrEnum):
     MSE = "mse"
     ENTROPY = "entropy"
     PERCENTILE = "percentile"
-
-
-class Format(StrEnum):
-    """Numbers of eight bits."""
-
-    INT8 = "int8"
-    FP8 = "fp8"
-    """E4M3: four bits of exponent, three of mantissa; for NVIDIA's Ada, Hopper and Blackwell."""
-
-    @property
-    def largest(self) -> float:
-        """The largest number, before scaling. INT8 has -128 too, which symmetric ranges leave out."""
-        return {Format.INT8: 127.0, Format.FP8: 448.0}[self]

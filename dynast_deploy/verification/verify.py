@@ -15,6 +15,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.file_kind import FileKind, kind_of
 from dynast_deploy.formats.onnx_model import ModelMetadata, sha256
 from dynast_deploy.formats.onnx_reader import read_graph
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import read_data
 from dynast_deploy.frames.request import FrameRequest
@@ -26,11 +27,6 @@ from dynast_deploy.verification.matches import MatchDifferences, match_reader
 from dynast_deploy.verification.picture_errors import PictureErrors
 
 ENGINE, ONNX, CHECKPOINT = "engine", "ONNX Runtime", "PyTorch"
-
-TARGETS = {"int8": 35.0, "fp8": 35.0}
-"""dB that pictures of the engine must have against the ONNX file's, by precision."""
-TARGET = 45.0
-"""The same for float32 and float16. A byte a value alone, as plans give them, leaves 59 dB."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def verify(request: VerificationRequest) -> dict[str, Any]:
             engines[CHECKPOINT] = stack.enter_context(load_engine(request.checkpoint, "cpu"))
         _check_sizes(engines)
         pictures, tensors = _compare(engines, data, request.stages)
-    target = request.target if request.target is not None else TARGETS.get(precision, TARGET)
+    target = request.target if request.target is not None else precision.target_psnr
     found = pictures[ENGINE, ONNX]
     document: dict[str, Any] = {
         "engine": str(request.engine),
@@ -107,7 +103,7 @@ def _shipped(info: ModelMetadata, onnx: Path) -> str:
     return SHIPPED[Task(info.task)]
 
 
-def _check_origin(request: VerificationRequest, info: ModelMetadata) -> str:
+def _check_origin(request: VerificationRequest, info: ModelMetadata) -> Precision:
     """The engine's precision.
 
     Raises:
@@ -131,7 +127,7 @@ def _check_origin(request: VerificationRequest, info: ModelMetadata) -> str:
                 f"{request.engine} and {request.onnx} were exported from different checkpoints; name files of one"
             )
         return other.precision
-    return "fp32"
+    return Precision.FP32
 
 
 def _check_sizes(engines: dict[str, Engine]) -> None:

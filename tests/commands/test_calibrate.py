@@ -21,7 +21,7 @@ from dynast_deploy.export.calibrated import calibrated_model
 from dynast_deploy.export.quantizable import Part, find_layers
 from dynast_deploy.face_parts import write_parts
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_model
-from dynast_deploy.formats.precision import Format
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
@@ -83,17 +83,17 @@ def test_a_calibration_file_makes_the_same_engine_for_a_builder(
 ) -> None:
     calibrated(tiny, tmp_path / "a.onnx", "--method", "percentile", "--keep-float", "^decoder_2")
     file = tmp_path / "a.calibration.json"
-    assert calibrated_model(load_model(tiny[0]), tiny[0], file, Format.INT8) == load_model(
+    assert calibrated_model(load_model(tiny[0]), tiny[0], file, Precision.INT8) == load_model(
         tmp_path / "a.onnx"
     )
     with pytest.raises(DynastError, match="is for int8; build with --int8"):
-        calibrated_model(load_model(tiny[0]), tiny[0], file, Format.FP8)
+        calibrated_model(load_model(tiny[0]), tiny[0], file, Precision.FP8)
     calibration = json.loads(file.read_text())
     assert calibration["left"]["decoder_21/conv"] == "--keep-float ^decoder_2"
     assert (calibration["method"], calibration["frames"], calibration["exemplars"]) == ("percentile", 6, 2)
     other = write_tiny_engine(tmp_path, semantic_nc=15)
     with pytest.raises(DynastError, match="made for another model"):
-        calibrated_model(load_model(other), other, file, Format.INT8)
+        calibrated_model(load_model(other), other, file, Precision.INT8)
 
 
 def test_a_target_leaves_the_worst_layers_in_float(

@@ -21,7 +21,7 @@ from dynast_deploy.export.model import build_model
 from dynast_deploy.export.quantizable import find_layers, matching, tensor_bytes
 from dynast_deploy.formats.calibration import Calibration, read_calibration
 from dynast_deploy.formats.onnx_model import ModelMetadata
-from dynast_deploy.formats.precision import Format, Method
+from dynast_deploy.formats.precision import Method, Precision
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import read_data, spread
 from dynast_deploy.frames.request import FrameRequest
@@ -263,7 +263,7 @@ def calibration() -> Calibration:
         30,
         2,
         Method.MSE,
-        Format.INT8,
+        Precision.INT8,
         {"int8": 44.5},
         {"x": 1.5},
         {"last": "why"},

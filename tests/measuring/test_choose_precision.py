@@ -15,7 +15,7 @@ from dynast_deploy.commands import plan_builder
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.calibration import Calibration
 from dynast_deploy.formats.onnx_model import sha256
-from dynast_deploy.formats.precision import Format, Method, Precision
+from dynast_deploy.formats.precision import Method, Precision
 from dynast_deploy.runtime.cuda.driver import GpuDevice
 
 FP16, INT8, FP8 = Precision.FP16, Precision.INT8, Precision.FP8
@@ -73,7 +73,7 @@ def test_nothing_to_take_is_an_error_that_lists_the_reasons() -> None:
         fastest(trials, 60.0)
 
 
-def write_calibration(path: Path, model: Path, number_format: Format, psnr: float) -> Path:
+def write_calibration(path: Path, model: Path, number_format: Precision, psnr: float) -> Path:
     quality = {number_format.value: psnr, "fp16": 57.0, f"{number_format}+fp16": psnr}
     Calibration(
         sha256(model), "d", "data", 4, 1, Method.MSE, number_format, quality, {"condition": 1.0}, {}
@@ -87,7 +87,7 @@ def test_the_table_is_printed_and_one_plan_is_left(
     model = write_tiny_engine(tmp_path)
     files = [
         write_calibration(tmp_path / f"{kind}.json", model, kind, psnr)
-        for kind, psnr in ((Format.INT8, 44.0), (Format.FP8, 30.0))
+        for kind, psnr in ((Precision.INT8, 44.0), (Precision.FP8, 30.0))
     ]
 
     class Stand:
@@ -118,7 +118,7 @@ def test_the_table_is_printed_and_one_plan_is_left(
 
 def test_two_calibrations_for_one_precision_are_an_error(tmp_path: Path) -> None:
     model = write_tiny_engine(tmp_path)
-    files = [write_calibration(tmp_path / f"{n}.json", model, Format.INT8, 44.0) for n in "ab"]
+    files = [write_calibration(tmp_path / f"{n}.json", model, Precision.INT8, 44.0) for n in "ab"]
     with pytest.raises(DynastError, match="is for int8 too; give one of them"):
         auto.calibrations_by_precision(files, model)
     changed = json.loads(files[0].read_text()) | {"model_sha256": "0"}

@@ -16,6 +16,7 @@ from cuda_stand_in import World
 from tensorrt_stand_in import Failures
 
 from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
+from dynast_deploy.formats.precision import Precision
 from dynast_deploy.runtime.cuda import device as gpu
 
 SIZE, CHANNELS = 32, 20
@@ -25,7 +26,7 @@ MANIFEST = Manifest(
     library_version="10.9.0.34",
     gpu="Stand-in GPU",
     compute_capabilities=("8.9",),
-    precision="fp16",
+    precision=Precision.FP16,
     task="pose",
     channels=CHANNELS,
     height=SIZE,

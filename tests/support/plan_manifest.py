@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec
+from dynast_deploy.formats.precision import Precision
 
 MANIFEST = Manifest(
     kind=PlanKind.TENSORRT,
     library_version="10.9.0.34",
     gpu="NVIDIA GeForce RTX 4090",
     compute_capabilities=("8.9",),
-    precision="fp16",
+    precision=Precision.FP16,
     task="pose",
     channels=20,
     height=32,
