@@ -20,9 +20,11 @@ _messages: dict[Any, Messages] = {}
 
 
 def import_library(kind: PlanKind, who: str = "this engine") -> Any:
-    """The module that builds and runs plans of this kind.
+    """The module that builds and runs plans of this kind, for `who`, which messages name.
 
-    Raises DynastError where it is not installed or does not load; `who` needs it.
+    Raises:
+        DynastError: Where it is not installed or does not load.
+        ModuleNotFoundError: Where a module that it needs is missing.
     """
     name = MODULES[kind]
     try:
@@ -56,7 +58,7 @@ class Messages:
             severity.VERBOSE: logging.DEBUG,
         }
 
-        class Logger(trt.ILogger):
+        class Logger(trt.ILogger):  # type: ignore[misc, unused-ignore]
             def __init__(self) -> None:
                 trt.ILogger.__init__(self)
 

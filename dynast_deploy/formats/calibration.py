@@ -45,37 +45,30 @@ class Calibration:
     left: dict[str, str]
 
     def text(self) -> str:
+        """The file's contents: JSON that `read_calibration` reads."""
         return json.dumps({"kind": KIND, **asdict(self)}, indent=1) + "\n"
 
     def write(self, path: Path) -> None:
-        """Raises DynastError where it cannot be written."""
+        """Write the file at `path`; an earlier one stays until this one is whole.
+
+        Raises:
+            DynastError: Where it cannot be written.
+        """
         write_text(path, self.text())
 
 
 def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:
-    """The file at `path`; DynastError if it is none, damaged, or of another model than the one with that SHA-256."""
+    """The calibration in the file at `path`, made for the model with the SHA-256 `model_sha256` and the name `model`.
+
+    Raises:
+        DynastError: Where the file is missing or damaged, is not a calibration, or is one of another model.
+    """
     if not path.is_file():
         raise DynastError(
             f"{path}: no such calibration file; make one with: dynast calibrate {model} --data ..."
         )
     try:
-        found = json.loads(path.read_text())
-        if found.pop("kind") != KIND:
-            raise ValueError
-        found["method"], found["number_format"] = Method(found["method"]), Precision(found["number_format"])
-        if found["number_format"] not in EIGHT_BITS:
-            raise ValueError
-        found["psnr"], found["ranges"] = _numbers(found["psnr"]), _numbers(found["ranges"])
-        calibration = Calibration(**{field.name: found[field.name] for field in fields(Calibration)})
-        texts = [calibration.model_sha256, calibration.data_sha256, calibration.data]
-        texts += [*calibration.left, *calibration.left.values()]
-        if (
-            not all(isinstance(text, str) for text in texts)
-            or min(calibration.ranges.values(), default=0) < 0
-        ):
-            raise ValueError
-        if not all(isinstance(count, int) for count in (calibration.frames, calibration.exemplars)):
-            raise ValueError
+        calibration = _parsed(path.read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise DynastError(
             f"{path}: damaged, or no calibration file; make one with dynast calibrate"
@@ -88,8 +81,39 @@ def read_calibration(path: Path, model_sha256: str, model: str) -> Calibration:
     return calibration
 
 
+def _parsed(text: str) -> Calibration:
+    """The calibration in a file's text.
+
+    Raises:
+        ValueError: Where it is not one. Values of other kinds raise KeyError, TypeError, AttributeError, RecursionError
+            or OverflowError.
+    """
+    found = json.loads(text)
+    if found.pop("kind") != KIND:
+        raise ValueError(KIND)
+    found["method"], found["number_format"] = Method(found["method"]), Precision(found["number_format"])
+    found["psnr"], found["ranges"] = _numbers(found["psnr"]), _numbers(found["ranges"])
+    calibration = Calibration(**{field.name: found[field.name] for field in fields(Calibration)})
+    texts = [calibration.model_sha256, calibration.data_sha256, calibration.data]
+    texts += [*calibration.left, *calibration.left.values()]
+    counts = [calibration.frames, calibration.exemplars]
+    if (
+        calibration.number_format not in EIGHT_BITS
+        or min(calibration.ranges.values(), default=0) < 0
+        or not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(count, int) for count in counts)
+    ):
+        raise ValueError(text[:80])
+    return calibration
+
+
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """Raises ValueError, TypeError or AttributeError where they are not finite numbers by name."""
+    """Numbers by name.
+
+    Raises:
+        ValueError: Where a value is not a finite number. Other values raise TypeError, AttributeError or
+            OverflowError.
+    """
     numbers = {str(name): float(value) for name, value in values.items()}
     if not all(math.isfinite(value) for value in numbers.values()):
         raise ValueError

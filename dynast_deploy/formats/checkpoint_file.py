@@ -71,16 +71,18 @@ _LEGACY_PICKLES = 4
 def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """The file's dictionary: tensors on the CPU and plain values, of a PyTorch file (`.pth`) or of safetensors.
 
-    Nothing is known of the values but that their data lie in the file. Raises DynastError where the file is missing,
-    damaged or of another kind, where it holds more than dense tensors and plain values, and beyond MOST_INSTRUCTIONS
-    or MOST_INFLATION.
+    Nothing is known of the values but that their data lie in the file.
+
+    Raises:
+        DynastError: Where the file is missing, damaged or of another kind, where it holds more than dense tensors and
+            plain values, and beyond MOST_INSTRUCTIONS or MOST_INFLATION.
     """
     path = Path(path)
     kind = kind_of(path)
     if kind is FileKind.SAFETENSORS:
         return read_safetensors(path)
     if kind is not FileKind.CHECKPOINT:
-        raise DynastError(f"{path}: is no checkpoint, but {_NAMES[kind]}")
+        raise DynastError(f"{path}: is not a checkpoint, but {_NAMES[kind]}")
     _check_instructions(path)
     try:
         with warnings.catch_warnings(), safe_globals([(call, name) for name, call in STAND_INS.items()]):
@@ -90,7 +92,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         raise
     except Exception:
         # A pickle is a program, even without its calls, and a damaged one fails in any way.
-        raise _damaged(path) from None
+        raise DynastError(_damaged(path)) from None
     if not isinstance(contents, Mapping):
         raise DynastError(
             f"{path}: holds a {type(contents).__name__}, no generator state; save the generator's state_dict() instead"
@@ -105,12 +107,16 @@ _NAMES = {
 }
 
 
-def _damaged(path: Path) -> DynastError:
-    return DynastError(f"{path}: damaged, or no PyTorch checkpoint; copy or download it again")
+def _damaged(path: Path) -> str:
+    return f"{path}: damaged, or not a PyTorch checkpoint; copy or download it again"
 
 
 def _check_instructions(path: Path) -> None:
-    """Refuse a pickle that builds more than dense tensors and plain values, before PyTorch reads it."""
+    """Refuse a pickle that builds more than dense tensors and plain values, before PyTorch reads it.
+
+    Raises:
+        DynastError: For such a pickle, and for a damaged one.
+    """
     names: set[str] = set()
     try:
         with path.open("rb") as file:
@@ -124,7 +130,7 @@ def _check_instructions(path: Path) -> None:
         raise
     except Exception:
         if names <= _PLAIN:
-            raise _damaged(path) from None
+            raise DynastError(_damaged(path)) from None
     if foreign := sorted(names - _PLAIN):
         first = ", ".join(map(cut, foreign[:3])) + (
             f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
@@ -158,7 +164,8 @@ def _add_archive_names(path: Path, file: BinaryIO, names: set[str]) -> None:
 def _names_in_pickle(path: Path, stream: Any) -> Iterator[str]:
     """The classes and functions that the pickle at the stream's place names; the stream then stands behind it.
 
-    Raises DynastError where it is too long, or of a protocol that PyTorch does not read without running code.
+    Raises:
+        DynastError: Where it is too long, or of a protocol that PyTorch does not read without running code.
     """
     instructions = pickletools.genops(stream)
     protocol = 0

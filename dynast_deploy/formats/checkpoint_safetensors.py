@@ -39,8 +39,9 @@ _TYPES = {
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a file by name; its metadata, which are text, are left out.
 
-    Raises DynastError where it is damaged or cut short, where two tensors share bytes, and where the header is longer
-    than MOST_HEADER; before memory for it is asked for.
+    Raises:
+        DynastError: Where the file is damaged or cut short, where two tensors share bytes, and where the header is
+            longer than MOST_HEADER; before memory for it is asked for.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -50,33 +51,39 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
                 f"{path}: its header has {length:,} bytes; no more than {MOST_HEADER:,} are read"
             )
         if length > size - 8:
-            raise _damaged(path, "cut short in its header")
+            raise DynastError(_damaged(path, "cut short in its header"))
         entries = _header(path, file.read(length))
         begin, end, tensors = 8 + length, 0, {}
         for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
             dtype, shape, first, last = entry
             if first != end:
-                raise _damaged(path, f"{cut(name)} does not begin where the tensor before it ends")
+                raise DynastError(
+                    _damaged(path, f"{cut(name)} does not begin where the tensor before it ends")
+                )
             if begin + last > size:
-                raise _damaged(path, f"cut short in {cut(name)}")
+                raise DynastError(_damaged(path, f"cut short in {cut(name)}"))
             end = last
             data = bytearray(last - first)
             file.seek(begin + first)
             if file.readinto(data) != len(data):
-                raise _damaged(path, f"cut short in {cut(name)}")
+                raise DynastError(_damaged(path, f"cut short in {cut(name)}"))
             flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
             tensors[name] = flat.reshape(shape)
     return tensors
 
 
 def _header(path: Path, text: bytes) -> dict[str, tuple[torch.dtype, list[int], int, int]]:
-    """Type, shape, and first and last byte behind the header of every tensor."""
+    """Type, shape, and first and last byte behind the header of every tensor.
+
+    Raises:
+        DynastError: Where the header is not of that form.
+    """
     try:
         header = json.loads(text)
     except (ValueError, RecursionError):
-        raise _damaged(path, "its header is no JSON") from None
+        raise DynastError(_damaged(path, "its header is not JSON")) from None
     if not isinstance(header, dict):
-        raise _damaged(path, "its header is no JSON object")
+        raise DynastError(_damaged(path, "its header is not a JSON object"))
     header.pop("__metadata__", None)
     return {name: _entry(path, name, value) for name, value in header.items()}
 
@@ -85,7 +92,7 @@ def _entry(path: Path, name: str, value: Any) -> tuple[torch.dtype, list[int], i
     entry = value if isinstance(value, dict) else {}
     kind, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
-        raise _damaged(path, f"the header says neither shape nor place of {cut(name)}")
+        raise DynastError(_damaged(path, f"the header says neither shape nor place of {cut(name)}"))
     if not isinstance(kind, str) or kind not in _TYPES:
         raise DynastError(
             f"{path}: {cut(name)} is of type {shown(kind)}, which is not read here; save it as float32"
@@ -93,7 +100,9 @@ def _entry(path: Path, name: str, value: Any) -> tuple[torch.dtype, list[int], i
     dtype, (first, last) = _TYPES[kind], offsets
     # Nothing in sides that are huge but for one of 0 is more than PyTorch can count.
     if math.prod(shape) * dtype.itemsize != last - first or math.prod(filter(None, shape)) >= 2**62:
-        raise _damaged(path, f"{cut(name)} has {last - first} bytes, which its shape {shape} does not fit")
+        raise DynastError(
+            _damaged(path, f"{cut(name)} has {last - first} bytes, which its shape {shape} does not fit")
+        )
     return dtype, shape, first, last
 
 
@@ -105,5 +114,5 @@ def _are_counts(value: Any) -> TypeGuard[list[int]]:
     )
 
 
-def _damaged(path: Path, what: str) -> DynastError:
-    return DynastError(f"{path}: damaged safetensors file, {what}; copy or download it again")
+def _damaged(path: Path, what: str) -> str:
+    return f"{path}: damaged safetensors file, {what}; copy or download it again"

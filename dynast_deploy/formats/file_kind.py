@@ -63,8 +63,9 @@ _LARGEST_IR_VERSION = 32
 def kind_of(path: str | os.PathLike[str]) -> FileKind:
     """The kind of the file at `path`.
 
-    Raises DynastError where there is no such file, where it cannot be read, and where it is of no kind that is known
-    here; the message says what it is instead (a web page, a Git LFS pointer, an archive, text, nothing).
+    Raises:
+        DynastError: Where there is no such file, where it cannot be read, and where it is of no kind that is known
+            here; the message says what it is instead (a web page, a Git LFS pointer, an archive, text, nothing).
     """
     path = Path(path)
     try:
@@ -72,7 +73,7 @@ def kind_of(path: str | os.PathLike[str]) -> FileKind:
         if stat.S_ISDIR(found.st_mode):
             raise DynastError(f"{path}: is a folder; name the engine or checkpoint in it")
         if not stat.S_ISREG(found.st_mode):
-            raise DynastError(f"{path}: is no regular file")
+            raise DynastError(f"{path}: is not a regular file")
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
     except (FileNotFoundError, NotADirectoryError):

@@ -41,8 +41,9 @@ class NpzFile:
     def __init__(self, path: str | os.PathLike[str], wanted: Collection[str] | None = None) -> None:
         """Open a file and read the headers of its arrays, or of those `wanted` that it has.
 
-        Raises DynastError, naming file and array, for what is no archive, encrypted, damaged, compressed in a way that
-        NumPy does not write, or of another length than its header states.
+        Raises:
+            DynastError: Names file and array, for what is not an archive, encrypted, damaged, compressed in a way that
+                NumPy does not write, or of another length than its header states.
         """
         self.path = Path(path)
         self._open = ExitStack()
@@ -57,12 +58,12 @@ class NpzFile:
             for name, info in members.items():
                 if wanted is not None and name not in wanted:
                     continue
-                if info.compress_type not in _WRITTEN_BY_NUMPY:
-                    raise ValueError(f"{name!r} is compressed in a way that NumPy does not write")
+                _check_compression(info, name)
                 self.arrays[name] = NpzArray(self, name, stack.enter_context(archive.open(info)), info)
             self._open = stack.pop_all()
 
     def close(self) -> None:
+        """Close the file; its arrays can no longer be read."""
         self._open.close()
 
     def __enter__(self) -> NpzFile:
@@ -73,7 +74,11 @@ class NpzFile:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Turn whatever damage raises into a DynastError that names the file."""
+        """Turn whatever damage raises into a DynastError that names the file.
+
+        Raises:
+            DynastError: In place of what was raised.
+        """
         try:
             yield
         except _DAMAGE as error:
@@ -81,6 +86,11 @@ class NpzFile:
             raise DynastError(
                 f"{self.path}: damaged, or holds Python objects instead of numbers ({reason})"
             ) from None
+
+
+def _check_compression(info: zipfile.ZipInfo, name: str) -> None:
+    if info.compress_type not in _WRITTEN_BY_NUMPY:
+        raise ValueError(f"{name!r} is compressed in a way that NumPy does not write")
 
 
 class NpzArray:
@@ -92,7 +102,11 @@ class NpzArray:
     """
 
     def __init__(self, file: NpzFile, name: str, stream: IO[bytes], info: zipfile.ZipInfo) -> None:
-        """Raises ValueError where the header does not describe the member."""
+        """Read the header of the member `name`; `stream` and `info` are of that member.
+
+        Raises:
+            ValueError: Where the header does not describe the member.
+        """
         self._file, self.name, self._stream = file, name, stream
         self.shape, self._columns_first, self.dtype = _read_header(stream, name)
         self._start = stream.tell()
@@ -106,7 +120,11 @@ class NpzArray:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:
-        """The whole array. Raises DynastError where it is damaged or larger than `MOST_BYTES`."""
+        """The whole array, of the shape and dtype that its header states.
+
+        Raises:
+            DynastError: Where it is damaged or larger than `MOST_BYTES`.
+        """
         if self.nbytes > MOST_BYTES:
             raise DynastError(
                 f"{self._file.path}: {self.name!r} is {self.dtype} {list(self.shape)}, {self.nbytes / 1e6:.0f} MB; at "
@@ -120,7 +138,8 @@ class NpzArray:
     def rows(self, first: int, end: int) -> np.ndarray:
         """Rows `first` to `end`, without it, of the first axis. Ascending reads are cheap; going back costs time.
 
-        Raises DynastError where they are damaged or take more than `MOST_BYTES`.
+        Raises:
+            DynastError: Where they are damaged or take more than `MOST_BYTES`.
         """
         if self._columns_first and len(self.shape) > 1:
             if self._whole is None:
@@ -158,7 +177,11 @@ def _character(text: np.dtype) -> np.dtype:
 
 
 def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether columns come first, and type. Raises ValueError for anything else than NumPy writes."""
+    """Shape, whether columns come first, and type.
+
+    Raises:
+        ValueError: For anything else than NumPy writes.
+    """
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"{name!r} is an array of version {version}")

@@ -86,7 +86,8 @@ RULES = {
 def metadata_values(texts: dict[str, str], source: str) -> dict[str, Any]:
     """The values behind the metadata's names (without `dynast.`), each of its type and in its range.
 
-    Raises DynastError that names the entry at fault; for a file without them, what makes an engine.
+    Raises:
+        DynastError: Names the entry at fault; for a file without them, says what makes an engine.
     """
     if texts.keys() != RULES.keys():
         raise DynastError(
@@ -110,9 +111,12 @@ def metadata_values(texts: dict[str, str], source: str) -> dict[str, Any]:
 def check_ends(
     graph: onnx.GraphProto, channels: int, size: Size, cut_tensors: list[str], source: str
 ) -> None:
-    """DynastError unless inputs, output and cut tensors of a whole model are what its metadata says.
+    """Check that inputs, output and cut tensors of a whole model are what its metadata says.
 
     Cut tensors have the tokens `L = H/2^k * W/2^k` of a scale.
+
+    Raises:
+        DynastError: Where they are not; it names `source`, the file.
     """
     inputs = {value.name: value for value in graph.input}
     outputs = {value.name: value for value in graph.output}
@@ -161,7 +165,11 @@ def _type_name(kind: int) -> str:
 
 
 def check_parts(model: onnx.ModelProto, source: str) -> None:
-    """DynastError where a name is not UTF-8, or a tensor's shape and its values do not fit."""
+    """Check that names are UTF-8, and that tensors have as many values as their shapes say.
+
+    Raises:
+        DynastError: Where one of these does not hold; it names `source`, the file.
+    """
     if not all(map(_is_utf8, _messages(model))):
         raise DynastError(f"{source}: damaged, or no ONNX file (a name in it is not UTF-8)")
     for tensor in model.graph.initializer:
@@ -177,7 +185,11 @@ def check_parts(model: onnx.ModelProto, source: str) -> None:
 
 
 def check_versions(model: onnx.ModelProto, source: str) -> None:
-    """DynastError where the file is of a later version of ONNX than the installed package knows."""
+    """Check that the installed package knows the file's version of ONNX and its operators.
+
+    Raises:
+        DynastError: Where the file is of a later version; it names `source`, the file.
+    """
     opset = max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
     known = onnx.defs.onnx_opset_version()
     if model.ir_version > onnx.IR_VERSION or opset > known:
@@ -189,7 +201,11 @@ def check_versions(model: onnx.ModelProto, source: str) -> None:
 
 
 def check_tensor(tensor: onnx.TensorProto, length: int, source: str) -> None:
-    """DynastError unless the tensor's shape takes the `length` bytes of raw data that it has."""
+    """Check that a tensor's shape takes the `length` bytes of raw data that it has.
+
+    Raises:
+        DynastError: Where it does not; it names `source`, the file, and the tensor.
+    """
     sides, kind = list(tensor.dims), tensor.data_type
     bits = _bits(kind)
     # A side of 0 makes nothing of sides whose product NumPy cannot count.
@@ -202,7 +218,11 @@ def check_tensor(tensor: onnx.TensorProto, length: int, source: str) -> None:
 
 
 def check_finite(name: str, array: np.ndarray, source: str) -> None:
-    """DynastError where weights hold NaN or infinite values."""
+    """Check that weights hold neither NaN nor infinite values.
+
+    Raises:
+        DynastError: Where they do; it names `source`, the file, and the weights, `name`.
+    """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DynastError(
             f"{source}: its weights {_shown(name)} hold NaN or infinite values; the training that gave them diverged, "

@@ -53,9 +53,10 @@ class ModelMetadata:
     @property
     def channels(self) -> int:
         """Channels of the condition."""
-        return self.config["semantic_nc"]
+        return int(self.config["semantic_nc"])
 
     def write(self, model: onnx.ModelProto) -> None:
+        """Add the metadata to a model, which is changed."""
         for name, value in vars(self).items():
             entry = model.metadata_props.add()
             entry.key, entry.value = PREFIX + name, json.dumps(value)
@@ -64,8 +65,9 @@ class ModelMetadata:
     def read(cls, model: onnx.ModelProto, source: str) -> ModelMetadata:
         """The metadata of a whole model, every value checked, and compared with the graph's inputs and outputs.
 
-        Raises DynastError if the file was not written by this project's exporter, or was changed since so that graph
-        and metadata do not fit.
+        Raises:
+            DynastError: Where the file was not written by this project's exporter, or was changed since so that graph
+                and metadata do not fit.
         """
         texts = {
             entry.key.removeprefix(PREFIX): entry.value
@@ -86,7 +88,11 @@ class ModelMetadata:
 
 
 def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
-    """Read an ONNX file; DynastError if it is missing, damaged or none."""
+    """The model in an ONNX file, checked.
+
+    Raises:
+        DynastError: Where the file is missing, damaged or not an ONNX file.
+    """
     path = Path(path)
     if not path.is_file():
         raise DynastError(f"{path}: no such ONNX file")
@@ -100,7 +106,7 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
     except Exception as error:  # protobuf and the checker raise many classes, none of which says which file
         if (kind := _kind(path)) not in (None, FileKind.ONNX):
             raise DynastError(
-                f"{path}: is no ONNX file, but of the kind {kind}; make one with: dynast export ckpt.pth"
+                f"{path}: is not an ONNX file, but of the kind {kind}; make one with: dynast export ckpt.pth"
             ) from None
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DynastError(f"{path}: damaged, or no ONNX file ({reason})") from None
@@ -115,7 +121,7 @@ def _kind(path: Path) -> FileKind | None:
 
 
 def load_engine_model(path: str | os.PathLike[str]) -> tuple[onnx.ModelProto, ModelMetadata]:
-    """An engine of this project with its weights, which are all finite; DynastError for any other file."""
+    """An engine of this project with its weights, which are all finite, and its metadata."""
     model = load_model(path)
     info = ModelMetadata.read(model, str(path))
     check_weights(model, str(path))
@@ -172,5 +178,6 @@ def extract(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> on
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

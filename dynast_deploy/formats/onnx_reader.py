@@ -38,7 +38,8 @@ class Field(NamedTuple):
 def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
     """The model in a file; tensors of 1024 bytes and more are external data in that file, links followed.
 
-    Raises DynastError if the file is missing, cut short or no ONNX file.
+    Raises:
+        DynastError: Where the file is missing, cut short or not an ONNX file.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,7 +47,7 @@ def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
     damaged = DynastError(f"{path}: damaged, cut short, or no ONNX file")
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            model = onnx.ModelProto.FromString(_without_weights(data, path))
+            model: onnx.ModelProto = onnx.ModelProto.FromString(_without_weights(data, path))
         check_parts(model, str(path))
     except OSError as error:
         raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
@@ -90,13 +91,17 @@ def _reference(data: mmap.mmap, tensor: Field, path: Path) -> bytes:
         place = {"location": reference_name(path), "offset": raw.contents, "length": raw.end - raw.contents}
         for key, value in place.items():
             reference.external_data.add(key=key, value=str(value))
-    return reference.SerializeToString()
+    serialized: bytes = reference.SerializeToString()
+    return serialized
 
 
 def _fields(data: mmap.mmap, position: int, end: int) -> Iterator[Field]:
-    """The fields of the message between two positions; ValueError where that is none.
+    """The fields of the message between two positions.
 
     https://protobuf.dev/programming-guides/encoding/
+
+    Raises:
+        ValueError: Where there is no message.
     """
     while position < end:
         begin = position
@@ -119,7 +124,11 @@ def _fields(data: mmap.mmap, position: int, end: int) -> Iterator[Field]:
 
 
 def _read_varint(data: mmap.mmap, position: int) -> tuple[int, int]:
-    """The number there, and the position after it."""
+    """The number there, and the position after it.
+
+    Raises:
+        ValueError: Where it is longer than 64 bits.
+    """
     value = shift = 0
     while True:
         byte = data[position]

@@ -51,10 +51,13 @@ class Weights:
     def fill(
         self, model: onnx.ModelProto, apart: Collection[str] = (), held: Collection[str] = ()
     ) -> dict[str, np.ndarray]:
-        """Read the tensors that `runtime.onnx_file.read_graph` left in the file into `model`, which is changed.
+        """Read the tensors that `onnx_reader.read_graph` left in the file into `model`, which is changed.
 
         Those named `apart` are returned by name instead, and stay references in the model; so do those `held`, which
-        are not read. Raises DynastError where the file is not the one that was loaded, or weights are not finite.
+        are not read.
+
+        Raises:
+            DynastError: Where the file is not the one that was loaded, or weights are not finite.
         """
         self._check_identities()
         found = {}
@@ -76,7 +79,11 @@ class Weights:
         return _said(tensor).get("location") == self._path.name
 
     def _read(self, tensor: onnx.TensorProto) -> np.ndarray:
-        """Its values in a row; bytes where two of them share one."""
+        """Its values in a row; bytes where two of them share one.
+
+        Raises:
+            DynastError: Where they cannot be read, do not fit the tensor's shape, or are not finite.
+        """
         place = self._place(tensor)
         try:
             with open(place.path, "rb") as file:
@@ -92,7 +99,11 @@ class Weights:
         return array
 
     def _place(self, tensor: onnx.TensorProto) -> _Place:
-        """In the engine's file, or another one of its folder, as ONNX's external data say it."""
+        """In the engine's file, or another one of its folder, as ONNX's external data say it.
+
+        Raises:
+            DynastError: Where that file is not there, too short, or outside the folder.
+        """
         said = _said(tensor)
         try:
             location = said["location"]
@@ -103,14 +114,14 @@ class Weights:
             size = identity.size if identity is not None else 0
             offset = int(said.get("offset", 0))
             length = int(said.get("length", size - offset))
-            if offset < 0 or length < 0 or offset + length > size or not path.is_relative_to(self.folder):
-                raise ValueError
+            fits = min(offset, length, size - offset - length) >= 0 and path.is_relative_to(self.folder)
         except (KeyError, ValueError, OSError):
+            fits = False
+        if not fits:
             raise DynastError(
                 f"{self._source}: its weights {tensor.name} lie in another file, which is not there, too short or "
-                "outside its folder; "
-                "save the engine as one file"
-            ) from None
+                "outside its folder; save the engine as one file"
+            )
         return _Place(path, offset, length)
 
     def _check_identities(self) -> None:

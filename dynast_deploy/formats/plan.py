@@ -110,17 +110,22 @@ class Manifest:
     calibration: str | None = None
 
     def to_json(self) -> str:
+        """The manifest as text that `from_json` reads."""
         return json.dumps({"format": FORMAT} | asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
-        """Raises ValueError where the text is no manifest of this format, or says what cannot be."""
+        """The manifest in a text.
+
+        Raises:
+            ValueError: Where the text is not a manifest of this format, or says what cannot be.
+        """
         try:
             values = json.loads(text)
         except RecursionError:
             raise ValueError("it is nested too deep") from None
         if not isinstance(values, dict) or "format" not in values:
-            raise ValueError("it is no manifest of this project")
+            raise ValueError("it is not a manifest of this project")
         if values.pop("format") != FORMAT:
             raise ValueError("it was written by another version of dynast-deploy")
         known = {field.name: field.default is MISSING for field in fields(cls)}
@@ -146,7 +151,11 @@ class Manifest:
 
 
 def _parsed(name: str, value: Any) -> Any:
-    """The value of one field of a manifest; ValueError where it is of another kind or cannot be."""
+    """The value of one field of a manifest.
+
+    Raises:
+        ValueError: Where it is of another kind or cannot be.
+    """
     try:
         return _PARSERS[name](value)
     except (TypeError, KeyError, AttributeError, ValueError):
@@ -154,7 +163,11 @@ def _parsed(name: str, value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Words that are only ever shown, made fit for that."""
+    """Words that are only ever shown, made fit for that.
+
+    Raises:
+        ValueError: Where it is not text, empty or too long.
+    """
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
         raise ValueError(value)
     return printable(value)
@@ -338,7 +351,11 @@ def _manifest(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> Manifes
 def _entry(
     archive: zipfile.ZipFile, whole: memoryview, name: str, path: str | os.PathLike[str]
 ) -> memoryview:
-    """The contents of a stored entry where they lie in the file."""
+    """The contents of a stored entry where they lie in the file.
+
+    Raises:
+        DynastError: Where they are damaged.
+    """
     entry = archive.getinfo(name)
     header = whole[entry.header_offset : entry.header_offset + _LOCAL_HEADER.size]
     contents = whole[:0]

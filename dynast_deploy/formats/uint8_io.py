@@ -1,4 +1,4 @@
-"""Pictures and conditions as bytes at the graph's ends, so that a frame is four times smaller on its way to and fro.
+"""Pictures and conditions as bytes at the graph's ends, so that a frame is four times smaller when it is copied.
 
 What the runtime otherwise does in NumPy around the network becomes its first and last nodes, with the same float32
 operations in the same order, so that the results are the same bytes.

@@ -312,8 +312,8 @@ def test_a_graph_that_the_fast_form_does_not_take_runs_as_it_is(
 ) -> None:
     exemplar = engines[0].encode_exemplar(pictures(), pictures())
     expected = engines[0].render(exemplar, pictures(seed=1))
-    monkeypatch.setattr("dynast_deploy.runtime.onnxrt.session.channels_last", lambda graph: 1 / 0)
-    monkeypatch.setattr("dynast_deploy.runtime.onnxrt.session.for_cpu", lambda model: 1 / 0)
+    monkeypatch.setattr("dynast_deploy.runtime.onnxrt.cpu_form.channels_last", lambda graph: 1 / 0)
+    monkeypatch.setattr("dynast_deploy.runtime.onnxrt.cpu_form.for_cpu", lambda model: 1 / 0)
     engine = load_engine(EXAMPLE, "cpu", 1)
     with pytest.warns(DynastWarning, match=r"runs in a slower form.*division by zero"):
         exemplar = engine.encode_exemplar(pictures(), pictures())

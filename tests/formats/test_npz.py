@@ -142,7 +142,7 @@ def test_keypoints_that_unpack_to_gigabytes_are_refused_before_they_are_read(
         read_poses(tmp_path / "eleven.npz")
 
 
-def test_keypoints_of_many_people_who_are_mostly_nobody_are_read(tmp_path: Path) -> None:
+def test_keypoints_of_many_people_of_whom_most_have_none_are_read(tmp_path: Path) -> None:
     keypoints = np.zeros((50, 20, 18, 3), np.float16)
     keypoints[:, 7] = np.arange(54).reshape(18, 3) + 1
     np.savez_compressed(tmp_path / "padded.npz", keypoints=keypoints)

@@ -112,5 +112,5 @@ def test_a_tensor_whose_values_do_not_fit_its_shape_is_named(kind: str, engine: 
 
 def test_a_zip_in_place_of_an_onnx_file_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "model.npz", a=np.zeros(3))
-    with pytest.raises(DynastError, match="is no ONNX file, but of the kind archive"):
+    with pytest.raises(DynastError, match="is not an ONNX file, but of the kind archive"):
         load_model(tmp_path / "model.npz")

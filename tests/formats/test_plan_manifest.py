@@ -62,7 +62,7 @@ def test_values_that_cannot_be_are_named(changes: dict[str, Any], words: str, tm
     [
         ("[" * 100_000, "nested too deep|cannot be used"),
         ("{" + " " * (MOST_MANIFEST + 1) + "}", "more than 4,000,000 bytes"),
-        ("[]", "no manifest of this project"),
+        ("[]", "not a manifest of this project"),
         ("{", "cannot be used"),
     ],
 )

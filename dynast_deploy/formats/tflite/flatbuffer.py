@@ -61,7 +61,11 @@ class Table:
         return int(place + struct.unpack_from("<I", self._data, place)[0])
 
     def _vector(self, field: int) -> tuple[int, int]:
-        """Where its first element lies, and how many there are."""
+        """Where its first element lies, and how many there are.
+
+        Raises:
+            ValueError: Where it is longer than the file.
+        """
         place = self._field(field)
         if place is None:
             return 0, 0

@@ -80,8 +80,9 @@ class Graph:
 def read_graph(data: bytes, source: str) -> Graph:
     """The network of a file's contents.
 
-    Raises DynastError, naming `source`, where it is damaged, of another format, or needs an operator or type of numbers
-    that is not read here.
+    Raises:
+        DynastError: Names `source`, where it is damaged, of another format, or needs an operator or type of numbers
+            that is not read here.
     """
     if data[4:8] != IDENTIFIER:
         raise DynastError(f"{source}: not a TensorFlow Lite model")

@@ -14,7 +14,10 @@ def dense(values: np.ndarray, shape: tuple[int, ...], sparsity: Table) -> np.nda
     """The constant of `shape` of whose numbers `values`, 1-D, are stored and all others are 0.
 
     Dimensions are walked in the file's traversal order; those past the rank of `shape` run inside a block of the
-    dimension that the block map names. Raises ValueError or IndexError where the description does not fit.
+    dimension that the block map names.
+
+    Raises:
+        ValueError: Where the description does not fit; IndexError, too.
     """
     order, blocks = sparsity.array(0, "<i4"), sparsity.array(1, "<i4")
     levels = sparsity.tables(2)
@@ -53,7 +56,11 @@ def dense(values: np.ndarray, shape: tuple[int, ...], sparsity: Table) -> np.nda
 
 
 def _indices(level: Table, field: int) -> np.ndarray:
-    """The union whose type is field `field` and whose table is the next one."""
+    """The union whose type is field `field` and whose table is the next one.
+
+    Raises:
+        ValueError: Where there is none.
+    """
     vector = level.table(field + 1)
     if vector is None:
         raise ValueError("a sparse constant without its indices")

@@ -27,8 +27,11 @@ PADDINGS = {0: "SAME_UPPER", 1: "VALID"}
 def onnx_of_tflite(data: bytes, source: str) -> onnx.ModelProto:
     """The ONNX model, float32, that computes what the TensorFlow Lite file with these contents does.
 
-    Inputs and outputs keep order, shape and meaning; weights of 16 bits and sparse ones become float32. Raises
-    DynastError, naming `source`, as `read_graph` does and where an operator is used in a way that is not supported.
+    Inputs and outputs keep order, shape and meaning; weights of 16 bits and sparse ones become float32.
+
+    Raises:
+        DynastError: Names `source`, as `read_graph` does, and where an operator is used in a way that is not
+            supported.
     """
     try:
         return _Translation(read_graph(data, source)).model()
@@ -78,7 +81,11 @@ class _Translation:
         return name
 
     def value(self, number: int) -> np.ndarray:
-        """A constant's values."""
+        """A constant's values.
+
+        Raises:
+            ValueError: Where it is not constant.
+        """
         if number not in self.known:
             raise ValueError("an operator's setting is computed")
         return self.known[number]
