@@ -23,6 +23,7 @@ ATTRIBUTES = ["query_width", "key_width", "top_k", "temperature", "plugin_namesp
 
 
 def attention_functions() -> list[onnx.FunctionProto]:
+    """The functions of both attention operators, to be put into a model."""
     return [_function("InterScaleAttention", _inter_scale), _function("InnerScaleAttention", _inner_scale)]
 
 
@@ -51,7 +52,7 @@ class _Body(Graph):
         reference.type = onnx.AttributeProto.FLOAT if field == "value_float" else onnx.AttributeProto.INT
         node.attribute.append(reference)
         self.nodes.append(node)
-        return node.output[0]
+        return str(node.output[0])
 
     def width_of(self, x: str) -> str:
         """Length of the last axis, as a vector of one."""

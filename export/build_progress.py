@@ -77,6 +77,7 @@ class BuildProgress:
             return pool.submit(build, *arguments).result()
 
     def start(self, phase: str, parent: str | None, steps: int) -> None:
+        """A phase of `steps` steps begins inside the phase `parent`; the builder calls this."""
         with self._lock:
             depth = self._phases[parent][0] + 1 if parent in self._phases else 0
             self._phases[phase] = depth, steps
@@ -93,6 +94,7 @@ class BuildProgress:
         return not self.is_stopped
 
     def finish(self, phase: str) -> None:
+        """A phase is over; the builder calls this."""
         with self._lock:
             self._phases.pop(phase, None)
             if self._bars is not None and (task := self._tasks.pop(phase, None)) is not None:
@@ -114,7 +116,7 @@ class BuildProgress:
 def as_monitor(library: Any, progress: BuildProgress) -> Any:
     """A `library.IProgressMonitor` that tells `progress`."""
 
-    class Monitor(library.IProgressMonitor):
+    class Monitor(library.IProgressMonitor):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             library.IProgressMonitor.__init__(self)
 

@@ -20,7 +20,8 @@ def calibrated_model(
 ) -> onnx.ModelProto:
     """The float32 `model` of the file at `path` with eight-bit layers, by a calibration file; for an engine builder.
 
-    Raises DynastError where the two files do not belong together, or the calibration is for another format.
+    Raises:
+        DynastError: Where the two files do not belong together, or the calibration is for another format.
     """
     calibration = read_calibration(calibration_path, sha256(path), str(path))
     if calibration.number_format != number_format:
@@ -34,10 +35,12 @@ def calibrated_model(
 def quantized_by(
     model: onnx.ModelProto, layers: Sequence[QuantizableLayer], calibration: Calibration
 ) -> onnx.ModelProto:
+    """A copy of a float32 model with quantized `layers`, but for those that a calibration leaves in float."""
     return quantize(model, without(layers, calibration.left), calibration.ranges, calibration.number_format)
 
 
 def without(layers: Sequence[QuantizableLayer], left: dict[str, str]) -> list[QuantizableLayer]:
+    """The layers whose names are not in `left`."""
     return [layer for layer in layers if layer.name not in left]
 
 

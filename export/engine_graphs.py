@@ -33,8 +33,11 @@ def read_engine_graphs(
 ) -> EngineGraphs:
     """The halves of the model at `path`, uint8 outside (see `uint8_io`), for one exemplar, frames as `batch` says.
 
-    `calibration` is what `dynast calibrate` wrote, and makes a float32 file one of eight bits. Raises DynastError for a
-    file that is missing, damaged, of somebody else, or of another precision than the wanted one.
+    `calibration` is what `dynast calibrate` wrote, and makes a float32 file one of eight bits.
+
+    Raises:
+        DynastError: For a file that is missing, damaged, not of this project, or of another precision than the wanted
+            one.
     """
     model, info = load_engine_model(path)
     model = in_precision(model, info, path, precision, calibration)
@@ -49,7 +52,11 @@ def read_engine_graphs(
 def in_precision(
     model: onnx.ModelProto, info: ModelMetadata, path: Path, precision: Precision, calibration: Path | None
 ) -> onnx.ModelProto:
-    """The model as the wanted precision has it; DynastError where it cannot be had from this file."""
+    """The model in the wanted precision; what is float32 is converted, and quantized as `calibration` says.
+
+    Raises:
+        DynastError: Where it cannot be had from this file.
+    """
     if calibration is not None:
         if not precision.is_eight_bits:
             raise DynastError(

@@ -30,7 +30,7 @@ SENSITIVE = frozenset(
 
 _ELEMENTWISE = frozenset({"Add", "Sub", "Mul", "Div", "Cast"})
 _ENDS = frozenset({"Div", "InstanceNormalization", "Tanh"})
-"""What follows these is no longer part of a norm."""
+"""What follows these is not part of a norm."""
 
 _NOT_FLOAT = {"Shape": {0}, "TopK": {1}, "Greater": {0}, "QuantizeLinear": {0}}
 """Outputs that are no floating-point tensors, by operator."""
@@ -174,7 +174,11 @@ class _Conversion:
 
 
 def half_weight(tensor: onnx.TensorProto, name: str, layer: str) -> onnx.TensorProto:
-    """The weight in float16; DynastError if it holds what float16 does not."""
+    """A weight of the layer called `layer` in float16, under `name`.
+
+    Raises:
+        DynastError: Where it holds what float16 does not.
+    """
     values = numpy_helper.to_array(tensor)
     largest = float(np.abs(values).max(initial=0))
     if not largest <= LARGEST:

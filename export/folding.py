@@ -25,6 +25,7 @@ class Weights(NamedTuple):
 
 
 def plain(conv: nn.Conv2d) -> Weights:
+    """The convolution's own weight and bias."""
     assert conv.bias is not None
     return Weights(conv.weight.detach().float().numpy(), conv.bias.detach().float().numpy())
 

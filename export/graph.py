@@ -37,6 +37,7 @@ class Graph:
             self._scope.pop()
 
     def unique(self, name: str) -> str:
+        """A name that no node or tensor has yet: `name` inside the current scope, with a number where that is taken."""
         full = candidate = "/".join([*self._scope, name])
         number = 1
         while candidate in self._taken:
@@ -63,6 +64,7 @@ class Graph:
         return outputs[0]
 
     def split(self, x: str, sizes: Sequence[int], axis: int, name: str = "split") -> list[str]:
+        """Add a node that cuts `x` along `axis` into parts of these sizes; returns their names."""
         node_name = self.unique(name)
         outputs = [f"{node_name}.{index}" for index in range(len(sizes))]
         self.op("Split", x, self.constant(sizes), name=name, outputs=outputs, axis=axis)
@@ -98,7 +100,9 @@ class Graph:
         return self.op("Pad", x, self.constant([0, 0, 1, 1, 0, 0, 1, 1]), name="reflect", mode="reflect")
 
     def reshape(self, x: str, shape: Sequence[int], name: str = "reshape") -> str:
+        """Add a node that gives `x` another shape; -1 and 0 mean what they do in ONNX."""
         return self.op("Reshape", x, self.constant(shape), name=name)
 
     def transpose(self, x: str, *permutation: int) -> str:
+        """Add a node that permutes the axes of `x`."""
         return self.op("Transpose", x, name="transpose", perm=list(permutation))

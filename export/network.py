@@ -33,7 +33,7 @@ def submodule(module: nn.Module, name: str) -> Any:
 
 
 class Signal:
-    """The condition (or the exemplar beside its condition): what every SPADE listens to, and what it hears.
+    """The condition (or the exemplar concatenated with its condition): what every SPADE listens to, and what it hears.
 
     A SPADE's gamma and beta depend on the signal alone, so one that is applied twice computes them once.
     """
@@ -108,6 +108,7 @@ class NetworkWriter:
         return self.graph
 
     def write_exemplar_encoder(self) -> None:
+        """Add the nodes from exemplar `[E, 3, H, W]` and its condition `[E, S, H, W]` to the cut tensors."""
         graph, generator = self.graph, self.generator
         signal_name = graph.op("Concat", "exemplar", "exemplar_condition", name="exemplar_signal", axis=1)
         signal = Signal(graph, signal_name)
@@ -126,6 +127,7 @@ class NetworkWriter:
                 number += 1
 
     def write_frame_renderer(self) -> None:
+        """Add the nodes from condition `[N, S, H, W]` and cut tensors to the image `[N, 3, H, W]`."""
         graph, generator = self.graph, self.generator
         signal = Signal(graph, "condition")
         levels = self.encoder(generator.encoder_q, "encoder_q", "condition")
@@ -167,6 +169,7 @@ class NetworkWriter:
         return levels
 
     def residual_block(self, block: ResidualBlock, x: str) -> str:
+        """`layers.ResidualBlock` of the map `x` `[N, C, H, W]`; returns a map of the same shape."""
         graph, model = self.graph, submodule(block, "model")
         slope = block.relu.weight.item()
         with graph.scope("residual"):
@@ -178,6 +181,7 @@ class NetworkWriter:
     def spade_resnet_block(
         self, block: SPADEResnetBlock, name: str, signal: Signal, x: str, scale: int
     ) -> str:
+        """`layers.SPADEResnetBlock` of the map `x` `[N, C, H, W]` at a scale; returns `[N, C', H, W]`."""
         graph, slope = self.graph, block.relu.weight.item()
         d = x
         layers = ((block.norm_0, block.conv_0), (block.norm_1, block.conv_1))
@@ -209,7 +213,7 @@ class NetworkWriter:
     def project(
         self, convs: list[torch.nn.Conv2d], tokens: str, scale: int, names: list[str] | None = None
     ) -> list[str]:
-        """1x1 convolutions of tokens, beside the position code where they see it, as one product split again.
+        """1x1 convolutions of tokens (with the position code where they read it) as one product, split afterwards.
 
         What the position code contributes is left as a product of two small constants: any runtime folds it when it
         loads the file, and stored folded it would be larger than the weights.
@@ -236,6 +240,9 @@ class NetworkWriter:
     def keys_and_values(
         self, block: AttentionBlock, scale: int, tokens: str, unit: str, names: list[str]
     ) -> None:
+        """Key, prune key and value of a block, `[E, L, C]` each, called `names`; from tokens as they are and of unit
+        length.
+        """
         self.project([block.g, block.g_prune], unit, scale, names[:2])
         self.project([block.h], tokens, scale, names[2:])
 
@@ -286,6 +293,7 @@ class NetworkWriter:
     def sparse_attention(
         self, inputs: list[str], matches: str, inter: bool, width: int
     ) -> tuple[str, str, str]:
+        """A node of the attention operator; returns its three outputs, each `[N, L, ...]`."""
         graph = self.graph
         name = "InterScaleAttention" if inter else "InnerScaleAttention"
         outputs = [graph.unique(part) for part in ("attended", "confidence", "matches")]

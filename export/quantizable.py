@@ -47,7 +47,11 @@ class QuantizableLayer:
 
 
 def find_layers(model: onnx.ModelProto, cut_tensors: Iterable[str]) -> list[QuantizableLayer]:
-    """The layers of a whole model (both halves), in the order of the graph; nodes of our own domain are left alone."""
+    """The layers of a whole model (both halves), in the order of the graph; nodes of our own domain are left alone.
+
+    Raises:
+        DynastError: Where a shape does not follow from the graph, as it does in a file of this project.
+    """
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
     readers = readers_of(graph)
@@ -100,11 +104,16 @@ def source_of(name: str, makers: dict[str, onnx.NodeProto]) -> str:
 
 
 def matching(layers: Iterable[QuantizableLayer], pattern: str, option: str = "--keep-float") -> set[str]:
-    """Names of the layers in which the regular expression is found. Raises DynastError if it is none, or finds none."""
+    """Names of the layers in which the regular expression is found.
+
+    Raises:
+        DynastError: Where it is not a regular expression, or finds no layer; it names `option`, where the expression
+            comes from.
+    """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise DynastError(f"{option} {pattern}: no regular expression ({error})") from None
+        raise DynastError(f"{option} {pattern}: not a regular expression ({error})") from None
     names = {layer.name for layer in layers if expression.search(layer.name)}
     if not names:
         raise DynastError(f"{option} {pattern}: no layer has such a name; dynast sensitivity lists them")

@@ -24,7 +24,7 @@ from dynast_deploy.export.quantizable import QuantizableLayer, readers_of
 from dynast_deploy.formats.precision import Precision
 
 OPSET = 19
-"""The first in which Q/DQ take float16 beside float32, and eight-bit floats beside integers."""
+"""The first in which Q/DQ take float16 as well as float32, and eight-bit floats as well as integers."""
 SMALLEST_SCALE = 2.0**-20
 """Of a tensor that is zero; a scale that float16 still tells from zero."""
 
@@ -97,7 +97,11 @@ class _Writer:
         self.nodes: list[onnx.NodeProto] = []
 
     def activation(self, name: str, source: str) -> str:
-        """The tensor after Q and DQ with the range of `source`."""
+        """The tensor after Q and DQ with the range of `source`.
+
+        Raises:
+            DynastError: Where no range was measured for it.
+        """
         if name not in self._written:
             if source not in self._ranges:
                 raise DynastError(f"the calibration has no range for {source}; calibrate this model again")
@@ -181,11 +185,13 @@ def as_scales(values: Any) -> np.ndarray:
 def nearest(values: np.ndarray, number_format: Precision) -> np.ndarray:
     """float32 within the format's range -> the nearest numbers of it."""
     if hasattr(np, number_format.storage):
-        return np.rint(values).astype(number_format.storage)
+        rounded: np.ndarray = np.rint(values).astype(number_format.storage)
+        return rounded
     check_can_write(number_format)
     import ml_dtypes
 
-    return values.astype(getattr(ml_dtypes, number_format.storage))
+    quantized: np.ndarray = values.astype(getattr(ml_dtypes, number_format.storage))
+    return quantized
 
 
 def check_can_write(number_format: Precision) -> None:

@@ -26,7 +26,8 @@ SAMPLES = 32
 def weights_of(model: onnx.ModelProto, source: str, samples: int = SAMPLES) -> tuple[Generator, Task]:
     """An eval-mode generator with the weights of an exported float32 model, and its task.
 
-    Raises DynastError where `model` has no metadata of this project, or is not float32 throughout.
+    Raises:
+        DynastError: Where `model` has no metadata of this project, or is not float32 throughout.
     """
     from dynast_deploy.export.float16 import is_half
     from dynast_deploy.export.unfolding import EngineWeights, copy_weights, spread_batch_norms

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import onnx
 
@@ -44,7 +44,11 @@ class BuildSettings:
 
 
 def builder_library(kind: PlanKind) -> Any:
-    """The module; DynastError with the command that installs it where it is missing, does not load or is too old."""
+    """The module that builds plans of this kind.
+
+    Raises:
+        DynastError: With the command that installs it, where it is missing, does not load or is too old.
+    """
     try:
         library = import_library(kind, "building a plan")
     except DynastError as error:
@@ -64,8 +68,10 @@ def builder_library(kind: PlanKind) -> Any:
 def build_plan(library: Any, model: onnx.ModelProto, what: str, settings: BuildSettings) -> Any:
     """The serialised plan of `model`, a buffer; `what` names it to people.
 
-    Plugins are used where they are registered. Raises DynastError with the node and the reason where the parser or the
-    builder fails.
+    Plugins are used where they are registered.
+
+    Raises:
+        DynastError: With the node and the reason, where the parser or the builder fails.
     """
     messages = messages_of(library)
     messages.forget()
@@ -75,7 +81,7 @@ def build_plan(library: Any, model: onnx.ModelProto, what: str, settings: BuildS
     # The network's weights lie in what was parsed, which has to stay until the plan is built.
     serialized = model.SerializeToString()
     if not parser.parse(serialized):
-        raise _refusal(parser, messages, f"{settings.kind.library} does not take the {what}")
+        _refuse(parser, messages, f"{settings.kind.library} does not take the {what}")
     config = builder.create_builder_config()
     _configure(library, builder, network, config, settings)
     if settings.timing_cache is not None:
@@ -121,11 +127,17 @@ def _configure(library: Any, builder: Any, network: Any, config: Any, settings: 
         config.add_optimization_profile(profile)
 
 
-def _refusal(parser: Any, messages: Messages, what: str) -> DynastError:
-    """The parser's errors, each with its node and the reason."""
+def _refuse(parser: Any, messages: Messages, what: str) -> NoReturn:
+    """Raise the parser's errors, each with its node and the reason.
+
+    Raises:
+        DynastError: In every case.
+    """
     found = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
         where = f"node {error.node_name()} ({error.node_operator()}): " if error.node_name() else ""
         found.append(f"{where}{' '.join(error.desc().split())}")
-    return DynastError(f"{what}: {'; '.join(dict.fromkeys(found))}") if found else messages.failure(what)
+    if not found:
+        raise messages.failure(what)
+    raise DynastError(f"{what}: {'; '.join(dict.fromkeys(found))}")

@@ -19,7 +19,11 @@ def default_path(gpu: str, compute_capability: str, version: str) -> Path:
 
 
 def attach(config: Any, path: Path) -> None:
-    """Give the builder's configuration the cache in `path`, or an empty one where there is none that fits."""
+    """Give the builder's configuration the cache in `path`, or an empty one where there is none that fits.
+
+    Raises:
+        DynastError: Where the file cannot be read.
+    """
     content = b""
     try:
         content = path.read_bytes()

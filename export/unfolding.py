@@ -38,7 +38,8 @@ class EngineWeights:
         return self._tensor(weight), self._tensor(bias)
 
     def slope(self, name: str) -> float:
-        return self._nodes[name].attribute[0].f
+        """The slope below zero of the leaky ReLU called `name`."""
+        return float(self._nodes[name].attribute[0].f)
 
     def projections(self, scope: str) -> list[tuple[Tensor, Tensor]]:
         """Weight `[out, in + P]` and bias of each matrix product of an attention block, in the order of the graph."""

@@ -28,6 +28,7 @@ class TritonPythonModel:
     """See the Python backend's README for what Triton calls."""
 
     def initialize(self, args: dict[str, str]) -> None:
+        """Triton calls this once, with the model's configuration in JSON."""
         config = json.loads(args["model_config"])
         settings = {name: entry["string_value"] for name, entry in config["parameters"].items()}
         self._fewest, self._most = int(settings["batch_min"]), int(settings["batch_max"])
@@ -83,10 +84,15 @@ class TritonPythonModel:
         return [pb_utils.InferenceResponse([pb_utils.Tensor("image", image[None])]) for image in images]
 
     def finalize(self) -> None:
+        """Triton calls this before the model is unloaded."""
         self._encoded.clear()
 
     def _exemplar_of(self, request: Any) -> Encoded:
-        """The request's exemplar, encoded now if it was sent along; only the last few used are kept for later calls."""
+        """The request's exemplar, encoded now if it was sent along; only the last few used are kept for later calls.
+
+        Raises:
+            _Refused: Where half of an exemplar was sent, or one is named that is not known.
+        """
         key = _key(request)
         sent = [
             name for name in EXEMPLAR_INPUTS if pb_utils.get_input_tensor_by_name(request, name) is not None
@@ -110,7 +116,11 @@ class TritonPythonModel:
         return self._encoded[key]
 
     def _picture(self, request: Any, name: str) -> np.ndarray:
-        """The request's one picture or condition `[1, C, H, W]` uint8."""
+        """The request's one picture or condition `[1, C, H, W]` uint8.
+
+        Raises:
+            _Refused: Where it is of another shape or type.
+        """
         array = _input(request, name)
         if array.shape != self._shapes[name] or array.dtype != np.uint8:
             raise _Refused(
@@ -127,10 +137,15 @@ class TritonPythonModel:
         conditions = conditions + conditions[-1:] * (self._fewest - count)
         inputs = [pb_utils.Tensor("condition", np.concatenate(conditions)), *encoded]
         (image,) = self._run("dynast_renderer", inputs, ["image"], self._cpu)
-        return image.as_numpy()[:count]
+        images: np.ndarray = image.as_numpy()
+        return images[:count]
 
     def _run(self, model: str, inputs: list[Any], outputs: list[str], memory: Any) -> list[Any]:
-        """Output tensors of another model of this server, in the memory that is asked for."""
+        """Output tensors of another model of this server, in the memory that is asked for.
+
+        Raises:
+            TritonModelException: Where that model fails.
+        """
         request = pb_utils.InferenceRequest(
             model_name=model, requested_output_names=outputs, inputs=inputs, preferred_memory=memory
         )
@@ -152,7 +167,8 @@ def _input(request: Any, name: str) -> np.ndarray:
     tensor = pb_utils.get_input_tensor_by_name(request, name)
     if tensor is None:
         raise _Refused(f"{name} is missing", "INVALID_ARG")
-    return tensor.as_numpy()
+    array: np.ndarray = tensor.as_numpy()
+    return array
 
 
 def _key(request: Any) -> str:
