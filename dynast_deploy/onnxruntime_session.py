@@ -127,16 +127,14 @@ def refusing(source: str, what: str = "run this file") -> Iterator[None]:
     except DynastError:
         raise
     except Exception as error:
-        raise refusal(source, error, what) from error
+        raise DynastError(refusal(source, error, what)) from error
 
 
-def refusal(source: str, error: Exception, what: str = "run this file") -> DynastError:
-    """The error to raise for what ONNX Runtime raised; see `refusing`."""
+def refusal(source: str, error: Exception, what: str = "run this file") -> str:
+    """The message for what ONNX Runtime raised; see `refusing`."""
     said = reason(error)
     fix = "; if it is of a newer ONNX than this ONNX Runtime: pip install --upgrade onnxruntime"
-    return DynastError(
-        f"{source}: ONNX Runtime cannot {what} ({said}){fix if _VERSIONS.search(said) else ''}"
-    )
+    return f"{source}: ONNX Runtime cannot {what} ({said}){fix if _VERSIONS.search(said) else ''}"
 
 
 def reason(error: Exception) -> str:

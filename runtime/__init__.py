@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dynast_deploy.runtime.backends import load
 
@@ -33,7 +33,7 @@ def load_engine(path: str | os.PathLike[str], device: str = "auto", threads: int
     return load(Path(path), device, threads)
 
 
-def __getattr__(name: str) -> type:
+def __getattr__(name: str) -> Any:
     if name in ("EncodedExemplar", "Engine", "EngineInfo"):
         from dynast_deploy.runtime import engine
 

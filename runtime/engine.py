@@ -1,4 +1,4 @@
-"""What every engine is: an exemplar encoder and a frame renderer behind one small interface, and what some can besides.
+"""What every engine is: an exemplar encoder and a frame renderer behind one interface; and what some can do as well.
 
 An engine holds memory, on a GPU where it runs on one, until it is closed:
 
@@ -170,6 +170,6 @@ def check_exemplar(engine: Engine, exemplar: EncodedExemplar, conditions: int) -
         )
 
 
-def closed(source: str) -> DynastError:
-    """The error to raise where an engine, made from the file `source`, is used after it was closed."""
-    return DynastError(f"{source}: this engine was closed; load it again")
+def closed(source: str) -> str:
+    """The message where an engine, made from the file `source`, is used after it was closed."""
+    return f"{source}: this engine was closed; load it again"

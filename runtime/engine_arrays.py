@@ -14,10 +14,18 @@ SLACK = 0.01
 def network_input(
     name: str, array: np.ndarray, channels: int, info: EngineInfo, dtype: str = "float32", lowest: float = 0
 ) -> np.ndarray:
-    """`array` as contiguous `[N, channels, H, W]` of the type that an engine takes; DynastError if it does not fit.
+    """An array as an engine takes it, contiguous; bytes become floats, or floats bytes, where the engine needs that.
 
-    `dtype` "uint8" is 0..255, any other type of float `lowest`..1; what is given in one is turned into the other.
-    Floats beyond that range, and NaN, are refused.
+    Args:
+        name: What messages call it.
+        array: `[N, channels, H, W]`, uint8 in 0..255 or floats in `lowest`..1.
+        channels: Of the array.
+        info: Of the engine, for height, width and messages.
+        dtype: "uint8", or the type of floats that the engine takes.
+        lowest: The least float: 0 for conditions, -1 for pictures.
+
+    Raises:
+        DynastError: For another shape or type, floats beyond that range, and NaN.
     """
     expected = (channels, info.height, info.width)
     if array.ndim != 4 or array.shape[1:] != expected or not array.shape[0]:
@@ -51,7 +59,11 @@ def _check_range(name: str, array: np.ndarray, lowest: float) -> None:
 
 
 def check_images(images: np.ndarray, source: str) -> None:
-    """DynastError where images, or a sum of each, hold NaN or infinite values, which would be seen as black."""
+    """Check that images, or a sum of each, hold neither NaN nor infinite values, which would be seen as black.
+
+    Raises:
+        DynastError: Where they do; it names `source`, the engine's file.
+    """
     if not np.isfinite(images).all():
         raise DynastError(
             f"{source}: it gives NaN or infinite values for this input; if it computes in float16, take the float32 "
@@ -60,7 +72,7 @@ def check_images(images: np.ndarray, source: str) -> None:
 
 
 def float_images(images: np.ndarray) -> np.ndarray:
-    """Images as float32 in -1..1: 0..255 for the same range where they are uint8."""
+    """Images of any shape as float32 in -1..1; uint8 in 0..255 stands for the same range."""
     if images.dtype == np.uint8:
         return images / np.float32(127.5) - np.float32(1)
     return images.astype(np.float32, copy=False)

@@ -31,13 +31,16 @@ _gpus: dict[int, Gpu] = {}
 class Closeable(Protocol):
     """What can be released; safe to call again."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release it."""
+        ...
 
 
 def open_gpu(index: int = 0) -> Gpu:
     """The process's only object for a GPU; closed at exit, after everything that is still held on it.
 
-    Raises DynastError where pycuda, the driver or a GPU is missing.
+    Raises:
+        DynastError: Where pycuda, the driver or a GPU is missing.
     """
     with _lock:
         if index not in _gpus:
@@ -58,7 +61,11 @@ def close_gpus() -> None:
 
 
 def _import_driver() -> Any:
-    """`pycuda.driver`, started."""
+    """`pycuda.driver`, started.
+
+    Raises:
+        DynastError: Where pycuda, the driver or a GPU is missing.
+    """
     try:
         import pycuda.driver as driver
     except ModuleNotFoundError as error:
@@ -146,9 +153,11 @@ class Gpu:
         self._context.detach()
 
     def hold(self, resources: DeviceResources) -> None:
+        """Keep track of resources, so that `close` releases them."""
         self._held[id(resources)] = resources
 
     def forget(self, resources: DeviceResources) -> None:
+        """The opposite of `hold`."""
         self._held.pop(id(resources), None)
 
 
@@ -168,6 +177,7 @@ class Buffer:
         self.address = int(self._allocation)
 
     def free(self) -> None:
+        """Release the bytes."""
         self._allocation.free()
 
 
@@ -200,16 +210,23 @@ class Stream:
         kernel(*arguments, grid=(blocks, 1, 1), block=(threads, 1, 1), stream=self._stream)
 
     def synchronize(self) -> None:
+        """Wait here until everything given to the stream is done."""
         self._stream.synchronize()
 
     def capture(self, work: Callable[[], None]) -> Graph:
-        """What `work` gives to this stream as a graph; nothing of it runs. Raises CaptureRefused if that fails."""
+        """What `work` gives to this stream as a graph; nothing of it runs.
+
+        Raises:
+            CaptureRefused: Where no graph can be made of it.
+        """
         return capture(self.handle, work)
 
     def launch(self, graph: Graph) -> None:
+        """Give a captured graph to the stream."""
         graph.launch(self.handle)
 
     def free(self) -> None:
+        """Release the stream."""
         self._stream = None
 
 
@@ -225,6 +242,7 @@ class Event:
         self.event.synchronize()
 
     def free(self) -> None:
+        """Release the event."""
         self.event = None
 
 
@@ -238,7 +256,11 @@ class DeviceResources:
         gpu.hold(self)
 
     def buffer(self, size: int) -> Buffer:
-        """`size` bytes on the GPU. Raises DynastError where there is no room."""
+        """`size` bytes on the GPU.
+
+        Raises:
+            DynastError: Where there is no room.
+        """
         buffer = Buffer(self.gpu, size)
         self._release.append(buffer.free)
         return buffer
@@ -250,11 +272,13 @@ class DeviceResources:
         return array
 
     def stream(self) -> Stream:
+        """A new stream."""
         stream = Stream(self.gpu)
         self._release.append(stream.free)
         return stream
 
     def event(self) -> Event:
+        """A new event."""
         event = Event(self.gpu)
         self._release.append(event.free)
         return event

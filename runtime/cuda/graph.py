@@ -20,7 +20,10 @@ class CaptureRefused(Exception):
 def capture(stream: int, work: Callable[[], None]) -> Graph:
     """What `work` gives to the stream of this handle, as a graph; nothing of it runs.
 
-    Raises CaptureRefused where no graph can be made of it. The stream is usable again however it ends.
+    The stream is usable again however it ends.
+
+    Raises:
+        CaptureRefused: Where no graph can be made of it.
     """
     try:
         from cuda.bindings import driver as bindings
@@ -46,10 +49,15 @@ class Graph:
             _checked(bindings, bindings.cuGraphDestroy(captured))
 
     def launch(self, stream: int) -> None:
-        """Raises RuntimeError where CUDA fails."""
+        """Give the graph to the stream of this handle.
+
+        Raises:
+            RuntimeError: Where CUDA fails.
+        """
         _checked(self._bindings, self._bindings.cuGraphLaunch(self._launchable, stream))
 
     def free(self) -> None:
+        """Release the graph."""
         _checked(self._bindings, self._bindings.cuGraphExecDestroy(self._launchable))
 
 
@@ -71,7 +79,11 @@ def _capturing(bindings: Any, stream: int) -> Iterator[list[Any]]:
 
 
 def _checked(bindings: Any, result: tuple[Any, ...]) -> list[Any]:
-    """What a call gave besides its status; RuntimeError where that is an error."""
+    """What a call gave besides its status.
+
+    Raises:
+        RuntimeError: Where the status is an error.
+    """
     status, *values = result
     if status != bindings.CUresult.CUDA_SUCCESS:
         raise RuntimeError(f"CUDA says {status.name}")

@@ -21,7 +21,7 @@ def for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model` with the changes that the functions below describe; changed in place."""
     name_nodes(model.graph)
     reductions_as_products(model.graph)
-    positions_beside_features(model.graph)
+    positions_after_features(model.graph)
     modulation_late(model.graph)
     return model
 
@@ -67,7 +67,7 @@ def reductions_as_products(graph: onnx.GraphProto) -> None:
     _replace(graph, nodes)
 
 
-def positions_beside_features(graph: onnx.GraphProto) -> None:
+def positions_after_features(graph: onnx.GraphProto) -> None:
     """`x @ weight + (code @ code_weight + bias)` as `cat(x, code, 1) @ cat(weight, code_weight, bias)`.
 
     ONNX Runtime folds what stands in brackets when it loads the graph, and at the finest scale that constant is larger

@@ -27,6 +27,7 @@ def normed(x: Op | str) -> Op:
 
 
 def activated(x: Op) -> Op:
+    """A pattern with an activation after it."""
     return op("LeakyRelu|Relu", x, called="activation")
 
 
@@ -59,6 +60,7 @@ class CpuLayer:
 
 
 def convolution(reader: Reader, found: dict[str, str]) -> dict[str, Any] | None:
+    """Attributes of the operator for a 3x3 convolution of stride 1 or 2; None for others."""
     kernel, described = reader.constants.get(found["kernel"]), reader.attributes(found["convolution"])
     strides = described.pop("strides", [1, 1])
     if kernel is None or kernel.data_type != TensorProto.FLOAT or list(kernel.dims[2:]) != [3, 3]:
@@ -69,6 +71,7 @@ def convolution(reader: Reader, found: dict[str, str]) -> dict[str, Any] | None:
 
 
 def activation(reader: Reader, found: dict[str, str]) -> dict[str, float]:
+    """The attribute for the slope below zero: 1 where nothing follows, 0 for ReLU."""
     if "activation" not in found:
         return {"slope": 1.0}
     is_leaky = reader.makers[found["activation"]].op_type == "LeakyRelu"
@@ -76,23 +79,28 @@ def activation(reader: Reader, found: dict[str, str]) -> dict[str, float]:
 
 
 def modulation(reader: Reader, found: dict[str, str]) -> dict[str, Any] | None:
+    """Attributes of the operator for a normalised map with gamma and beta; None where its variance is another."""
     return activation(reader, found) if has_unbiased_variance(reader, found) else None
 
 
 def fusion(reader: Reader, found: dict[str, str]) -> dict[str, Any] | None:
+    """The same for a modulation that is mixed with what attention found."""
     return {} if has_unbiased_variance(reader, found) else None
 
 
 def has_unbiased_variance(reader: Reader, found: dict[str, str]) -> bool:
+    """Whether the norm divides by one channel less than there are."""
     channels = reader.channels.get(found["input"], 0)
     return channels > 1 and reader.has_value(found["per_channel"], 1 / (channels - 1))
 
 
 def instance_norm(reader: Reader, found: dict[str, str]) -> dict[str, Any] | None:
+    """Attributes of the operator for an instance norm."""
     return {"epsilon": reader.attributes(found["normed"]).get("epsilon", 1e-5)}
 
 
 def upsampling(reader: Reader, found: dict[str, str]) -> dict[str, Any] | None:
+    """The operator for upsampling has no attributes."""
     return {}
 
 

@@ -162,7 +162,7 @@ class OnnxRuntimeEngine(Engine):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise closed(self.info.source)
+            raise DynastError(closed(self.info.source))
 
     def _render(self, exemplar: EncodedExemplar, condition: np.ndarray, in_bytes: bool) -> np.ndarray:
         check_exemplar(self, exemplar, len(condition))

@@ -32,6 +32,7 @@ class Op:
 
 
 def op(types: str, *inputs: Any, called: str = "", alone: bool = False, **having: Any) -> Op:
+    """A pattern; see `Op`. `types` are names of operators with | between them."""
     return Op(types, inputs, having, called, alone)
 
 

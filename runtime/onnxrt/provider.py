@@ -38,7 +38,7 @@ class ExecutionProvider:
         device: What users call it: a choice of `--device`, and `EngineInfo.device`.
         name: What ONNX Runtime calls it.
         distribution: The package that brings it.
-        needs: What has to be installed for it besides, for messages; "" for nothing.
+        needs: What else has to be installed for it, for messages; "" for nothing.
         answers: Whether the hardware is there, as far as can be told without a session.
         options: Its options, by ONNX Runtime's names.
         graphs_option: The option that turns on CUDA graphs, where it has them.

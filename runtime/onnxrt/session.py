@@ -88,7 +88,7 @@ class SessionMaker:
                 raise
             except Exception as error:  # of ONNX Runtime, or of a rewriting that did not foresee this graph
                 if len(self._forms) == 1:
-                    raise refusal(self._source, error) from error
+                    raise DynastError(refusal(self._source, error)) from error
                 problem = problem or reason(error)
                 del self._forms[0]
         if problem:

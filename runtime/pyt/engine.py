@@ -7,6 +7,7 @@ import weakref
 
 import numpy as np
 
+from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo, check_exemplar, closed
 from dynast_deploy.runtime.engine_arrays import check_images, network_input
 from dynast_deploy.runtime.memory import return_freed_memory
@@ -57,7 +58,7 @@ class TorchEngine(Engine):
         picture = network_input("exemplar", exemplar, 3, self.info, lowest=-1)
         condition = network_input("exemplar_condition", exemplar_condition, self.info.channels, self.info)
         if self._generator is None:
-            raise closed(self.info.source)
+            raise DynastError(closed(self.info.source))
         with torch.inference_mode():
             tensors = self._generator.encode_exemplar(
                 *(torch.from_numpy(array).to(self.info.device) for array in (picture, condition))
@@ -77,7 +78,7 @@ class TorchEngine(Engine):
         condition = network_input("condition", condition, self.info.channels, self.info)
         check_exemplar(self, exemplar, len(condition))
         if self._generator is None:
-            raise closed(self.info.source)
+            raise DynastError(closed(self.info.source))
         with torch.inference_mode():
             image = self._generator.render(exemplar.tensors, torch.from_numpy(condition).to(self.info.device))
         images = image.cpu().numpy()

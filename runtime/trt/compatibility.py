@@ -25,11 +25,14 @@ class Host:
 
 
 def check_compatible(manifest: Manifest, path: str | os.PathLike[str], host: Host) -> list[str]:
-    """Notes on what works but not as well as it could; DynastError where the plans do not run on `host`.
+    """Notes on what works but not as well as it could.
 
     The rules are TensorRT's (Engine Compatibility in its documentation): versions have to match to the build number,
     unless the plans were built version compatible, and then the library may be later; compute capabilities have to
     match, unless the plans were built hardware compatible, and then the GPU's may be later.
+
+    Raises:
+        DynastError: Where the plans do not run on `host`; it says why, and the command that builds them again.
     """
     library = manifest.kind.library
     faults = []

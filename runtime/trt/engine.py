@@ -63,6 +63,11 @@ class TensorRTEngine(Engine):
         weakref.finalize(self, gpu.retire, self._parts).atexit = False
 
     def encode_exemplar(self, exemplar: np.ndarray, exemplar_condition: np.ndarray) -> EncodedExemplar:
+        """See `engine.Engine.encode_exemplar`.
+
+        Raises:
+            DynastError: As stated there, and where the GPU has no room.
+        """
         types = {spec.name: spec.dtype for spec in self.manifest.encoder_inputs}
         pictures = network_input("exemplar", exemplar, 3, self.info, types["exemplar"], lowest=-1)
         conditions = network_input(
@@ -83,13 +88,21 @@ class TensorRTEngine(Engine):
         return EncodedExemplar(self, encoded, len(encoded))
 
     def exemplar_tensors(self, exemplar: EncodedExemplar) -> dict[str, np.ndarray]:
-        """The cut tensors of an exemplar by name, `[E, L, C]`, copied to the host."""
+        """See `engine.ShowsExemplars`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         check_exemplar(self, exemplar, exemplar.count)
         parts = [self._parts.read(one) for one in exemplar.tensors]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def submit(self, exemplar: EncodedExemplar, condition: np.ndarray) -> FramesInOrder:
-        """Start rendering; see `engine.Asynchronous`. Images come in the plan's type, uint8 or float32."""
+        """Start rendering; see `engine.Asynchronous`. Images come in the plan's type, uint8 or float32.
+
+        Raises:
+            DynastError: As `render`, but for what shows when the images are computed.
+        """
         types = {spec.name: spec.dtype for spec in self.manifest.renderer_inputs}
         condition = network_input("condition", condition, self.info.channels, self.info, types["condition"])
         check_exemplar(self, exemplar, len(condition))
@@ -106,10 +119,19 @@ class TensorRTEngine(Engine):
         return FramesInOrder([self._parts.submit(one, frames) for one, frames in groups])
 
     def render(self, exemplar: EncodedExemplar, condition: np.ndarray) -> np.ndarray:
+        """See `engine.Engine.render`.
+
+        Raises:
+            DynastError: As stated there, and for more frames than the plan renders at once.
+        """
         return float_images(self.submit(exemplar, condition).result())
 
     def compute(self, exemplar: EncodedExemplar, frames: int) -> None:
-        """Render `frames` frames that were submitted before once more, and wait; nothing is copied. For measuring."""
+        """Render `frames` frames that were submitted before another time, and wait; nothing is copied. For measuring.
+
+        Raises:
+            DynastError: For an exemplar of another engine, or after `close`.
+        """
         check_exemplar(self, exemplar, frames)
         self._parts.lane(frames).compute(exemplar.tensors[0])
 
@@ -125,12 +147,17 @@ class FramesInOrder:
         self._parts = parts
 
     def result(self) -> np.ndarray:
+        """See `engine.Pending`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         images = [part.result() for part in self._parts]
         return images[0] if len(images) == 1 else np.concatenate(images)
 
 
 class _Parts:
-    """What an engine has on the GPU; apart from it, so that it is released when nobody holds the engine any more."""
+    """What an engine has on the GPU; separate, so that it is released when nothing refers to the engine any more."""
 
     def __init__(self, gpu: Gpu, trt: Any, manifest: Manifest, source: str, cuda_graphs: bool) -> None:
         self._gpu, self._manifest, self._source = gpu, manifest, source
@@ -210,7 +237,7 @@ class _Parts:
 
     def _check_open(self) -> None:
         if self._resources.closed:
-            raise closed(self._source)
+            raise DynastError(closed(self._source))
 
     def close(self) -> None:
         with self._lock, self._gpu.current():
@@ -226,7 +253,11 @@ class _Parts:
 
 
 def _check_tensors(source: str, found: dict[str, TensorSpec], stated: tuple[TensorSpec, ...]) -> None:
-    """The plan must have the tensors that the manifest states, or it would be given memory that does not fit."""
+    """The plan must have the tensors that the manifest states, or it would be given memory that does not fit.
+
+    Raises:
+        DynastError: Where it has others.
+    """
     if found != {spec.name: spec for spec in stated}:
         names = ", ".join(sorted({spec.name for spec in {*found.values()} ^ {*stated}}))
         raise DynastError(

@@ -62,7 +62,8 @@ class Plan:
     def context(self, frames: int) -> Context:
         """A context for so many frames, which it keeps: changed shapes make TensorRT's plugins leak modules.
 
-        Raises DynastError where there is no room for it, or the plan takes no such number.
+        Raises:
+            DynastError: Where there is no room for it, or the plan takes no such number.
         """
         created: trt.IExecutionContext | None = self._engine.create_execution_context()
         if created is None:
@@ -90,7 +91,11 @@ class Context:
         self._messages, self._source = messages, source
 
     def set_shapes(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """The shape of every input. Raises DynastError for those that the plan does not take."""
+        """State the shape of every input.
+
+        Raises:
+            DynastError: For shapes that the plan does not take.
+        """
         for name, shape in shapes.items():
             if not self._context.set_input_shape(name, shape):
                 raise self._messages.failure(f"{self._source}: it takes no {name} of {list(shape)}")
@@ -100,7 +105,8 @@ class Context:
     def enqueue(self, addresses: Mapping[str, int], stream: Stream) -> None:
         """Give the plan's work to `stream`, with every input and output at its address on the GPU.
 
-        Raises DynastError where TensorRT refuses.
+        Raises:
+            DynastError: Where TensorRT refuses.
         """
         for name, address in addresses.items():
             if not self._context.set_tensor_address(name, address):
@@ -109,6 +115,7 @@ class Context:
             raise self._messages.failure(f"{self._source}: TensorRT does not run it")
 
     def close(self) -> None:
+        """Release it."""
         del self._context
 
 

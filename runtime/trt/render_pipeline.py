@@ -34,9 +34,11 @@ class DeviceExemplar:
 
     @property
     def addresses(self) -> dict[str, int]:
+        """Where on the GPU each tensor lies, by name."""
         return {name: buffer.address for name, buffer in self.buffers.items()}
 
     def add_graph(self, slot: Slot, graph: Graph) -> None:
+        """Keep a graph that was captured for a slot, to be released with the exemplar."""
         self.graphs[slot] = graph
         self.resources.keep(graph.free)
 
@@ -52,7 +54,11 @@ class Frames:
         self._lane = lane
 
     def result(self) -> np.ndarray:
-        """The images `[N, 3, H, W]` in the plan's type; waits for them. Raises what went wrong with them."""
+        """Wait for the images `[N, 3, H, W]` in the plan's type.
+
+        Raises:
+            Exception: What went wrong with them.
+        """
         self._lane.collect(self)
         if self.error is not None:
             raise self.error
@@ -97,7 +103,12 @@ class RenderPipeline:
             self.resources.keep(self._context.close)
 
     def submit(self, exemplar: DeviceExemplar, condition: np.ndarray) -> Frames:
-        """Start rendering `[n, S, H, W]`, n at most `frames`, of the plan's type; waits for the frames two before."""
+        """Start rendering `[n, S, H, W]`, n at most `frames`, of the plan's type. Waits for the frames that were
+        submitted two calls before.
+
+        Raises:
+            DynastError: After `close`, and where TensorRT refuses.
+        """
         with self._lock, self._gpu.current():
             if self.resources.closed:
                 raise DynastError("this engine was closed")

@@ -48,7 +48,7 @@ def outputs(model: onnx.ModelProto, batch: int, native: bool = False) -> list[np
 
 
 @pytest.mark.parametrize("half", [0, 1])
-@pytest.mark.parametrize("change", ["reductions_as_products", "positions_beside_features", "modulation_late"])
+@pytest.mark.parametrize("change", ["reductions_as_products", "positions_after_features", "modulation_late"])
 def test_each_change_keeps_the_result(
     both: tuple[onnx.ModelProto, onnx.ModelProto], half: int, change: str
 ) -> None:

@@ -138,7 +138,7 @@ def test_a_cut_moves_the_box_at_once_or_a_frame_later(boxes_of) -> None:
 
 
 @BOTH
-def test_nobody_at_all_is_the_whole_picture(boxes_of) -> None:
+def test_the_whole_picture_is_rendered_where_no_person_is_detected(boxes_of) -> None:
     for box in boxes_of(np.stack([no_person()] * 3)):
         assert (box.width, box.height) == pytest.approx((640, 640))
         assert (box.left, box.top) == pytest.approx((0, -140))

@@ -78,7 +78,7 @@ def levels(count: int, channels: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 255, (count, channels, SIZE, SIZE), np.uint8)
 
 
-def test_pictures_are_those_of_the_cpu_though_bytes_go_to_and_fro(
+def test_pictures_are_those_of_the_cpu_though_bytes_are_copied_both_ways(
     cuda: CudaOnCpu, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exemplars = [(levels(1, 3, seed) / np.float32(127.5) - 1, levels(1, 20, seed)) for seed in (1, 2)]
