@@ -183,7 +183,7 @@ def test_many_passes_give_what_one_gives(
     monkeypatch.setattr(ranges, "PASS_BYTES", max(names.values()))
     held: list[int] = []
     monkeypatch.setattr(
-        ranges, "Network", lambda *given: held.append(sum(names[n] for n in given[2])) or WatchedModel(*given)
+        ranges, "WatchedModel", lambda *given: held.append(sum(names[n] for n in given[2])) or WatchedModel(*given)
     )
     assert ranges.measure(model, names, data, Method.MSE, "b", cache=tmp_path / "many") == at_once
     assert len(held) > 1
@@ -208,7 +208,7 @@ def test_a_stopped_measurement_goes_on_where_it_was(
             return super().render(*given)  # type: ignore[arg-type]
 
     uninterrupted = ranges.measure(model, names, data, Method.ENTROPY, "c", cache=tmp_path / "whole")
-    monkeypatch.setattr(ranges, "Network", Counting)
+    monkeypatch.setattr(ranges, "WatchedModel", Counting)
     with pytest.raises(KeyboardInterrupt):
         ranges.measure(model, names, data, Method.ENTROPY, "c", cache=tmp_path / "cut")
     assert len(list((tmp_path / "cut").iterdir())) == 1
