@@ -183,7 +183,9 @@ def test_many_passes_give_what_one_gives(
     monkeypatch.setattr(ranges, "PASS_BYTES", max(names.values()))
     held: list[int] = []
     monkeypatch.setattr(
-        ranges, "WatchedModel", lambda *given: held.append(sum(names[n] for n in given[2])) or WatchedModel(*given)
+        ranges,
+        "WatchedModel",
+        lambda *given: held.append(sum(names[n] for n in given[2])) or WatchedModel(*given),
     )
     assert ranges.measure(model, names, data, Method.MSE, "b", cache=tmp_path / "many") == at_once
     assert len(held) > 1
