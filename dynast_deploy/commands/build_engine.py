@@ -141,14 +141,13 @@ def parse_batch(text: str) -> BatchSizes:
 
     try:
         numbers = [int(part) for part in text.split(",")]
-        sizes: BatchSizes | None = BatchSizes(*(numbers * 3 if len(numbers) == 1 else numbers))
-        if len(numbers) not in (1, 3) or not 1 <= sizes.min <= sizes.opt <= sizes.max:
-            sizes = None
-    except (ValueError, TypeError):
-        sizes = None
-    if sizes is None:
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3 or numbers[0] < 1 or numbers != sorted(numbers):
         raise DynastError(f"--batch {text}: write a number, or MIN,OPT,MAX such as 1,4,16")
-    return sizes
+    return BatchSizes(*numbers)
 
 
 def _precision(**chosen: bool) -> Precision:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from dynast_deploy.condition_input import ConditionInput
 from dynast_deploy.condition_options import ConditionOptions, Crop
@@ -61,8 +62,8 @@ class ConditionDrawers:
         Raises:
             DynastError: Where there is no source for it, or a file cannot be read.
         """
-        given = self._given("exemplar_")
-        if isinstance(given, Sequence):
+        given: Path | Sequence[Path] | None = self._value("exemplar_")
+        if given is not None and not isinstance(given, Path):
             given = given[number] if given else None
         return self._drawer(self._source(picture, given, [picture], "--exemplar-"))
 
@@ -99,12 +100,14 @@ class ConditionDrawers:
 
         return of_picture
 
-    def _given(self, prefix: str = "") -> Path | None:
-        """What the user named for the task to draw from; for exemplars it may be a sequence."""
-        if self._spec is None:
-            return None
-        given: Path | None = getattr(self.options, prefix + self._spec.kind.words.option, None)
+    def _given(self) -> Path | None:
+        """What the user named for the task to draw from."""
+        given: Path | None = self._value()
         return given
+
+    def _value(self, prefix: str = "") -> Any:
+        """The option that names what the task draws from; `prefix` is "exemplar_" for that of exemplars."""
+        return self._spec and getattr(self.options, prefix + self._spec.kind.words.option, None)
 
     def _source(
         self, media: Path, given: Path | None, pictures: Sequence[Path] | None = None, prefix: str = "--"
@@ -151,6 +154,6 @@ def sources_read(
         option = source.kind.words.option
         given: Path | Sequence[Path] | None = getattr(options, prefix + option, None)
         named = [given] if isinstance(given, Path) else list(given or ())
-        beside = named or [source.find_beside(path) for path in media]
-        read[f"file of the {whose}{option} being read"] = [path for path in beside if path is not None]
+        beside = filter(None, (source.find_beside(path) for path in media))
+        read[f"file of the {whose}{option} being read"] = named or list(beside)
     return read

@@ -1,8 +1,7 @@
-"""`dynast-run` from the command line to the written file, and everything a person can get wrong."""
+"""`dynast-run` from the command line to the written file."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from checkout import DATA
-from run_command import dynast_run, files, frames_of, job, only_error
+from run_command import FRAMES, dynast_run, files, frames_of, job, without_people
 from tiny_engine import write_tiny_checkpoint, write_tiny_engine
 from video_clips import AUDIO_RATE, jittered_times, sound_packets, sound_samples, write_clip
 
@@ -21,42 +19,16 @@ from dynast_deploy.commands import run
 from dynast_deploy.condition_options import Fit
 from dynast_deploy.conditions.canvas import Canvas
 from dynast_deploy.keypoints import Poses, read_poses, write_poses
-from dynast_deploy.media.picture_files import read_picture, write_picture
+from dynast_deploy.media.picture_files import read_picture
 from dynast_deploy.media.video_reader import VideoReader
 from dynast_deploy.media.video_writer import VideoWriter
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 from dynast_deploy.runtime.pipeline.job_files import default_video_output
 from dynast_deploy.size import Size
-from dynast_deploy.synthetic.people import Identity, render, sample_pose
-
-FRAMES = 7
 
 
-@pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an engine, a driving video of one marionette and an exemplar of another one, with keypoints."""
-    folder = tmp_path_factory.mktemp("media")
-    write_tiny_engine(folder)
-    rng = np.random.default_rng(0)
-    figures = [render(Identity.of_seed(1), sample_pose(rng), 64) for _ in range(FRAMES)]
-    with VideoWriter(folder / "drive.mp4", Size(64, 64), 25) as writer:
-        for figure in figures:
-            writer.write(figure.picture)
-    write_poses(folder / "drive.poses.npz", Poses(np.stack([figure.keypoints for figure in figures])))
-    figure = render(Identity.of_seed(2), sample_pose(rng), 64)
-    write_picture(folder / "ref.png", figure.picture)
-    write_poses(folder / "ref.poses.npz", Poses(figure.keypoints[None]))
-    return folder
-
-
-@pytest.fixture
-def work(media: Path, tmp_path: Path) -> Path:
-    """A copy of `media` that a test may change."""
-    return Path(shutil.copytree(media, tmp_path / "work"))
-
-
-def test_the_video_is_rendered_beside_the_input(work: Path, monkeypatch, capsys) -> None:
+def test_the_video_is_rendered_next_to_the_input(work: Path, monkeypatch, capsys) -> None:
     before = files(work)
     assert dynast_run(monkeypatch, *job(work)) == 0
     assert files(work) - before == {"drive.dynast.mp4"}
@@ -112,7 +84,7 @@ def test_saved_poses_can_be_used_again(work: Path, monkeypatch) -> None:
     assert dynast_run(monkeypatch, *job(work, poses=work / "used.npz")) == 0
 
 
-def test_pictures_are_rendered_beside_their_folder(work: Path, monkeypatch) -> None:
+def test_pictures_are_rendered_next_to_their_folder(work: Path, monkeypatch) -> None:
     (work / "photos").mkdir()
     for name in ("ref.png", "ref.poses.npz"):
         shutil.copy(work / name, work / "photos" / name)
@@ -143,12 +115,6 @@ def test_a_tall_video_comes_back_tall(work: Path, monkeypatch) -> None:
     assert dynast_run(monkeypatch, *job(work, video=work / "tall.mp4")) == 0
     height, width = Canvas.around(Size(64, 36), Size(32, 32), Fit.PAD).result_size(Size(32, 32))
     assert frames_of(work / "tall.dynast.mp4")[0].shape[:2] == (height, width) == (32, 18)
-
-
-def without_people(path: Path, *frames: int) -> None:
-    keypoints = read_poses(path).keypoints.copy()
-    keypoints[list(frames)] = np.nan
-    write_poses(path, Poses(keypoints))
 
 
 def test_frames_without_a_person_keep_the_pose_before(work: Path, monkeypatch, capsys) -> None:
@@ -260,128 +226,6 @@ def test_an_error_in_the_engine_leaves_no_output_and_does_not_hang(work: Path, m
         run.main()
     assert files(work) == before
     assert (work / "drive.dynast.mp4").read_bytes() == b"an earlier result"
-
-
-def _write(path: Path, contents: bytes) -> Path:
-    path.write_bytes(contents)
-    return path
-
-
-def _one_pixel(folder: Path) -> Path:
-    write_picture(folder / "tiny.png", np.zeros((1, 1, 3), np.uint8))
-    return folder / "tiny.png"
-
-
-def _without_index(mp4: bytes) -> bytes:
-    """What a recording that was cut off leaves: its pictures, and a box that should have held their index."""
-    return mp4.replace(b"moov", b"free")
-
-
-class _RunsCode:
-    def __reduce__(self) -> tuple:
-        return (Path.touch, (Path("was-run"),))
-
-
-def _checkpoint_with_code(folder: Path) -> Path:
-    torch.save({"generator": _RunsCode()}, folder / "code.pth")
-    return folder / "code.pth"
-
-
-def _engine_of_channels(folder: Path, channels: int) -> Path:
-    return write_tiny_engine(folder, channels)
-
-
-MISTAKES = {
-    "missing video": (lambda f: {"video": f / "no.mp4"}, "no.mp4: no such video file"),
-    "folder as video": (lambda f: {"video": f}, "is a folder, not a video"),
-    "device as video": (lambda f: {"video": Path(os.devnull)}, "is not a regular file; videos are read"),
-    "missing exemplar": (lambda f: {"exemplar": f / "no.png"}, "no.png"),
-    "missing engine": (lambda f: {"engine": f / "no.onnx"}, "no.onnx: no such file"),
-    "neither video nor pictures": (lambda f: {"video": None}, "either --video FILE or --images"),
-    "video and pictures": (lambda f: {"images": f}, "either --video FILE or --images"),
-    "text named .mp4": (
-        lambda f: {"video": _write(f / "text.mp4", b"hello")},
-        "text.mp4 is not a video file",
-    ),
-    "empty video": (lambda f: {"video": _write(f / "empty.mp4", b"")}, "empty.mp4"),
-    "video whose index is missing": (
-        lambda f: {"video": _write(f / "half.mp4", _without_index((f / "drive.mp4").read_bytes()))},
-        "half.mp4",
-    ),
-    "checkpoint with code in it": (lambda f: {"engine": _checkpoint_with_code(f)}, "could run code"),
-    "exemplar of one pixel": (lambda f: {"exemplar": _one_pixel(f)}, "the exemplar is 1x1 pixels"),
-    "poses of another video": (
-        lambda f: {"poses": f / "ref.poses.npz"},
-        "ref.poses.npz holds 1 poses for 7 frames",
-    ),
-    "no person in the exemplar": (
-        lambda f: without_people(f / "ref.poses.npz", 0) or {},
-        "ref.png: no person detected in the exemplar",
-    ),
-    "no person in the video": (
-        lambda f: without_people(f / "drive.poses.npz", *range(FRAMES)) or {},
-        "no person detected in any of its 7 frames",
-    ),
-    "no poses for the video": (lambda f: (f / "drive.poses.npz").unlink() or {}, "Give them with --poses"),
-    "no poses for the exemplar": (
-        lambda f: (f / "ref.poses.npz").unlink() or {},
-        "Give them with --exemplar-poses",
-    ),
-    "conditions that cannot be drawn": (lambda f: {"engine": _engine_of_channels(f, 7)}, "have 7 channels"),
-    "poses for a style engine": (
-        lambda f: {"engine": _engine_of_channels(f, 3), "poses": f / "drive.poses.npz"},
-        "leave pose options out",
-    ),
-    "corrupt engine": (lambda f: {"engine": _write(f / "bad.onnx", b"\x08\x07garbage")}, "bad.onnx: damaged"),
-    "engine cut short": (
-        lambda f: {"engine": _write(f / "cut.onnx", (f / "tiny20.onnx").read_bytes()[:20000])},
-        "cut.onnx: damaged",
-    ),
-    "engine of an unknown kind": (lambda f: {"engine": f / "drive.mp4"}, "no file of a kind known here"),
-    "output of an unknown kind": (lambda f: {"output": f / "out.gif"}, "out.gif: videos are written as"),
-    "output in no folder": (lambda f: {"output": f / "no" / "out.mp4"}, "the folder"),
-    "output over the input": (lambda f: {"output": f / "drive.mp4"}, "is the video being read"),
-    "poses saved as text": (lambda f: {"save_poses": f / "poses.txt"}, "written as .npz"),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_gets_one_line_status_2_and_no_output(
-    work: Path, monkeypatch, capsys, mistake: str
-) -> None:
-    # Where MediaPipe's networks are they would find poses of their own.
-    monkeypatch.setattr("dynast_deploy.keypoints.sources.find_models", lambda _: None)
-    change, message = MISTAKES[mistake]
-    changes = change(work)
-    before = files(work)
-    assert dynast_run(monkeypatch, *job(work, **changes)) == 2
-    assert message in only_error(capsys.readouterr().err)
-    assert files(work) == before
-
-
-def test_a_file_that_shows_no_person_is_refused_before_a_frame_is_rendered(
-    work: Path, monkeypatch, capsys
-) -> None:
-    without_people(work / "drive.poses.npz", *range(FRAMES))
-    assert dynast_run(monkeypatch, *job(work)) == 2
-    [line] = capsys.readouterr().err.strip().splitlines()
-    assert "no person detected in any of its 7 frames" in line
-
-
-def test_a_full_disk_gets_one_line_and_leaves_nothing(work: Path) -> None:
-    pytest.importorskip("resource", reason="limits on file size are a matter of POSIX")
-    before = files(work)
-    script = (
-        "import resource, sys; from dynast_deploy.commands import run\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)); run.main()"
-    )
-    command = [sys.executable, "-c", script, *map(str, job(work))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "drive.dynast.mp4" in errors[0]
-    assert files(work) == before
 
 
 def test_a_style_engine_needs_no_keypoints(work: Path, monkeypatch) -> None:

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from dynast_deploy.commands import run
+from dynast_deploy.keypoints import Poses, read_poses, write_poses
 from dynast_deploy.media.video_reader import VideoReader
+
+FRAMES = 7
+"""Of the driving video that tests/commands/conftest.py writes."""
 
 
 def dynast_run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -44,3 +48,10 @@ def only_error(printed: str) -> str:
     assert len(lines) == 1, printed
     assert "Traceback" not in printed
     return lines[0]
+
+
+def without_people(path: Path, *frames: int) -> None:
+    """Write the poses of a file again, without the person in these frames."""
+    keypoints = read_poses(path).keypoints.copy()
+    keypoints[list(frames)] = np.nan
+    write_poses(path, Poses(keypoints))
