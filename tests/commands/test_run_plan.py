@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from plan_machine import SIZE, Machine, expected, plan_machine
-from test_run import FRAMES, dynast_run, files, frames_of, job, media  # noqa: F401  (a fixture)
+from run_command import FRAMES, dynast_run, files, frames_of, job
 
 from dynast_deploy.conditions import picture_tensor, pose_condition
 from dynast_deploy.formats.plan import PlanKind, read_manifest
@@ -21,7 +21,7 @@ from dynast_deploy.media.picture_files import read_picture
 
 
 @pytest.fixture
-def work(media: Path, tmp_path: Path) -> Path:  # noqa: F811
+def work(media: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(media, tmp_path / "work"))
 
 
