@@ -1,4 +1,4 @@
-"""Time of a pose condition, the fast form beside the plain one that the tests trust.
+"""Time of a pose condition, the fast form compared with the plain one that the tests trust.
 
     python benchmarks/conditions.py
 

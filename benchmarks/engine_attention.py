@@ -1,4 +1,4 @@
-"""The engine beside itself with fewer of our operators: for attention alone, and with none.
+"""The engine compared with itself with fewer of our operators: for attention alone, and with none.
 
     python benchmarks/engine_attention.py [THREADS] [ROUNDS] [ENGINE]
 

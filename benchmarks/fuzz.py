@@ -3,7 +3,7 @@
 
     python benchmarks/fuzz.py --minutes 20                        # all readers in turn
     python benchmarks/fuzz.py --cases 50 --seed 3 --reader plans  # the same 50 files each time
-    python benchmarks/fuzz.py --replay fuzz-failures/FILE         # a file that failed, once more
+    python benchmarks/fuzz.py --replay fuzz-failures/FILE         # a file that failed, again
 
 A reader may succeed or raise DynastError. Any other exception, a crash, no end within 30 s, or more than 1 GiB of
 memory for a file under 20 MB is a failure; its file is kept and named. Needs Linux.
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--reader", choices=list(READERS), action="append", help="these readers only")
     parser.add_argument("--case", type=int, help="this file of the reader only")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"), help="folder for files that fail")
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="read a kept file once more")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="read a kept file again")
     options = parser.parse_args()
     if options.replay is not None:
         return replay(options.replay, (options.reader or [None])[0])

@@ -1,4 +1,4 @@
-"""How coherent an engine's matches are: what its inner-scale layers read again and again.
+"""How coherent an engine's matches are: how often its inner-scale layers read the same keys.
 
     python benchmarks/match_coherence.py [ENGINE.onnx]
 

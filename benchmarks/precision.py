@@ -8,8 +8,8 @@ and mean SSIM against the truth. match: median distance in pixels of the finest 
 INT8: share of the convolutions' FLOPs in eight bits. file: MB. CPU: milliseconds of a frame in ONNX Runtime, median,
 the files in turn. RTX: whether TensorRT-RTX builds both halves, with --rtx.
 
-FP16 and what stands beside it is rounded to float16 after every node, as a GPU does; the CPU kernels of ONNX Runtime,
-which the time is of, compute in float32 between. `INT8+FP16` is what build_engine.py makes of the calibration.
+FP16, and what is combined with it, is rounded to float16 after every node, as a GPU does; the CPU kernels of ONNX
+Runtime, which the time is of, compute in float32 between. `INT8+FP16` is what build_engine.py makes of the calibration.
 """
 
 from __future__ import annotations

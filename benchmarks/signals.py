@@ -2,7 +2,7 @@
 
     python benchmarks/signals.py --moments 50 [--only render convert] [--seed 0]
 
-Every command runs undisturbed first, then again and again with SIGINT, SIGTERM, SIGHUP, SIGQUIT or SIGKILL after a
+Every command runs undisturbed first, then repeatedly with SIGINT, SIGTERM, SIGHUP, SIGQUIT or SIGKILL after a
 random time, in one folder. After each run every file under a final name must be whole, one that was there before must
 be as it was unless the run ended well, and a video that was begun must have been kept unless it was killed. After a
 last undisturbed run no hidden file may be left. Prints a row for each command; the status is 1 where something did not

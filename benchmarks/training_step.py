@@ -1,4 +1,4 @@
-"""A training step beside the published formulation's.
+"""A training step compared with the published formulation's.
 
     python benchmarks/training_step.py [THREADS] [ROUNDS] [SIZE] [NGF]
 

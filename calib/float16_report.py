@@ -1,4 +1,4 @@
-"""Which nodes have to compute in float32 beside a float16 rest: by their kind, and by what their tensors measured."""
+"""Which nodes compute in float32 while the rest is float16: by their kind, and by their tensors' measured values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def nodes_in_float32(graph: onnx.GraphProto, ranges: Iterable[Range]) -> list[Fl
     """The nodes that stay in float32, in the graph's order.
 
     A tensor that overflows or underflows needs float32 in the node that makes it and in all that read it. A tensor
-    underflows if all of it lies below float16's normal numbers; small values beside large ones may become zero.
+    underflows if all of it lies below float16's normal numbers; small values next to large ones may become zero.
     """
     by_kind = float32_nodes(graph)
     measured = {found.tensor: found for found in ranges}

@@ -25,9 +25,9 @@ THE_MODEL = "the model"
 class WatchedModel:
     """The two halves of `model`, each with a session of its own that is made when it is first needed.
 
-    `watched` names tensors that `encode` and `render` return beside their results; a tensor is returned by the half
-    that makes it. `as_stored` computes every node by itself and rounds float16 tensors to float16, as a GPU does: ONNX
-    Runtime's optimised CPU graph computes them in float32.
+    `watched` names tensors that `encode` and `render` return in addition to their results; a tensor is returned by the
+    half that makes it. `as_stored` computes every node by itself and rounds float16 tensors to float16, as a GPU does:
+    ONNX Runtime's optimised CPU graph computes them in float32.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ class Worker:
         return answer["outcome"], answer["message"], answer["memory"]
 
     def _answers(self, process: subprocess.Popen[str]) -> bool:
-        """Whether the process says something, or ends, before its time is over."""
+        """Whether the process prints something or ends before its time is over."""
         started, used = time.monotonic(), _processor_seconds(process.pid)
         while not select.select([process.stdout], [], [], 1.0)[0]:
             if _processor_seconds(process.pid) - used > SECONDS:

@@ -53,7 +53,7 @@ def truncate(data: bytes, rng: Random) -> bytes:
 
 
 def splice(data: bytes, rng: Random) -> bytes:
-    """A piece of the file once more, in another place."""
+    """A copy of a piece of the file in another place."""
     start, at = rng.randrange(len(data)), rng.randrange(len(data))
     return data[:at] + data[start : start + rng.choice((1, 16, 256, 4096))] + data[at:]
 

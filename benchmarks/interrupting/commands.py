@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Arguments of Python, in a folder that holds `in/` and `out/`."""
 
 EMPTIED = ("evaluate", "export-triton", "train")
-"""Commands that want a new or empty folder each time."""
+"""Commands that need a new or empty folder each time."""
 
 WHOLE_FOLDERS = ("export-triton",)
 """Commands whose output is a folder that appears with everything in it, or not at all."""

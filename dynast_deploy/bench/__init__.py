@@ -1,1 +1,1 @@
-"""`dynast bench`: one frame of the engine beside the published formulation, each in a process of its own."""
+"""`dynast bench`: one frame of the engine compared with the published formulation, each in a process of its own."""

@@ -2,7 +2,7 @@
 
 Shapes as in `dynast_deploy.attention`, whose arithmetic this is; there one form serves both sparse layers. Dot
 products of the inner-scale layer and its sums of values are broadcast products, summed; gathered keys are transposed
-into memory before they are multiplied; a warp computes the logits once more. `warp_mask` is as in `warp_weights`.
+into memory before they are multiplied; a warp computes the logits again. `warp_mask` is as in `warp_weights`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Time the GPU kernels on an NVIDIA GPU: `python -m dynast_deploy.bench.operators --device cuda`.
 
-Median of many runs between device events, rotating among inputs that do not fit the cache together, beside PyTorch's
-gather form. Bytes are those that inputs and outputs have, each once; their share of the measured copy bandwidth says
-how far the time is from what any implementation could reach.
+Median of many runs between device events, rotating among inputs that do not fit the cache together, compared with
+PyTorch's gather form. Bytes are those that inputs and outputs have, each once; their share of the measured copy
+bandwidth says how far the time is from what any implementation could reach.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Milliseconds of something that is done again and again."""
+"""Milliseconds of something that is done repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that renders one frame each time it is told to, and says how long that took.
+"""A process that renders one frame on each request, and reports how long that took.
 
     python -m dynast_deploy.bench.worker SIDE MODEL THREADS PICTURE
 

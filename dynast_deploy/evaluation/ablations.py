@@ -13,8 +13,8 @@ class CoarseMatches:
     """Fine scales fetch where the coarse match points, and search nothing.
 
     A query takes the key at its own place among the four children of its parent's best match; later layers of a scale
-    take the same key again. Its softmax weight is 1, the mask decides as ever, and everything else of a block is as it
-    is: so what is missing is the matching of the fine scales, not their features.
+    take the same key again. Its softmax weight is 1, the mask applies as before, and everything else of a block is
+    unchanged: so what is missing is the matching of the fine scales, not their features.
     """
 
     def inter_scale_attention(self, *args: Tensor, **options: object) -> Attention:

@@ -15,7 +15,7 @@ from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
 from dynast_deploy.evaluation.baselines import part_colours, parts_of
 from dynast_deploy.evaluation.matching import MatchDistances, fetched, match_map, place_colours
-from dynast_deploy.evaluation.models import EvaluatedModel, Painting, load_evaluated_model
+from dynast_deploy.evaluation.models import EvaluatedModel, Rendering, load_evaluated_model
 from dynast_deploy.evaluation.page import write_page
 from dynast_deploy.evaluation.scores import Scores
 from dynast_deploy.files.atomic_file import write_text
@@ -107,9 +107,9 @@ class _Evaluation:
         return report
 
     def _one(self, number: int, sample: Sample) -> None:
-        painting = self.model.paint(sample)
-        pictures = {"model": tensor_picture(painting.image)} | {
-            name: tensor_picture(image) for name, image in painting.ablations.items()
+        rendering = self.model.render(sample)
+        pictures = {"model": tensor_picture(rendering.image)} | {
+            name: tensor_picture(image) for name, image in rendering.ablations.items()
         }
         truth, exemplar = (tensor_picture(sample[name].numpy()) for name in ("target", "exemplar"))
         pictures["exemplar"] = exemplar
@@ -124,25 +124,25 @@ class _Evaluation:
             for way, picture in pictures.items():
                 self.scores.compare(way, picture, truth, figure)
         else:
-            self._restyled(sample, painting)
+            self._restyled(sample, rendering)
         correspondence = sample["correspondence"].numpy()
-        if painting.matches is not None and correspondence[2].any():
+        if rendering.matches is not None and correspondence[2].any():
             if figure is not None:
                 correspondence = correspondence * figure
-            self.errors.add(painting.matches, correspondence)
+            self.errors.add(rendering.matches, correspondence)
         for folder, picture in (("real", truth), ("fake", pictures["model"])):
             write_picture(self.request.out / folder / f"{number:06}.png", picture)
         if number < PAGE_ROWS:
-            self.rows.append(_row(sample, pictures, truth, painting))
+            self.rows.append(_row(sample, pictures, truth, rendering))
 
-    def _restyled(self, sample: Sample, painting: Painting) -> None:
+    def _restyled(self, sample: Sample, rendering: Rendering) -> None:
         """Without a truth: how far the palette is from the exemplar's, and the structure from the content's."""
         import torch
 
         from dynast_deploy.objective.picture_terms import palette, structure
 
         exemplar, content = sample["exemplar"][None], sample["target"][None]
-        ways = {"model": painting.image, **painting.ablations}
+        ways = {"model": rendering.image, **rendering.ablations}
         candidates = {name: torch.from_numpy(image)[None] for name, image in ways.items()}
         for way, picture in {**candidates, "exemplar": exemplar, "content": content}.items():
             self.restyled.add(way, "palette_to_exemplar", float(palette(picture, exemplar)))
@@ -173,7 +173,7 @@ class _Evaluation:
 
 
 def _row(
-    sample: Sample, pictures: dict[str, np.ndarray], truth: np.ndarray, painting: Painting
+    sample: Sample, pictures: dict[str, np.ndarray], truth: np.ndarray, rendering: Rendering
 ) -> dict[str, np.ndarray]:
     condition = np.rint(sample["condition"].numpy() * 255).astype(np.uint8)
     exemplar = pictures["exemplar"]
@@ -181,8 +181,8 @@ def _row(
     row["truth" if bool(sample["same_identity"]) else "content"] = truth
     if "coarse_matches" in pictures:
         row["coarse matches only"] = pictures["coarse_matches"]
-    if painting.matches is not None:
-        finest = painting.matches[-1]
+    if rendering.matches is not None:
+        finest = rendering.matches[-1]
         row["fetched by matches"] = fetched(exemplar, finest)
         row["match map"] = match_map(finest, len(truth))
         correspondence = sample["correspondence"].numpy()

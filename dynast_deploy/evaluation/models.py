@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Painting:
+class Rendering:
     """image: float32 `[3, H, W]` in -1..1. matches: of every block, coarsest first; None where they cannot be seen.
 
     ablations: images of the same weights, by the ablation's name.
@@ -40,7 +40,7 @@ class EvaluatedModel(Protocol):
     size: int
     note: str
 
-    def paint(self, sample: Sample) -> Painting:
+    def render(self, sample: Sample) -> Rendering:
         """Render the target of a sample from its exemplar and conditions."""
         ...
 
@@ -83,7 +83,7 @@ class CheckpointModel:
         config = self._generator.config
         self.task, self.size = _task_of(config.task, config.semantic_nc, path), config.crop_size
 
-    def paint(self, sample: Sample) -> Painting:
+    def render(self, sample: Sample) -> Rendering:
         """The picture, the matches of every block and, where asked for, the ablations' pictures."""
         import torch
 
@@ -104,7 +104,7 @@ class CheckpointModel:
                     ablations[name] = _array(generator.render(exemplar, condition))
             finally:
                 generator.sparse_attention = search
-        return Painting(_array(image), self._best(attentions), ablations)
+        return Rendering(_array(image), self._best(attentions), ablations)
 
     def close(self) -> None:
         """Nothing has to be released."""
@@ -141,7 +141,7 @@ class EngineModel:
         if self._matches is None:
             self.note = f"matches and {self.note}"
 
-    def paint(self, sample: Sample) -> Painting:
+    def render(self, sample: Sample) -> Rendering:
         """The picture, and the matches of an ONNX file."""
         condition, picture, picture_condition = (
             sample[name][None].numpy() for name in ("condition", "exemplar", "exemplar_condition")
@@ -149,8 +149,8 @@ class EngineModel:
         encoded = self._engine.encode_exemplar(picture, picture_condition)
         image = self._engine.render(encoded, condition)[0]
         if self._matches is None:
-            return Painting(image)
-        return Painting(image, self._matches.best(condition, picture, picture_condition))
+            return Rendering(image)
+        return Rendering(image, self._matches.best(condition, picture, picture_condition))
 
     def close(self) -> None:
         """Close the engine."""

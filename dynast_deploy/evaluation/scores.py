@@ -1,4 +1,4 @@
-"""Scores of several ways of painting, collected over samples."""
+"""Scores of several ways of rendering, collected over samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rows = list[dict[str, str | float | int]]
 
 @dataclass
 class Scores:
-    """Values by way of painting and measure. A measure that a sample does not have is missing from its mean."""
+    """Values by way of rendering and measure. A measure that a sample does not have is missing from its mean."""
 
     values: dict[str, dict[str, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
@@ -45,7 +45,7 @@ class Scores:
         return {name: round(mean[way] - score, 4) for name, score in best.items() if score is not None}
 
     def table(self) -> Rows:
-        """A row a way of painting: the means."""
+        """A row a way of rendering: the means."""
         measures = list(dict.fromkeys(name for found in self.values.values() for name in found))
         return [
             {

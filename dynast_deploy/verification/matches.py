@@ -51,7 +51,7 @@ class _CheckpointMatches:
 
         arrays = {"condition": condition, "exemplar": exemplar, "exemplar_condition": exemplar_condition}
         sample = {name: torch.from_numpy(array[0]) for name, array in arrays.items()}
-        return self._model.paint(sample).matches or []  # type: ignore[arg-type]
+        return self._model.render(sample).matches or []  # type: ignore[arg-type]
 
 
 class MatchDifferences:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from dynast_deploy.calib.watched_model import WatchedModel
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.model import build_model
 from dynast_deploy.export.quantizable import find_layers, matching, tensor_bytes
-from dynast_deploy.formats.calibration import Calibration, read_calibration
 from dynast_deploy.formats.onnx_model import ModelMetadata
-from dynast_deploy.formats.precision import Method, Precision
+from dynast_deploy.formats.precision import Method
 from dynast_deploy.frames.frame_set import CalibrationData
 from dynast_deploy.frames.read_frames import read_data, spread
 from dynast_deploy.frames.request import FrameRequest
@@ -255,44 +253,6 @@ def test_least_error_cuts_outliers_and_keeps_what_is_even() -> None:
     outlier[-1] = 1
     assert 4 <= ranges.least_error(outlier, edges) < 8
     assert ranges.least_error(np.zeros(1000, int), edges) == 0
-
-
-def calibration() -> Calibration:
-    return Calibration(
-        "m" * 64,
-        "d" * 64,
-        "dance.mp4",
-        30,
-        2,
-        Method.MSE,
-        Precision.INT8,
-        {"int8": 44.5},
-        {"x": 1.5},
-        {"last": "why"},
-    )
-
-
-def test_a_calibration_file_is_read_as_it_was_written(tmp_path: Path) -> None:
-    calibration().write(tmp_path / "c.json")
-    assert read_calibration(tmp_path / "c.json", "m" * 64, "model.onnx") == calibration()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (None, "no such calibration file"),
-        ("{", "damaged, or no calibration file"),
-        ("[]", "damaged, or no calibration file"),
-        (json.dumps({"kind": "other"}), "damaged, or no calibration file"),
-        (calibration().text().replace("1.5", "NaN"), "damaged, or no calibration file"),
-        (calibration().text().replace("mmmm", "nnnn"), "made for another model than model.onnx"),
-    ],
-)
-def test_a_wrong_calibration_file_is_one_line(tmp_path: Path, text: str | None, message: str) -> None:
-    if text is not None:
-        (tmp_path / "c.json").write_text(text)
-    with pytest.raises(DynastError, match=message):
-        read_calibration(tmp_path / "c.json", "m" * 64, "model.onnx")
 
 
 def test_layers_are_kept_by_regular_expression(model: onnx.ModelProto) -> None:

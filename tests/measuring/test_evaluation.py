@@ -91,7 +91,7 @@ def test_an_engine_gives_the_checkpoints_pictures_and_matches(models: Path, tmp_
     checkpoint = load_evaluated_model(models / "tiny20.pth", None, "cpu", ablate=False)
     engine = load_evaluated_model(models / "tiny20.onnx", Task.POSE, "cpu", ablate=False)
     sample = training_data(Task.POSE, None, 32, 0, held_out=True)[5]
-    ours, theirs = checkpoint.paint(sample), engine.paint(sample)
+    ours, theirs = checkpoint.render(sample), engine.render(sample)
     np.testing.assert_allclose(ours.image, theirs.image, atol=3e-4)  # 1.01e-4 with AVX-512
     assert ours.matches is not None
     assert theirs.matches is not None

@@ -1,4 +1,4 @@
-"""The measurement for a GPU box: runs through on stand-ins, and says why it cannot where there is no GPU."""
+"""The measurement for a GPU box: runs through on stand-ins, and prints why it cannot where there is no GPU."""
 
 from __future__ import annotations
 

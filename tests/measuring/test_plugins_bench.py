@@ -1,4 +1,4 @@
-"""The benchmark measures what it says it measures."""
+"""The benchmark of operators measures what its table states."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ It keeps what the real ones keep, and raises `Fault` for what they would punish 
 - an object belongs to the context that was current when it was made, and goes only where that context object is
   current, or in the thread that retained it (pycuda's `scoped_context_activation`); a thread may end only with
   nothing pushed;
-- a stream's work happens late: when somebody waits for it, or when `World.schedule` says so. Until then pinned memory
+- a stream's work happens late: when a caller waits for it, or when `World.schedule` orders it. Until then pinned memory
   must not be touched, and the work meets whatever lies at its addresses when it happens;
 - an address must lie in a living allocation, with room behind it;
 - nothing may be left in the end (`World.check_clean`).

@@ -60,7 +60,7 @@ def write_deepfashion(root: Path) -> list[str]:
 
 
 def write_keypoints(photo: Path, keypoints: np.ndarray) -> None:
-    """OpenPose's candidate and subset tables beside where the photograph would be; unseen keypoints have no row."""
+    """OpenPose's candidate and subset tables next to where the photograph would be; unseen keypoints have no row."""
     photo.parent.mkdir(parents=True, exist_ok=True)
     seen = np.flatnonzero(keypoints[:, 2] > 0)
     rows = np.concatenate([keypoints[seen], np.arange(len(seen))[:, None]], axis=1)

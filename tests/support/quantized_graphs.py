@@ -12,7 +12,7 @@ CHANNELS, SIDE = 4, 6
 
 
 def residual_graph() -> onnx.ModelProto:
-    """condition -> first -> sum(first, second) -> image, reflected 3x3 convolutions, and a projection beside them.
+    """condition -> first -> sum(first, second) -> image, reflected 3x3 convolutions, and a projection next to them.
 
     `skipped` is read by the border of `second` and by the sum, `gamma` and `beta` share their input, and `function`
     is a node of our own domain.

@@ -43,7 +43,7 @@ def write_tiny_checkpoint(path: Path, semantic_nc: int = 20, crop_size: int = 32
 
 
 def write_tiny_engine(folder: Path, semantic_nc: int = 20, crop_size: int = 32) -> Path:
-    """`folder/tiny<channels>.onnx`, written by the exporter from a checkpoint beside it."""
+    """`folder/tiny<channels>.onnx`, written by the exporter from a checkpoint next to it."""
     if importlib.util.find_spec("torch") is None:
         return _copy_kept_engine(folder, semantic_nc, crop_size)
     import onnx

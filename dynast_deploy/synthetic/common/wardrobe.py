@@ -191,7 +191,7 @@ def sample_shoes(rng: np.random.Generator) -> Shoes:
 
 
 def sample_cloth(rng: np.random.Generator, weights: Mapping[Motif, float]) -> Cloth:
-    """A cloth whose motif is drawn by `weights` and whose colours can be told apart."""
+    """A cloth whose motif is drawn by `weights` and whose colours differ visibly."""
     motifs = list(weights)
     chances = np.array([weights[m] for m in motifs], dtype=np.float64)
     motif = motifs[int(rng.choice(len(motifs), p=chances / chances.sum()))]

@@ -28,7 +28,7 @@ PART_NUMBER = {part: number for number, part in enumerate(FACE_PARTS, start=1)}
 """The number of each part of a face in label maps; 0 is none of them."""
 
 OTHER = len(FACE_PARTS) + 1
-"""What is there but is no part of a face: neck, clothes."""
+"""What is in the picture but is not a part of a face: neck, clothes."""
 
 
 def among(layer: np.ndarray, *layers: FaceLayer) -> np.ndarray:

@@ -22,7 +22,7 @@ def paint_arm(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_hand(body: Body, h: int, w: int) -> np.ndarray:
-    """A hand with its fingers told apart by fine lines."""
+    """A hand whose fingers are separated by fine lines."""
     picture = bare_skin(body, (h, w))
     u = np.linspace(-1, 1, w)[None, :]
     v = np.linspace(0, 1, h)[:, None]

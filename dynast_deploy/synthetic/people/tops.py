@@ -106,7 +106,7 @@ def _paint_neckline(picture: np.ndarray, body: Body, surface: Surface) -> None:
 
 
 def _paint_collar(picture: np.ndarray, body: Body, surface: Surface) -> None:
-    """Two points of a collar beside an open neck."""
+    """Two points of a collar next to an open neck."""
     top = body.who.top
     jacket = top.neckline == "lapel"
     if not jacket:
