@@ -89,7 +89,7 @@ class AtomicFile:
             self.discard()
 
     def keep_beside(self, word: str = "partial") -> None:
-        """Give the file a name of its own beside `path`, such as `out.partial.mp4`, and replace nothing.
+        """Give the file a name of its own next to `path`, such as `out.partial.mp4`, and replace nothing.
 
         Raises:
             DynastError: Where that fails; the file is removed then.

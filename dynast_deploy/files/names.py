@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 USUAL_LIMIT = 255
-"""Bytes of one name, where the file system does not tell."""
+"""Bytes of one name, where the file system does not state it."""
 
 
 def named_beside(path: Path, ending: str) -> Path:
@@ -22,7 +22,7 @@ def named_beside(path: Path, ending: str) -> Path:
 
 
 def find_beside(path: Path, endings: Sequence[str]) -> Path | None:
-    """What lies beside `walk.mp4` as `walk` and one of `endings`, which may be written in any case, or None.
+    """What lies next to `walk.mp4` as `walk` and one of `endings`, which may be written in any case, or None.
 
     The first of `endings` that is there; the one in its very case where there are several.
     """

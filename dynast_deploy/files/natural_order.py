@@ -15,6 +15,6 @@ def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
 
 
 def natural_name(name: str) -> tuple[list[tuple[int, str]], str]:
-    """The same for a name that is no path."""
+    """The same for a name that is not a path."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name

@@ -1,4 +1,4 @@
-"""Poses in files: reading every known format, writing ours, finding the file that lies beside a video."""
+"""Poses in files: reading every known format, writing ours, finding the file that lies next to a video."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIDECAR_ENDINGS = (".poses.npz", ".poses.json", ".poses.jsonl", "_keypoints.json
 """What follows a video's or picture's name without its own ending; the last is OpenPose's folder."""
 
 CLASSES = "classes.txt"
-"""Names of classes, which tools put beside YOLO's labels."""
+"""Names of classes, which tools put next to YOLO's labels."""
 
 PERCENT = 10
 """A file whose largest score is above this has its scores in percent; those of AlphaPose's first models went to 6."""
@@ -115,7 +115,7 @@ def write_poses(path: str | os.PathLike[str], poses: Poses) -> None:
 
 
 def find_sidecar(media_path: str | os.PathLike[str]) -> Path | None:
-    """The poses that lie beside a picture or video, or None.
+    """The poses that lie next to a picture or video, or None.
 
     For `walk.mp4`, in this order: `walk.poses.npz`, `walk.poses.json`, `walk.poses.jsonl`,
     `walk_keypoints.json` and the folder `walk_keypoints`; what follows `walk` may be in any case.
@@ -161,7 +161,7 @@ def _only_frame(file: Path) -> Frame:
     try:
         found = (read_json(file) if file.suffix.lower() == ".json" else _of_labels(file)).frames
     except DynastError as error:
-        raise DynastError(f"{error}; if it is no frame of poses, take it out of the folder") from None
+        raise DynastError(f"{error}; if it is not a frame of poses, take it out of the folder") from None
     if len(found) != 1:
         raise DynastError(f"{file}: {len(found)} frames; a file of a folder holds one frame")
     return Frame(found[0].people, found[0].canvas, picture_name(file.name))

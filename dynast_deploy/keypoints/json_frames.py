@@ -127,7 +127,7 @@ class _Entries:
             )
         if self._people:
             return Recording(str(self._path), [Frame(stacked(self._people))])
-        # MMPose numbers the frames that it writes; whoever leaves some out leaves their numbers out.
+        # MMPose numbers the frames that it writes; a tool that leaves some out leaves their numbers out.
         return named(str(self._path), self._frames, leaves_out=True)
 
 

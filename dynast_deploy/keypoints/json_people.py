@@ -93,7 +93,7 @@ def people_of_list(people: Any, where: str, name: str = "people") -> np.ndarray:
     if people is None:
         people = []
     if not isinstance(people, list) or not all(isinstance(person, (dict, list)) for person in people):
-        raise DynastError(f'{where}: "{name}" is no list of people')
+        raise DynastError(f'{where}: "{name}" is not a list of people')
     return stacked([pose_of(person, f"{where}, person {number}") for number, person in enumerate(people)])
 
 
@@ -150,7 +150,7 @@ def canvas_of(document: dict[str, Any], where: str) -> Size | None:
 
 
 def _is_editor_frame(document: dict[str, Any]) -> bool:
-    """Whether `keypoints` are those of several people, as openpose-editor writes them beside `width` and `height`.
+    """Whether `keypoints` are those of several people, as openpose-editor writes them next to `width` and `height`.
 
     They are pairs [x, y], or null, of one person after the other, 18 each, or a list of such lists.
     """
@@ -204,7 +204,7 @@ def _points(body: Any, scores: Any, where: str) -> np.ndarray:
         )
     if len(values) not in SKELETONS:
         raise DynastError(
-            f"{where}: {len(values)} keypoints are no known skeleton; known are {KNOWN_SKELETONS}"
+            f"{where}: {len(values)} keypoints are not a known skeleton; known are {KNOWN_SKELETONS}"
         )
     if scores is not None:
         stated = _array(scores, where)
@@ -238,4 +238,4 @@ def _array(numbers: Any, where: str) -> np.ndarray:
         ) from None
     except (ValueError, TypeError):
         pass
-    raise DynastError(f"{where}: the keypoints are no flat list of numbers x, y, score, ...")
+    raise DynastError(f"{where}: the keypoints are not a flat list of numbers x, y, score, ...")

@@ -21,9 +21,9 @@ CHUNK = 1 << 20
 class Piece:
     """A part of a document.
 
-    keys: where it stands: () for a document that is no list or object; (index,) for a list's entry; (name,) for an
-    object's; (name, index) for an entry of a list that is an
-        object's. An empty list or object has none, but an object's empty list is one itself.
+    keys: its place: () for a document that is neither a list nor an object; (index,) for an entry of a list; (name,)
+    for a member of an object; (name, index) for an entry of a list that is a member of an object. An empty list or
+    object has no parts, but an empty list in an object is one itself.
     """
 
     keys: tuple[str | int, ...]

@@ -51,10 +51,12 @@ def _people(array: NpzArray, path: Path) -> list[np.ndarray]:
     if array.nbytes > MOST_BYTES:
         raise DynastError(
             f"{path}: `keypoints` is {array.dtype} {list(shape)}, {array.nbytes / 1e9:.1f} GB; at most "
-            f"{MOST_BYTES / 1e9:.1f} GB are read: leave out what is no keypoint of the 18, or cut it with the video"
+            f"{MOST_BYTES / 1e9:.1f} GB are read: leave out all but the 18 keypoints, or cut it with the video"
         )
     if shape[-2] not in SKELETONS:
-        raise DynastError(f"{path}: {shape[-2]} keypoints are no known skeleton; known are {KNOWN_SKELETONS}")
+        raise DynastError(
+            f"{path}: {shape[-2]} keypoints are not a known skeleton; known are {KNOWN_SKELETONS}"
+        )
     step = max(1, _AT_ONCE // max(1, int(np.prod(shape[1:]))))
     people: list[np.ndarray] = []
     poses = 0

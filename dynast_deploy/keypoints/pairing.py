@@ -34,7 +34,7 @@ def pair(recording: Recording, pictures: Sequence[Path]) -> list[int]:
 
 
 def fits_picture(recording: Recording, picture: Path) -> bool:
-    """Whether a recording that lies beside a picture is of that picture, not of a video of the same name."""
+    """Whether a recording that lies next to a picture is of that picture, not of a video of the same name."""
     if any(frame.name in _names(picture) for frame in recording.frames):
         return True
     return len(recording.frames) == 1

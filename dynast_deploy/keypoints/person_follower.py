@@ -72,7 +72,7 @@ class Other:
 class PersonFollower:
     """Follows one person from frame to frame.
 
-    A person who is missing is waited for: whoever else stands there, a passer-by or a ghost of a few points, is not
+    A person who is missing is waited for: anybody else who is there, a passer-by or a ghost of a few points, is not
     taken in the next `hold` frames unless the person is back. When the person did not come back, the other one was the
     person (a cut, a jump), and `corrected` says where it was in the frames that were held. Should the first one turn up
     again where it was last seen, it is followed again.
@@ -135,7 +135,7 @@ class PersonFollower:
         return no_person()
 
     def finish(self) -> None:
-        """Nothing follows: whoever was doubted was the person."""
+        """No frame follows: the pose in doubt was the person's."""
         self.corrected, self._doubtful = self._doubtful, []
 
     def _begin(self, present: np.ndarray) -> np.ndarray:

@@ -119,7 +119,7 @@ class PoseFile:
 def poses_beside(
     media: str | os.PathLike[str], is_picture: bool, shares_name: bool = False, min_score: float = 0
 ) -> PoseFile | None:
-    """The poses that lie beside a picture or video, where they are its own.
+    """The poses that lie next to a picture or video, where they are its own.
 
     Of a picture and a video of one name, a file with one pose, or with the picture's name in it, is the picture's; any
     other is the video's. `shares_name` says of a video that there is such a picture.

@@ -19,7 +19,7 @@ KEYPOINT_NAMES = (
 """OpenPose's 18 keypoints (its COCO model) in order; right and left are the person's own."""
 
 FARTHEST = 1e9
-"""Coordinates and scores beyond this, in either direction, are a mistake of whoever wrote them."""
+"""Coordinates and scores beyond this, in either direction, are a mistake of the tool that wrote them."""
 
 RELATIVE = Size(1, 1)
 """Picture size of poses whose coordinates are fractions of the picture."""

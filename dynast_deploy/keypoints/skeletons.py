@@ -45,7 +45,7 @@ def to_openpose18(points: np.ndarray) -> np.ndarray:
     if count in (26, 136):
         return points[..., HALPE_ORDER, :].astype(np.float64)
     if count not in SKELETONS:
-        raise DynastError(f"{count} keypoints are no known skeleton; known are {KNOWN_SKELETONS}")
+        raise DynastError(f"{count} keypoints are not a known skeleton; known are {KNOWN_SKELETONS}")
     pose = points[..., COCO17_ORDER, :].astype(np.float64)
     shoulders = points[..., COCO17_SHOULDERS, :]
     neck = np.asarray(shoulders.mean(axis=-2))

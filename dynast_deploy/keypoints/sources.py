@@ -1,4 +1,4 @@
-"""Where poses come from: a file or model that the user names, a file beside the video, or MediaPipe's networks."""
+"""Where poses come from: a file or model that the user names, a file next to the video, or MediaPipe's networks."""
 
 from __future__ import annotations
 
@@ -150,17 +150,17 @@ def resolve_poses(
     """The source of poses for a picture or video: the first of these that there is.
 
     Args:
-        media_path: The picture or video; a file of poses beside it is found by its name (`find_sidecar`).
+        media_path: The picture or video; a file of poses next to it is found by its name (`find_sidecar`).
         poses_path: The file or folder that the user named.
         model_path: The user's own pose model: in ONNX, with its channels in `channel_order`, or a bundle or wheel of
             MediaPipe's.
         option: The command-line option that sets `poses_path`, for the error.
         pictures: The pictures that the poses are for, in their order; None for a video.
-        shares_name: Whether a picture of the same name lies beside the video (`pose_file.poses_beside`).
+        shares_name: Whether a picture of the same name lies next to the video (`pose_file.poses_beside`).
         min_score: Keypoints that score lower are not seen; by default all of a file are, and of a model those that
             score its kind's own.
 
-    Order: `poses_path`, `model_path`, the file beside the video, MediaPipe's networks where they are on this machine.
+    Order: `poses_path`, `model_path`, the file next to the video, MediaPipe's networks where they are on this machine.
 
     Raises:
         DynastError: Where there is none of them, or the first that there is cannot be read.
@@ -179,7 +179,7 @@ def resolve_poses(
     other = f" ({sidecar} is of another picture or video of that name)" if sidecar else ""
     raise DynastError(
         f"no poses for {media_path}{other}. Give them with {option} (OpenPose JSON, JSONL or .npz), "
-        f"put them beside it as {stem}.poses.npz or {stem}.poses.json, "
+        f"put them next to it as {stem}.poses.npz or {stem}.poses.json, "
         "name a pose model with --pose-model (RTMPose, DWPose, ViTPose or YOLO pose, as .onnx), "
         f"or have them estimated by MediaPipe's networks, which come with: {FETCH_COMMAND}"
     )

@@ -179,7 +179,7 @@ class FrameSource(Protocol):
         ...
 
     def open_sound(self) -> list[SoundSource]:
-        """Its streams of sound in their order; whoever calls it closes them.
+        """Its streams of sound in their order; the caller closes them.
 
         Raises:
             OSError: Where the source cannot be opened for it.

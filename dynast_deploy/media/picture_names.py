@@ -124,7 +124,7 @@ def _in_folder(folder: Path, notes: list[str]) -> list[Path]:
         notes.append(f"left out of {folder}: {why_unread}")
     if ours:
         notes.append(
-            f"left out of {folder}: results of an earlier run beside their pictures ({_names(ours)})"
+            f"left out of {folder}: results of an earlier run next to their pictures ({_names(ours)})"
         )
     return [path for path in found if path not in ours]
 
@@ -144,7 +144,7 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _is_ours(path: Path, stems: set[str]) -> bool:
-    """Whether a file is named like a result and lies beside a file that it can be the result of."""
+    """Whether a file is named like a result and lies next to a file that it can be the result of."""
     source, dot, ending = path.stem.rpartition(".")
     return f"{dot}{ending}" in _OUR_ENDINGS and source in stems
 
@@ -176,7 +176,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def has_picture_beside(media: Path) -> bool:
-    """Whether a picture of the same name, but for its ending, lies beside a video."""
+    """Whether a picture of the same name, but for its ending, lies next to a video."""
     siblings = media.parent.glob("*") if media.parent.is_dir() else ()
     return any(
         path.stem == media.stem and path != media and path.suffix.lower() in PICTURE_SUFFIXES

@@ -1,4 +1,4 @@
-"""The sound of a source on its way into a file: copied packet by packet, or encoded anew."""
+"""The sound of a source on its way into a file: copied packet by packet, or re-encoded."""
 
 from __future__ import annotations
 

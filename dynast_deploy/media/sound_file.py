@@ -1,4 +1,4 @@
-"""The sound of a media file as a source of packets, apart from whoever reads its pictures."""
+"""The sound of a media file as a source of packets, apart from the reader of its pictures."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class SoundTracks:
             return
         self._tracks.append(track)
         if not track.is_copied:
-            self._notes.append(f"{name} encoded anew, {track.codec} to {encoder.removeprefix('lib')}")
+            self._notes.append(f"{name} re-encoded, {track.codec} to {encoder.removeprefix('lib')}")
 
     @property
     def notes(self) -> list[str]:

@@ -44,7 +44,7 @@ class Contents:
     missing: int
     """About how many frames the file ends before its stated length."""
     has_alpha: bool
-    """Whether transparency is stored beside its frames, as WebM does."""
+    """Whether transparency is stored next to its frames, as WebM does."""
 
 
 def video_contents(path: Path, index: int) -> Contents:

@@ -40,7 +40,7 @@ class VideoWriter:
     pictures give the same coded video on every machine, whatever its processor and however many cores it has.
 
     Of the source all sound is kept, its languages and titles, and the title, date and other metadata of the file;
-    `note` says what was encoded anew or left out.
+    `note` says what was re-encoded or left out.
 
     The file appears under its name on `finish`; an existing one stays until then. As a context manager it finishes on
     leaving normally and removes the unfinished file on an exception; to keep what is done when the user presses Ctrl-C,

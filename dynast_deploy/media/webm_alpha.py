@@ -1,4 +1,4 @@
-"""The transparency that WebM stores beside its frames: a second video of VP8 or VP9, in BlockAdditions number 1."""
+"""The transparency that WebM stores next to its frames: a second video of VP8 or VP9, in BlockAdditions number 1."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def alpha_of(packet: Packet[Any]) -> bytes | None:
 
 
 class WebmAlpha:
-    """Decodes the transparency of one video beside its frames, which are decoded elsewhere.
+    """Decodes the transparency of one video next to its frames, which are decoded elsewhere.
 
     FFmpeg's own decoders leave it out, and libvpx's give up frames that have none among others that do.
     """

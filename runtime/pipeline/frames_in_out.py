@@ -109,7 +109,7 @@ def sink_kind(named: str) -> SinkKind:
 
 
 def open_source(named: str | Path) -> FrameSource:
-    """The source that `--video` names, opened; whoever calls this closes it.
+    """The source that `--video` names, opened; the caller closes it.
 
     Raises:
         DynastError: Where it cannot be read.

@@ -11,7 +11,7 @@ from dynast_deploy.files.names import fitting, named_beside
 
 
 def default_video_output(video: Path) -> Path:
-    """`in.mp4` -> `in.dynast.mp4` beside it; a container that is not written becomes .mp4."""
+    """`in.mp4` -> `in.dynast.mp4` next to it; a container that is not written becomes .mp4."""
     from dynast_deploy.media.video_containers import VIDEO_SUFFIXES
 
     suffix = video.suffix.lower() if video.suffix.lower() in VIDEO_SUFFIXES else ".mp4"
@@ -23,7 +23,7 @@ def picture_outputs(
 ) -> dict[Path, Path]:
     """Where each picture's result goes.
 
-    With `output` a picture's name (one picture only) or a folder; else beside the input: `a.png` becomes
+    With `output` a picture's name (one picture only) or a folder; else next to the input: `a.png` becomes
     `a.dynast.png`, a folder `photos` becomes `photos.dynast` with the same names in it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a job did, and how that is told."""
+"""What a job did, and the lines that say so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynast_deploy.printable import print_note, printable, printable_name
 from dynast_deploy.stop_request import StopRequest
 
 SHOWN_FAILURES = 20
-"""Of pictures that could not be rendered; of more only the number is told."""
+"""Of pictures that could not be rendered; of further ones only the number is printed."""
 
 
 @dataclass(frozen=True)

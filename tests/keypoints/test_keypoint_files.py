@@ -48,7 +48,7 @@ class TestSkeletons:
         assert to_openpose18(points)[1, 2] == points[6, 2]
 
     def test_another_number_is_refused(self) -> None:
-        with pytest.raises(DynastError, match="21 keypoints are no known skeleton"):
+        with pytest.raises(DynastError, match="21 keypoints are not a known skeleton"):
             to_openpose18(body(21))
 
 

@@ -46,7 +46,7 @@ class TestNpz:
             ({"poses": np.zeros((2, 18, 3))}, "no array `keypoints`"),
             ({"keypoints": np.zeros((2, 54))}, "[2, 54]"),
             ({"keypoints": np.zeros((2, 18, 4))}, "[2, 18, 4]"),
-            ({"keypoints": np.zeros((2, 21, 3))}, "21 keypoints are no known skeleton"),
+            ({"keypoints": np.zeros((2, 21, 3))}, "21 keypoints are not a known skeleton"),
             ({"keypoints": np.zeros((0, 18, 3))}, "no frame"),
             ({"keypoints": np.array([[["a"] * 3] * 18])}, "numbers"),
             ({"keypoints": np.array([[[1.0, np.inf, 1.0]] * 18])}, "frame 0: a keypoint is infinite"),

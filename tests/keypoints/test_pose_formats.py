@@ -226,7 +226,7 @@ def test_what_is_no_frame_of_a_folder_is_named_with_what_mends_it(tmp_path: Path
         write(tmp_path / f"clip_{number:06d}.json", {"people": [PERSON]})
     write(tmp_path / "package.json", {"name": "clip", "version": "1.0"})
     with pytest.raises(
-        DynastError, match=r'package\.json: no list "people".*; if it is no frame of poses, take it out'
+        DynastError, match=r'package\.json: no list "people".*; if it is not a frame of poses, take it out'
     ):
         read_poses(tmp_path)
 
@@ -238,7 +238,7 @@ def test_the_names_of_classes_beside_labels_are_no_frame(tmp_path: Path) -> None
     assert len(read_poses(tmp_path)) == 2
     (tmp_path / "notes.txt").write_text("nothing of poses\n")
     with pytest.raises(
-        DynastError, match=r"notes\.txt, line 1: 3 numbers; .*; if it is no frame of poses, take it out"
+        DynastError, match=r"notes\.txt, line 1: 3 numbers; .*; if it is not a frame of poses, take it out"
     ):
         read_poses(tmp_path)
 
@@ -257,7 +257,7 @@ def test_endings_are_read_in_any_case(tmp_path: Path) -> None:
     [
         ([{"people": [PERSON]}, INSTANCE], "frames and people without a frame in one list"),
         ([INSTANCE | {"keypoint_scores": [1.0]}], "person 0: 1 scores of 17 keypoints"),
-        ([{"keypoints": {"x": [1], "y": [2]}}], "1 keypoints are no known skeleton"),
+        ([{"keypoints": {"x": [1], "y": [2]}}], "1 keypoints are not a known skeleton"),
         ({"people": [{"pose_keypoints_2d": [10**400] * 54}]}, "a keypoint is infinite"),
         (
             {"people": [{"pose_keypoints_2d": [1e308] * 54}]},

@@ -82,7 +82,7 @@ def pitches(path: Path) -> list[float]:
 def test_sound_that_is_silent_in_browsers_becomes_aac_in_mp4(tmp_path: Path, codec: str, suffix: str) -> None:
     source, target = tmp_path / "in.mkv", tmp_path / f"out{suffix}"
     write_tracks(source, {"eng": (codec, 440)})
-    assert pass_through(source, target) == f"{target}: sound encoded anew, {codec} to aac"
+    assert pass_through(source, target) == f"{target}: sound re-encoded, {codec} to aac"
     with av.open(str(target)) as container:
         assert container.streams.audio[0].codec_context.name == "aac"
     assert pitches(target) == [440]
@@ -121,7 +121,7 @@ def test_surround_sound_stays_surround_sound(tmp_path: Path) -> None:
             ".mp4",
             ("aac", "ac3", "libmp3lame"),
             ["aac", "aac", "mp3"],
-            "sound 2 of 3 encoded anew, ac3 to aac",
+            "sound 2 of 3 re-encoded, ac3 to aac",
         ),
         (".mov", ("aac", "ac3", "alac"), ["aac", "ac3", "alac"], None),
         (".mkv", ("aac", "ac3", "flac"), ["aac", "ac3", "flac"], None),
@@ -129,7 +129,7 @@ def test_surround_sound_stays_surround_sound(tmp_path: Path) -> None:
             ".webm",
             ("aac", "libopus", "libopus"),
             ["opus", "opus", "opus"],
-            "sound 1 of 3 encoded anew, aac to opus",
+            "sound 1 of 3 re-encoded, aac to opus",
         ),
     ],
 )

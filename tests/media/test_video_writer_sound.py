@@ -1,4 +1,4 @@
-"""Sound of the source in a written video: copied where the container takes it, else encoded anew."""
+"""Sound of the source in a written video: copied where the container takes it, else re-encoded."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_sound_that_the_container_refuses_is_encoded_anew_without_drift(
     write_clip(source, sound=sound, sound_seconds=2.0)
     note = pass_through(source, target)
     assert note is not None
-    assert "encoded anew" in note
+    assert "re-encoded" in note
     assert_same_times(source, target)
     (start, before), (new_start, after) = sound_samples(source), sound_samples(target)
     shift = round((new_start - float(read(target)[0].time) - start) * AUDIO_RATE)
