@@ -71,7 +71,7 @@ def build_engine(
     """
     from dynast_deploy.calib.choose_precision import calibrations_by_precision
     from dynast_deploy.commands.build_target import (
-        check_fp8,
+        check_capability,
         chosen_capabilities,
         find_target,
         timing_cache_file,
@@ -108,8 +108,7 @@ def build_engine(
         graphs = read_engine_graphs(onnx, precision, frames, by_precision.get(precision))
     target = find_target(kind)
     chosen = chosen_capabilities(compute_capabilities, target)
-    if precision is Precision.FP8:
-        check_fp8(chosen, target.device, hardware_compatible)
+    check_capability(precision, chosen, target.device, hardware_compatible)
     settings = BuildSettings(
         kind=kind,
         batch=frames,

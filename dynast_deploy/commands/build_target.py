@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
 """What TensorRT-RTX builds for unless told otherwise; its plans run on later ones too."""
 
+HARDWARE_COMPATIBLE_FROM = (8, 0)
+"""The first compute capability that plans built with --hardware-compatible run on."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -89,20 +92,24 @@ def rtx_capabilities(precision: Precision) -> tuple[str, ...]:
     return tuple(one for one in RTX_CAPABILITIES if _numbers(one) >= precision.first_capability)
 
 
-def check_fp8(chosen: tuple[str, ...], device: GpuDevice | None, hardware_compatible: bool) -> None:
-    """Check that every GPU that is built for has eight-bit floats.
+def check_capability(
+    precision: Precision, chosen: tuple[str, ...], device: GpuDevice | None, hardware_compatible: bool
+) -> None:
+    """Check that every GPU that is built for has the numbers of a precision.
 
     Raises:
-        DynastError: Where one has none.
+        DynastError: Where one does not have them.
     """
-    if hardware_compatible:
+    first = ".".join(map(str, precision.first_capability))
+    if hardware_compatible and precision.first_capability > HARDWARE_COMPATIBLE_FROM:
         raise DynastError(
-            "--fp8: --hardware-compatible plans are for 8.0 and later, and FP8 needs 8.9; leave one out"
+            f"--{precision}: --hardware-compatible plans are for 8.0 and later, and {precision.upper()} needs {first}; "
+            "leave one out"
         )
     asked = chosen or ((device.compute_capability,) if device is not None else ())
-    if lacking := [one for one in asked if _numbers(one) < Precision.FP8.first_capability]:
+    if lacking := [one for one in asked if _numbers(one) < precision.first_capability]:
         raise DynastError(
-            f"--fp8: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with 8.9 (Ada); "
+            f"--{precision}: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with {first}; "
             "build with --int8 or --fp16 for it"
         )
 

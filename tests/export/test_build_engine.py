@@ -232,11 +232,11 @@ def assert_refused(folder: Path, status: int, error: str, message: str) -> None:
 def test_fp8_is_for_gpus_that_have_it() -> None:
     assert build_target.rtx_capabilities(Precision.FP8) == ("8.9", "12.0")
     assert build_target.rtx_capabilities(Precision.FP16)[0] == "8.0"
-    build_target.check_fp8((), None, False)
-    build_target.check_fp8(("8.9", "12.0"), None, False)
+    build_target.check_capability(Precision.FP8, (), None, False)
+    build_target.check_capability(Precision.FP8, ("8.9", "12.0"), None, False)
     with pytest.raises(DynastError, match=r"compute capability 8\.6, 7\.5 has no eight-bit floats"):
-        build_target.check_fp8(("8.9", "8.6", "7.5"), None, False)
+        build_target.check_capability(Precision.FP8, ("8.9", "8.6", "7.5"), None, False)
     with pytest.raises(DynastError, match=r"compute capability 8\.0 has no"):
-        build_target.check_fp8((), driver.GpuDevice("A100", "8.0"), False)
+        build_target.check_capability(Precision.FP8, (), driver.GpuDevice("A100", "8.0"), False)
     with pytest.raises(DynastError, match="--hardware-compatible plans are for 8.0"):
-        build_target.check_fp8((), driver.GpuDevice("L4", "8.9"), True)
+        build_target.check_capability(Precision.FP8, (), driver.GpuDevice("L4", "8.9"), True)

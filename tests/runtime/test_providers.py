@@ -26,12 +26,12 @@ from dynast_deploy.runtime.onnxrt.provider import (
     choose_provider,
 )
 
-LABEL = "OpenVINO"
-OPENVINO = ExecutionProvider(
-    device="openvino",
+LABEL = "Example"
+EXAMPLE = ExecutionProvider(
+    device="example",
     name=f"{LABEL}ExecutionProvider",
-    distribution="onnxruntime-openvino",
-    needs="Intel's driver",
+    distribution="onnxruntime-example",
+    needs="its driver",
     options={"device_type": "AUTO"},
 )
 
@@ -87,22 +87,22 @@ class FakeLibrary:
         return getattr(self._library, name)
 
     def get_available_providers(self) -> list[str]:
-        return [OPENVINO.name, CPU.name]
+        return [EXAMPLE.name, CPU.name]
 
     def InferenceSession(self, model: bytes, settings: Any, providers: list[Any]) -> Any:
         self.asked.append(providers)
         session = self._library.InferenceSession(model, settings, [CPU.name])
         if self._starts:
-            session.get_providers = lambda: [OPENVINO.name, CPU.name]
+            session.get_providers = lambda: [EXAMPLE.name, CPU.name]
         return session
 
 
 @pytest.fixture
 def with_entry(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeLibrary], None]:
     """Takes an ONNX Runtime for the installed one; the table has one entry more."""
-    monkeypatch.setattr(provider, "PROVIDERS", (OPENVINO, *PROVIDERS))
+    monkeypatch.setattr(provider, "PROVIDERS", (EXAMPLE, *PROVIDERS))
     for module in (provider, backends):
-        monkeypatch.setattr(module, "DEVICES", (OPENVINO.device, *DEVICES))
+        monkeypatch.setattr(module, "DEVICES", (EXAMPLE.device, *DEVICES))
 
     def install(library: FakeLibrary) -> None:
         for module in (onnxruntime_engine, onnxruntime_session):
@@ -121,13 +121,15 @@ def test_one_entry_is_all_that_an_engine_needs_of_a_new_provider(
         expected = engine.render(engine.encode_exemplar(picture, condition), condition)
     library = FakeLibrary()
     with_entry(library)
-    for device in ("openvino", "auto"):
+    for device in ("example", "auto"):
         with load_engine(path, device) as engine:
-            assert engine.info.device == "openvino"
+            assert engine.info.device == "example"
             image = engine.render(engine.encode_exemplar(picture, condition), condition)
         np.testing.assert_allclose(image, expected, atol=1e-3)
-    assert library.asked == [[(OPENVINO.name, {"device_type": "AUTO"}), CPU.name]] * 4
-    with pytest.raises(DynastError, match="device 'tpu' is none of auto, cpu, cuda and openvino"):
+    assert library.asked == [[(EXAMPLE.name, {"device_type": "AUTO"}), CPU.name]] * 4
+    with pytest.raises(
+        DynastError, match=f"device 'tpu' is none of auto, {', '.join(sorted(DEVICES))} and example"
+    ):
         load_engine(path, "tpu")
 
 
@@ -136,8 +138,8 @@ def test_a_provider_that_does_not_start_is_named_with_what_it_needs(
 ) -> None:
     with_entry(FakeLibrary(starts=False))
     picture = np.zeros((1, 3, 32, 32), np.uint8)
-    with load_engine(write_tiny_engine(tmp_path), "openvino") as engine:
-        words = f"{LABEL} was asked for but ONNX Runtime could not start it .* install Intel's driver, or use"
+    with load_engine(write_tiny_engine(tmp_path), "example") as engine:
+        words = f"{LABEL} was asked for but ONNX Runtime could not start it .* install its driver, or use"
         with pytest.raises(DynastError, match=words):
             engine.encode_exemplar(picture, np.zeros((1, 20, 32, 32), np.uint8))
 
@@ -160,5 +162,5 @@ def test_the_first_backend_that_can_run_a_file_does_and_else_every_reason_is_tol
 def test_operators_are_not_missed_where_there_are_none(recwarn: pytest.WarningsRecorder) -> None:
     from dynast_deploy.runtime.onnxrt.native_operators import operators_or_warning
 
-    assert operators_or_warning(object(), OPENVINO) is None
+    assert operators_or_warning(object(), EXAMPLE) is None
     assert not recwarn.list
