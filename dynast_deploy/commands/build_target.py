@@ -109,8 +109,8 @@ def check_capability(
     asked = chosen or ((device.compute_capability,) if device is not None else ())
     if lacking := [one for one in asked if _numbers(one) < precision.first_capability]:
         raise DynastError(
-            f"--{precision}: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with {first}; "
-            "build with --int8 or --fp16 for it"
+            f"--{precision}: compute capability {', '.join(lacking)} has no eight-bit floats, which begin with "
+            f"{first}; build with --int8 or --fp16 for it"
         )
 
 

@@ -127,9 +127,7 @@ def test_one_entry_is_all_that_an_engine_needs_of_a_new_provider(
             image = engine.render(engine.encode_exemplar(picture, condition), condition)
         np.testing.assert_allclose(image, expected, atol=1e-3)
     assert library.asked == [[(EXAMPLE.name, {"device_type": "AUTO"}), CPU.name]] * 4
-    with pytest.raises(
-        DynastError, match=f"device 'tpu' is none of auto, {', '.join(sorted(DEVICES))} and example"
-    ):
+    with pytest.raises(DynastError, match="device 'tpu' is none of auto, cpu, .*example"):
         load_engine(path, "tpu")
 
 
