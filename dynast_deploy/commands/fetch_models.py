@@ -87,21 +87,13 @@ def write_models(wheel: Path, output: Path) -> None:
         DynastError: Where the wheel is damaged or holds other networks than those of `RELEASE`, or the file cannot be
             written.
     """
-    from dynast_deploy.files.atomic_file import AtomicFile, write_failure
+    from dynast_deploy.files.atomic_file import AtomicFile
     from dynast_deploy.keypoints.mediapipe_models import SHA256, MediaPipeNetwork, read_network
 
     networks = {network: read_network(wheel, network) for network in MediaPipeNetwork}
     for network, contents in networks.items():
         if hashlib.sha256(contents).hexdigest() != SHA256[network]:
             raise DynastError(f"{wheel}: {network.value[0]} in it is not the one of {RELEASE}")
-    whole = AtomicFile(output)
-    try:
-        with zipfile.ZipFile(whole.partial, "w") as archive:
-            for network, contents in networks.items():
-                archive.writestr(network.value[0], contents)
-        whole.commit()
-    except OSError as error:
-        failure = write_failure(output, error)
-        raise failure from error
-    finally:
-        whole.discard()
+    with AtomicFile(output) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for network, contents in networks.items():
+            archive.writestr(network.value[0], contents)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkout import ROOT
-from cuda_stand_in import World
+from cuda_world import World
 from plan_machine import plan_machine
 from tiny_engine import write_tiny_engine
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_stand_in import World
+from cuda_world import World
 from plan_machine import CHANNELS, CUTS, SIZE, Machine, expected, levels, plan_machine
 from tensorrt_stand_in import plan_bytes, plans_of
 

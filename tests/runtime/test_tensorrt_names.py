@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 from tensorrt_api import BINDINGS, RUNNING, Missing, build_stubs, describe_version, recorded, sources
-from tensorrt_uses import MODULE, PLUGIN, Api, Sources
+from tensorrt_interface import MODULE, PLUGIN, Api
+from tensorrt_uses import Sources
 
 RTX_ONLY = {
     "module has no ComputeCapability",

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from checkout import ROOT, TESTS
-from tensorrt_uses import MODULE, Api, Sources
+from tensorrt_interface import MODULE, Api
+from tensorrt_uses import Sources
 
 DATA = TESTS / "data" / "cuda_names.json"
 FILES = {"pycuda": ("device.py", "driver"), "bindings": ("graph.py", "bindings")}

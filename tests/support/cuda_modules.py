@@ -8,18 +8,8 @@ import types
 from collections.abc import Callable
 
 import numpy as np
-from cuda_stand_in import (
-    Context,
-    CudaError,
-    DeviceAllocation,
-    Event,
-    LogicError,
-    Module,
-    OutOfMemory,
-    PinnedAllocation,
-    Stream,
-    World,
-)
+from cuda_stand_in import DeviceAllocation, Event, Module, PinnedAllocation, Stream
+from cuda_world import Context, CudaError, LogicError, OutOfMemory, World
 
 
 class EventFlags(enum.IntFlag):

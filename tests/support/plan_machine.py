@@ -12,7 +12,7 @@ from typing import Any
 import cuda_modules
 import numpy as np
 import tensorrt_stand_in
-from cuda_stand_in import World
+from cuda_world import World
 from tensorrt_stand_in import Failures
 
 from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file

@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 from checkout import DATA, NATIVE, ROOT
-from tensorrt_uses import Api, Sources
+from tensorrt_interface import Api
+from tensorrt_uses import Sources
 
 NAMES = DATA / "tensorrt_names.json"
 STUBS = [

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from cuda_stand_in import World
+from cuda_world import World
 
 from dynast_deploy.formats.plan import Manifest, TensorSpec
 

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MODULE, PLUGIN = "<module>", "<plugin>"
+from tensorrt_interface import MODULE, PLUGIN, Api, bare, inherited
+
 ROOTS = {"trt": MODULE, "tensorrt": MODULE, "library": MODULE, "trtp": PLUGIN}
-Api = dict[str, Any]
 Scope = dict[str, str | None]
 
 
@@ -66,13 +65,13 @@ class Sources:
             elif owner == PLUGIN:
                 kept["plugin"][name] = self.api["plugin"][name]
             else:
-                entry = _inherited(self.api, owner, name)
+                entry = inherited(self.api, owner, name)
                 types.setdefault(owner, {"bases": [], "members": {}})["members"][name] = entry
         for described in [kept["module"], *(described["members"] for described in list(types.values()))]:
             for entry in described.values():
                 for named in [
                     entry.get("type"),
-                    *(_bare(call[1]) for call in entry.get("calls", []) if call),
+                    *(bare(call[1]) for call in entry.get("calls", []) if call),
                 ]:
                     if named in self.api["types"]:
                         types.setdefault(named, {"bases": [], "members": {}})
@@ -235,7 +234,7 @@ class _File(ast.NodeVisitor):
             bare = owner
         else:
             bare = owner.removeprefix("type ")
-            entry = _inherited(self.api, bare, name)
+            entry = inherited(self.api, bare, name)
             if bare not in self.api["types"]:
                 return None
         if entry is None:
@@ -251,7 +250,7 @@ class _File(ast.NodeVisitor):
         called = self.kind(function)
         if called is not None and called.startswith("type "):
             made = called.removeprefix("type ")
-            entry = _inherited(self.api, made, "__init__")
+            entry = inherited(self.api, made, "__init__")
             if entry is not None:
                 self.sources.uses.add((made, "__init__"))
             self.check_call(node, made, entry, bound=True)
@@ -281,22 +280,6 @@ class _File(ast.NodeVisitor):
             names = [name.rstrip("?") for name in parameters]
             needed = [name for name in parameters[given:] if not name.endswith("?")]
             if given <= len(names) and set(named) <= set(names[given:]) and set(needed) <= set(named):
-                return _bare(returned)
+                return bare(returned)
         self.problem(node, f"{what} does not take {len(node.args)} arguments and {named}")
         return None
-
-
-def _inherited(api: Api, owner: str, name: str) -> dict[str, Any] | None:
-    described = api["types"].get(owner)
-    if described is None:
-        return None
-    if name in described["members"]:
-        found: dict[str, Any] = described["members"][name]
-        return found
-    return next((got for base in described["bases"] if (got := _inherited(api, base, name))), None)
-
-
-def _bare(returned: str) -> str:
-    """ "X" of "Optional[X]" and the like."""
-    optional = re.fullmatch(r"(?:Optional\[|Union\[)?([\w.]+)(?:, None\]|\]| \| None)?", returned)
-    return optional[1] if optional else returned
