@@ -29,12 +29,14 @@ ROUNDS = 15
 
 
 def milliseconds(function: Callable[[], object]) -> float:
+    """Milliseconds of one call."""
     start = time.perf_counter()
     function()
     return 1000 * (time.perf_counter() - start)
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments."""
     recorded = np.load(CHECKOUT / "tests" / "data" / "pose_conditions.npz")["front_256_keypoints"]
     print("picture      plain ms   fast ms   ratio")
     for width, height in SIZES:

@@ -27,6 +27,7 @@ SIDES = {
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments."""
     threads = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:

@@ -25,6 +25,7 @@ SIZES = (256, 512, 1024)
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments."""
     threads = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
     ngf = int(sys.argv[2]) if len(sys.argv) > 2 else 32
     frames = int(sys.argv[3]) if len(sys.argv) > 3 else 3

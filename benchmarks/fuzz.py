@@ -24,6 +24,7 @@ from fuzzing.readers import READERS, available
 
 
 def main() -> int:
+    """Run the campaign, or read one kept file again; gives the exit status, 1 where a file failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,6 +59,7 @@ def main() -> int:
 
 
 def report(campaigns: list[Campaign]) -> int:
+    """Print a row for each reader; gives the exit status, 1 where a file failed."""
     print(f"{'reader':14}{'files':>8}{'read':>8}{'refused':>9}{'failed':>8}{'MB at most':>12}")
     for campaign in campaigns:
         tally = campaign.tally

@@ -45,6 +45,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
+        """Whether the error is within what is allowed."""
         return self.error <= self.allowed  # NaN is not
 
 
@@ -109,6 +110,7 @@ def sanitize(tool: str) -> str:
 
 
 def versions() -> dict[str, str]:
+    """Date, GPU, versions of PyTorch, CUDA and Python, and the kernels' sources, for the JSON."""
     nvcc = build_gpu.find_nvcc()
     release = subprocess.run([nvcc, "--version"], capture_output=True, text=True).stdout if nvcc else ""
     return {
@@ -136,6 +138,11 @@ def report(
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments.
+
+    Raises:
+        SystemExit: With status 0 where every check passes, 1 where one fails, 2 where there is no GPU.
+    """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", type=int, default=256, help="picture size of the timings (default 256)")
     parser.add_argument(

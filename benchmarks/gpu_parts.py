@@ -77,6 +77,7 @@ class Layer:
         self._kernel = resources.kernel(gpu_kernels.compile_ptx(name), name)
 
     def launch(self, stream: Stream) -> None:
+        """Submit the kernel to a stream."""
         sizes = (1, 1, SIDE, SIDE, SIDE, SIDE, CHANNELS, PRUNE, VALUES, TOP_K, TOP_K)
         arguments = [
             *(np.uintp(buffer.address) for buffer in self._input_buffers),
@@ -87,6 +88,7 @@ class Layer:
         stream.call(self._kernel, blocks, gpu_kernels.BLOCK_THREADS, *arguments)
 
     def result(self) -> list[np.ndarray]:
+        """The outputs, copied to the host."""
         for array, buffer in zip(self.outputs, self._output_buffers, strict=True):
             self.stream.download(array, buffer)
         self.stream.synchronize()
@@ -158,20 +160,25 @@ class KernelPlan:
         self.kernel = resources.kernel(INVERT, "invert")
 
     def context(self, frames: int) -> KernelContext:
+        """A context for this many frames at once."""
         return KernelContext(self, frames)
 
 
 class KernelContext:
+    """Runs a plan's kernel for a fixed number of frames."""
+
     def __init__(self, plan: KernelPlan, frames: int) -> None:
         self._plan, self._count = plan, frames * plan.size
 
     def enqueue(self, addresses: Mapping[str, int], stream: Stream) -> None:
+        """Submit the plan's work to a stream; `addresses` are those of its tensors by name."""
         for _ in range(LAUNCHES):
             self._plan.layer.launch(stream)
         source, target = (np.uintp(addresses[name]) for name in ("condition", "image"))
         stream.call(self._plan.kernel, -(-self._count // 256), 256, source, target, np.uint32(self._count))
 
     def close(self) -> None:
+        """Nothing to free."""
         pass
 
 

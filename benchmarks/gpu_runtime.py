@@ -49,6 +49,7 @@ BATCHES = (1, 4)
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--engine", type=Path, default=ROOT / "examples" / "marionette.onnx")
     parser.add_argument("--plan", type=Path)
@@ -85,6 +86,7 @@ def attempt(part: Callable[[], Any]) -> Any:
 
 
 def system() -> dict[str, Any]:
+    """Date, driver, Python and versions of the packages, for the JSON."""
     packages = {}
     for name in PACKAGES:
         try:
@@ -171,7 +173,11 @@ def onnxruntime_cuda(path: Path, frames: int, device: str = "cuda") -> dict[str,
 
 
 def tensorrt(path: Path | None, frames: int) -> dict[str, Any]:
-    """Milliseconds of a frame through a plan: one after another, and with the next one submitted before."""
+    """Milliseconds of a frame through a plan: one after another, and with the next one submitted before.
+
+    Raises:
+        DynastError: No plan was given, or it does not run here.
+    """
     if path is None:
         raise DynastError("give a plan with --plan")
     from dynast_deploy.runtime.trt.engine import TensorRTEngine

@@ -30,6 +30,7 @@ TILE = 8
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else EXAMPLES / "marionette.onnx"
     print(f"{'layer':28} {'moves along':>11} {'different in a tile':>20} {'in the frame':>13}")
     for name, matches, width in engine_matches(path):
@@ -41,6 +42,7 @@ def main() -> None:
 
 
 def print_row(name: str, matches: np.ndarray, width: int) -> None:
+    """Print how coherent one layer's matches are."""
     candidates = inner_candidates(matches, width)
     height = len(candidates)
     best = matches.reshape(height, width, -1)[:, :, 0]
@@ -84,6 +86,7 @@ def engine_matches(path: Path) -> list[tuple[str, np.ndarray, int]]:
 
 
 def inputs(size: int) -> dict[str, np.ndarray]:
+    """The network's inputs of an example picture at `size`, float32."""
     picture_path = min(EXAMPLES.glob("*.png"))
     picture = read_picture(picture_path)
     poses, dance = (

@@ -161,6 +161,7 @@ def build(rows: list[Row], engine: Path, folder: Path) -> None:
 
 
 def print_table(rows: list[Row], info: ModelMetadata, engine: Path, samples: int) -> None:
+    """Print the table of one engine in Markdown."""
     print(f"\n{engine}, {info.height}x{info.width}, {samples} held-out samples\n")
     print("| | vs FP32, dB | truth, dB | SSIM | match, px | in 8 bits | file, MB | CPU, ms | RTX |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -182,6 +183,7 @@ def print_table(rows: list[Row], info: ModelMetadata, engine: Path, samples: int
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("engines", nargs="*", default=[Path("examples/marionette.onnx")], type=Path)
     parser.add_argument("--frames", type=int, default=200, help="to calibrate on")

@@ -150,7 +150,11 @@ def run(name: str, folder: Path, number: signal.Signals | None = None, delay: fl
 
 
 def main() -> None:
-    """Try the chosen commands and print a row for each."""
+    """Try the chosen commands and print a row for each.
+
+    Raises:
+        SystemExit: With status 1 where something did not hold, else 0.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--moments", type=int, default=50, help="of each command")
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), help="these commands alone")

@@ -29,6 +29,7 @@ def block(task: Task) -> int:
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments."""
     print("source            size   ms a sample")
     for task in Task:
         for size in SIZES:

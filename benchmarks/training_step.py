@@ -25,6 +25,11 @@ from dynast_deploy.generator import Generator
 
 
 def main() -> None:
+    """Measure and print; the text at the top of this file states the arguments.
+
+    Raises:
+        SystemExit: The losses of both sides differ.
+    """
     given = [int(argument) for argument in sys.argv[1:]]
     threads, rounds, size, ngf = (*given, *(os.cpu_count() or 1, 7, 128, 16)[len(given) :])
     torch.manual_seed(0)

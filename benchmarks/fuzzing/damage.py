@@ -28,6 +28,7 @@ _NUMBERS = (
 
 
 def flip_bits(data: bytes, rng: Random) -> bytes:
+    """Some bits inverted."""
     found = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
         found[rng.randrange(len(found))] ^= 1 << rng.randrange(8)
@@ -49,6 +50,7 @@ def overwrite(data: bytes, rng: Random) -> bytes:
 
 
 def truncate(data: bytes, rng: Random) -> bytes:
+    """The file, cut off at a random place."""
     return data[: rng.randrange(len(data))]
 
 
@@ -59,11 +61,13 @@ def splice(data: bytes, rng: Random) -> bytes:
 
 
 def remove(data: bytes, rng: Random) -> bytes:
+    """The file without a piece."""
     at = rng.randrange(len(data))
     return data[:at] + data[at + rng.choice((1, 4, 64, 1024)) :]
 
 
 def fill(data: bytes, rng: Random) -> bytes:
+    """A piece overwritten with one byte value."""
     at, length = rng.randrange(len(data)), rng.choice((4, 64, 1024))
     return data[:at] + bytes([rng.choice((0, 255, 0x80))]) * length + data[at + length :]
 
