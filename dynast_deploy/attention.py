@@ -193,7 +193,9 @@ def _sparse(
         x is not None and x.requires_grad for x in (query, query_prune, *shared)
     )
     parts = []
-    for own in zip(*(x.split(QUERIES_AT_ONCE, 1) for x in (query, query_prune, candidates)), strict=True):
+    for own in zip(
+        *(torch.split(x, QUERIES_AT_ONCE, 1) for x in (query, query_prune, candidates)), strict=True
+    ):
         options = top_k, temperature, warp_mask
         if differentiable:
             part = checkpoint(_part, own, shared, *options, use_reentrant=False, preserve_rng_state=False)
@@ -244,4 +246,4 @@ def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     if exemplars > 1:
         indices = indices + torch.arange(exemplars, device=indices.device)[:, None, None] * length
     chosen = tokens.reshape(exemplars * length, channels).index_select(0, indices.flatten())
-    return chosen.unflatten(0, indices.shape)
+    return torch.unflatten(chosen, 0, indices.shape)

@@ -51,7 +51,7 @@ class AttentionBlock(Layer):
         return BlockExemplar(key, key_prune, value)
 
     def queries(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Query and prune query of the frame's `Generator.tokens`."""
+        """Query `[N, L, C]` and prune query `[N, L, P]` of the frame's `Generator.tokens`."""
         with exact(query):
             query, query_prune = self._projected(query, self.f, self.f_prune)
         return query, query_prune
@@ -67,7 +67,8 @@ class AttentionBlock(Layer):
         """
         modulation = self.spade.modulation(condition)
         ops = self.ops(x, modulation, attended.attended)
-        return self.res_block(ops.fused(x, modulation, attended.attended, attended.confidence))
+        y: Tensor = self.res_block(ops.fused(x, modulation, attended.attended, attended.confidence))
+        return y
 
 
 def _parameters(conv: nn.Conv2d) -> ConvParameters:

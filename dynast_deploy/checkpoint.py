@@ -48,8 +48,10 @@ def load_generator(
 
     `top_k` (matches per query) and `smooth` (softmax temperature of the fine scales) are not written in published
     checkpoints, where they default to 4 and 0.01; given here, they also override what our own checkpoints hold.
-    Raises DynastError if the file is missing, damaged, no checkpoint, holds anything but tensors and plain values,
-    or if a parameter is missing, extra or of the wrong shape.
+
+    Raises:
+        DynastError: Naming the file, where it is missing, damaged, not a checkpoint or holds anything but tensors and
+            plain values, and where a parameter is missing, extra, misshapen or not finite.
     """
     stored = stored_generator(read_checkpoint(path), str(path), top_k, smooth)
     state = fitting_state(stored.config, stored.state, str(path))
@@ -61,7 +63,8 @@ def load_generator(
 def save_generator(generator: Generator, path: str | os.PathLike[str], **extra: Any) -> None:
     """Write our own layout; `extra` are further plain values or tensors. The file appears only when it is whole.
 
-    Raises DynastError if it cannot be written.
+    Raises:
+        DynastError: Where the file cannot be written.
     """
     contents = {
         "format": FORMAT,
@@ -76,8 +79,10 @@ def save_generator(generator: Generator, path: str | os.PathLike[str], **extra: 
 def save_published(generator: Generator, path: str | os.PathLike[str]) -> None:
     """Write the published layout: a bare state dict with the parameters of the published code, `embed_1` among them.
 
-    `top_k` and `smooth` are not in it. The file appears only when it is whole; raises DynastError if it cannot be
-    written.
+    `top_k` and `smooth` are not in it. The file appears only when it is whole.
+
+    Raises:
+        DynastError: Where the file cannot be written.
     """
     state = dict(generator.state_dict())
     # Nothing reads `embed_1`, but published code refuses a state without it; `embed_q1` has its shapes and its place.
@@ -104,8 +109,11 @@ def stored_generator(
 ) -> StoredGenerator:
     """The generator in what `read_checkpoint` gave; `top_k` and `smooth` as for `load_generator`.
 
-    Raises DynastError where there is none, or one of another version of this package, and for settings that cannot be.
     Whether parameters and settings fit each other is what `fitting_state` says.
+
+    Raises:
+        DynastError: Naming `source`, where there is none, or one of another version of this package, and for settings
+            that cannot be.
     """
     given = {"top_k": top_k, "smooth": smooth}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -122,7 +130,7 @@ def stored_generator(
     for name in ("config", "generator"):
         if not isinstance(contents.get(name), Mapping):
             raise DynastError(
-                f"{source}: damaged, its {name!r} is {'missing' if name not in contents else 'no table'}"
+                f"{source}: damaged, its {name!r} is {'missing' if name not in contents else 'not a table'}"
             )
     config = GeneratorConfig.from_dict({**contents["config"], **options}, source)
     return StoredGenerator(find_generator(contents["generator"], source).state, config, True, "")
@@ -131,7 +139,8 @@ def stored_generator(
 def fitting_state(config: GeneratorConfig, state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     """The parameters of a generator of `config`, all of them and no others, before memory for one is asked for.
 
-    Raises DynastError that names every one that is missing, extra, misshapen or not finite.
+    Raises:
+        DynastError: Naming `source` and each parameter that is missing, extra, misshapen or not finite.
     """
     with torch.device("meta"):
         generator = Generator(config)
@@ -143,9 +152,10 @@ def fitting_state(config: GeneratorConfig, state: Mapping[str, Tensor], source: 
 
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Raise DynastError that names every parameter that is missing, extra, misshapen or not finite.
+    """Refuse a state that does not fit the module, which may be on the meta device.
 
-    The module may be on the meta device.
+    Raises:
+        DynastError: Naming `source` and each parameter that is missing, extra, misshapen or not finite.
     """
     wanted = module.state_dict()
     problems = [f"{name} is missing" for name in wanted if name not in state]

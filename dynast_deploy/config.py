@@ -60,6 +60,9 @@ class GeneratorConfig:
     ngf, max_multi: scale s has `ngf * min(2**(s-1), max_multi)` channels.
     n_layers: attention blocks per scale. pos_dim, prune_dim: widths of position code and prune vectors at scale 1.
     top_k: matches kept per query. smooth: softmax temperature at scales 3, 2 and 1.
+
+    Raises:
+        DynastError: Where a value is of another type, not positive or too large, or values do not fit each other.
     """
 
     semantic_nc: int
@@ -86,7 +89,7 @@ class GeneratorConfig:
                     f"generator configuration: {name} is {shown(value)}; no more than {most:,} are taken"
                 )
         if self.crop_size % 8:
-            raise DynastError(f"generator configuration: crop_size {self.crop_size} is no multiple of 8")
+            raise DynastError(f"generator configuration: crop_size {self.crop_size} is not a multiple of 8")
         if self.top_k > (keys := (self.crop_size // 8) ** 2):
             raise DynastError(
                 f"generator configuration: top_k is {self.top_k}, and the coarsest map of pictures of {self.crop_size} "
@@ -99,32 +102,41 @@ class GeneratorConfig:
             )
 
     def multiplier(self, scale: int) -> int:
-        return min(2 ** (scale - 1), self.max_multi)
+        """How many times the channels of scale 1 a scale (1 to 4) has."""
+        return min(1 << (scale - 1), self.max_multi)
 
     def channels(self, scale: int) -> int:
+        """Channels of the features of a scale, 1 to 4."""
         return self.ngf * self.multiplier(scale)
 
     def pos_channels(self, scale: int) -> int:
+        """Channels of the position code of a scale, 1 to 4."""
         return self.pos_dim * self.multiplier(scale)
 
     def prune_channels(self, scale: int) -> int:
+        """Channels of prune queries and prune keys of a scale, 1 to 4."""
         return self.prune_dim * self.multiplier(scale)
 
     @property
     def task(self) -> Task | None:
+        """The task whose conditions have as many channels; None where no task's have."""
         return Task.of_channels(self.semantic_nc)
 
     def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for a file; `from_dict` reads them."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Any, source: str = "configuration") -> GeneratorConfig:
-        """Of a dictionary of plain values, whatever a file held in its place.
+        """The configuration in a dictionary of plain values, whatever a file held in its place.
 
-        Raises DynastError that names `source`, and every key that is unknown or missing, or a value that cannot be.
+        Raises:
+            DynastError: Naming `source`, where a key is unknown or missing or a value cannot be.
         """
         if not isinstance(values, Mapping):
-            raise DynastError(f"{source}: its generator settings are no table, but a {type(values).__name__}")
+            raise DynastError(
+                f"{source}: its generator settings are not a table, but a {type(values).__name__}"
+            )
         known = {field.name for field in fields(cls)}
         if unknown := sorted(str(name)[:40] for name in values if name not in known):
             first = ", ".join(unknown[:4]) + (f" and {len(unknown) - 4} more" if len(unknown) > 4 else "")
@@ -146,18 +158,19 @@ class GeneratorConfig:
     ) -> GeneratorConfig:
         """Everything but `top_k` and `smooth` follows from the shapes of a published state dict.
 
-        Raises DynastError where a parameter that shows it is missing or of other dimensions.
+        Raises:
+            DynastError: Naming `source`, where a parameter that shows a setting is missing or has other dimensions.
         """
 
         def shape(name: str, dimensions: int) -> tuple[int, ...]:
             stored = next((each for each in (name, name.removesuffix("_orig")) if each in state), None)
             if stored is None:
-                raise DynastError(f"{source}: parameter {name} is missing, so this is no DynaST generator")
+                raise DynastError(f"{source}: parameter {name} is missing, so this is not a DynaST generator")
             sides = tuple(state[stored].shape)
             if len(sides) != dimensions or not all(sides):
                 raise DynastError(
                     f"{source}: {stored} has shape {list(sides)} where {dimensions} dimensions are needed, so this is "
-                    "no DynaST generator"
+                    "not a DynaST generator"
                 )
             return sides
 

@@ -70,10 +70,19 @@ class Generator(Layer):
         self.decoder_10 = nn.Sequential(Conv3x3(channels[1], 3), nn.Tanh())
 
     def forward(self, condition: Tensor, exemplar: Tensor, exemplar_condition: Tensor) -> Tensor:
+        """The image `[N, 3, H, W]` in -1..1; shapes and ranges of the inputs are the class's.
+
+        Raises:
+            DynastError: Naming the input that has other channels, or a height or width that is not a multiple of 8.
+        """
         return self.render(self.encode_exemplar(exemplar, exemplar_condition), condition)
 
     def encode_exemplar(self, exemplar: Tensor, exemplar_condition: Tensor) -> Exemplar:
-        """Everything the attention blocks need of the exemplar `[E, 3, H, W]` and its condition `[E, S, H, W]`."""
+        """Everything the attention blocks need of the exemplar `[E, 3, H, W]` and its condition `[E, S, H, W]`.
+
+        Raises:
+            DynastError: Naming the input that has other channels, or a height or width that is not a multiple of 8.
+        """
         self._check("exemplar_condition", exemplar_condition, self.config.semantic_nc)
         self._check("exemplar", exemplar, 3)
         signals = self._at_scales(torch.cat([exemplar, exemplar_condition], 1))
@@ -90,7 +99,11 @@ class Generator(Layer):
         return Exemplar(blocks, width)
 
     def render(self, exemplar: Exemplar, condition: Tensor) -> Tensor:
-        """`image [N, 3, H, W]` for N conditions `[N, S, H, W]` against one exemplar, or one each."""
+        """`image [N, 3, H, W]` for N conditions `[N, S, H, W]` against one exemplar, or one each.
+
+        Raises:
+            DynastError: Where the condition has other channels, or a height or width that is not a multiple of 8.
+        """
         return self.render_with_attention(exemplar, condition)[0]
 
     def render_with_attention(
@@ -104,7 +117,10 @@ class Generator(Layer):
         """The image, and every block's attention, coarsest first.
 
         With `warp_picture` `[E, 3, H, W]` every block also warps that picture, average-pooled to its scale. To a list
-        `queries` every block appends what it looked with: query `[N, L, C]` and prune query `[N, L, P]`.
+        `queries` every block appends its queries: query `[N, L, C]` and prune query `[N, L, P]`.
+
+        Raises:
+            DynastError: Where the condition has other channels, or a height or width that is not a multiple of 8.
         """
         self._check("condition", condition, self.config.semantic_nc)
         conditions = self._at_scales(condition)
@@ -217,7 +233,9 @@ class Generator(Layer):
         return self.ops(x, pos).unit_tokens(x, pos)
 
     def blocks(self, scale: int) -> Sequence[AttentionBlock]:
-        return getattr(self, f"transformer_{scale}")
+        """The attention blocks of a scale, 1 to 4, in their order."""
+        blocks: Sequence[AttentionBlock] = getattr(self, f"transformer_{scale}")
+        return blocks
 
     def _step(self, name: str, scale: int) -> nn.Module:
         """The layer that carries a map from the next coarser scale to `scale`."""

@@ -1,7 +1,7 @@
 """The generator's parameters among what a checkpoint holds, under the names that this package gives them.
 
 Training scripts save them in many ways: bare, in wrappers (`{"model": ...}`, `{"params_ema": ...}`), under prefixes
-(`module.`, `_orig_mod.`, Lightning's `netG.`), beside a discriminator, spectral norm as hook, as parametrisation or
+(`module.`, `_orig_mod.`, Lightning's `netG.`), next to a discriminator, spectral norm as hook, as parametrisation or
 folded. The generator is told by its parameters, not by the names around them.
 """
 
@@ -43,8 +43,11 @@ class Found(NamedTuple):
 def find_generator(contents: Mapping[Any, Any], source: str) -> Found:
     """The one generator in `contents`; an averaged one before that of the last step.
 
-    Tensors are float32 (counters int64), dense and on the CPU. Raises DynastError where several could be meant, and for
-    an entry that is no tensor or holds what no weight is: complex, quantized or whole numbers, values on no device.
+    Tensors are float32 (counters int64), dense and on the CPU.
+
+    Raises:
+        DynastError: Naming `source`, where several could be meant, and for an entry that is not a tensor or not a
+            weight: complex, quantized or whole numbers, values on no device.
     """
     candidates = list(_candidates(contents, (), set()))
     if not candidates:
@@ -78,7 +81,7 @@ def _candidates(
     for prefix in sorted(prefixes):
         group = {name[len(prefix) :]: value for name, value in named.items() if name.startswith(prefix)}
         if not prefix:
-            group.pop("n_averaged", None)  # of AveragedModel, beside what it averages
+            group.pop("n_averaged", None)  # of AveragedModel, next to what it averages
         yield (*place, *filter(None, prefix.split("."))), group
     if len(place) < _DEEPEST:
         for name, value in contents.items():
@@ -107,7 +110,9 @@ def _rank(place: tuple[str, ...]) -> tuple[bool, bool, bool]:
 
 def _named(contents: Mapping[Any, Any], source: str) -> dict[str, Any]:
     if odd := [name for name in contents if not isinstance(name, str)]:
-        raise DynastError(f"{source}: an entry is named {str(odd[0])[:40]!r}, so this is no generator state")
+        raise DynastError(
+            f"{source}: an entry is named {str(odd[0])[:40]!r}, so this is not a generator state"
+        )
     return _as_hook({_without_wrappers(name): value for name, value in contents.items()})
 
 
@@ -146,10 +151,11 @@ def _checked(state: Mapping[str, Any], source: str) -> dict[str, Tensor]:
 def weight(name: str, value: Any, source: str) -> Tensor:
     """A stored weight as float32, a counter (`num_batches_tracked`) as int64: dense, finite or not, on the CPU.
 
-    Raises DynastError for what is no such tensor.
+    Raises:
+        DynastError: Naming `source`, for anything else.
     """
     if not isinstance(value, Tensor):
-        raise DynastError(f"{source}: entry {cut(name)} is no tensor, so this is no generator state")
+        raise DynastError(f"{source}: entry {cut(name)} is not a tensor, so this is not a generator state")
     if fault := _fault(name, value):
         raise DynastError(f"{source}: {cut(name)} {fault}, which no weight is; save it as float32")
     return value.detach() if value.dtype is torch.int64 else value.detach().float()

@@ -84,7 +84,7 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """`[N, H*W, C]` -> `[N, C, H, W]`."""
-    return tokens.mT.unflatten(2, (height, width))
+    return torch.unflatten(tokens.mT, 2, (height, width))
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -130,7 +130,8 @@ class SPADEResnetBlock(Layer):
         first, second = modulations
         d = self.conv_0(self._modulated(x, first))
         d = self.conv_1(self._modulated(d, second))
-        return self.relu(x, d)
+        y: Tensor = self.relu(x, d)
+        return y
 
     def modulations(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Both norms' gamma and beta, `[N, 2C, H, W]` each."""

@@ -159,7 +159,7 @@ def _listed(path: Path) -> list[int]:
     lines = [line.removesuffix(".jpg") for line in read_list(path)]
     bad = next((line for line in lines if not line.isdecimal()), None)
     if bad is not None:
-        raise DataError(f"{path}: {bad!r} is no number of a photograph")
+        raise DataError(f"{path}: {bad!r} is not the number of a photograph")
     return [int(line) for line in lines]
 
 

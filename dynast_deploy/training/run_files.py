@@ -59,7 +59,7 @@ def restore_run(networks: Networks, out: Path) -> Mapping[str, Any]:
             f"{path}: its generator has other settings than this run; give the same [generator]"
         )
     if not isinstance(contents[STATE], Mapping):
-        raise DynastError(f"{path}: damaged, its {STATE} is no table; use it with --start-from")
+        raise DynastError(f"{path}: damaged, its {STATE} is not a table; use it with --start-from")
     if ("discriminator" in contents[STATE]) != (networks.discriminator is not None):
         raise DynastError(
             f"{path}: was trained {'with' if 'discriminator' in contents[STATE] else 'without'} a discriminator, "

@@ -31,7 +31,7 @@ def checked_step(contents: Mapping[str, Any], source: str) -> int:
 def checked_weights(module: nn.Module, stored: Any, source: str) -> dict[str, Tensor]:
     """The parameters of `module` in a stored state dict; DynastError that names those which do not fit."""
     if not isinstance(stored, Mapping) or not all(isinstance(name, str) for name in stored):
-        raise _damaged(source, f"the parameters of its {type(module).__name__.lower()} are no table")
+        raise _damaged(source, f"the parameters of its {type(module).__name__.lower()} are not a table")
     state = {name: weight(name, value, source) for name, value in stored.items()}
     check_state(module, state, source)
     return state
@@ -79,7 +79,7 @@ def _moments(optimiser: torch.optim.Optimizer, stored: Any, source: str) -> dict
         ):
             mean = weight(f"{name} of parameter {number}", entry.get(name), source)
             if mean.shape != shape or not mean.isfinite().all():
-                raise _damaged(source, f"{name} of parameter {number} is no finite tensor {list(shape)}")
+                raise _damaged(source, f"{name} of parameter {number} is not a finite tensor {list(shape)}")
             means[name] = mean
         state[number] = means
     return {"state": state, "param_groups": groups}
@@ -124,7 +124,7 @@ def _log(stored: Any, source: str) -> dict[str, Any]:
             or total.shape
             or not total.is_floating_point()
         ):
-            raise _damaged(source, "the sums of its log are no numbers")
+            raise _damaged(source, "the sums of its log are not numbers")
         totals[name] = total.double()
     return {"sums": totals, "steps": steps}
 

@@ -68,7 +68,7 @@ def problem_of(
     exemplars, key_length, _ = key.shape
     for name, length, width in (("query", query_length, query_width), ("key", key_length, key_width)):
         if width < 1 or length % width:
-            raise DynastError(f"{name} has {length} tokens, which is no multiple of {name}_width {width}")
+            raise DynastError(f"{name} has {length} tokens, which is not a multiple of {name}_width {width}")
     matches_length = query_length if inner else query_length // 4
     for name, given, leading in (
         ("query_prune", query_prune, (frames, query_length)),

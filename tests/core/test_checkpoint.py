@@ -64,7 +64,7 @@ def test_data_parallel_prefixes_and_wrappers_are_understood(generator: Generator
             lambda s: s["decoder_10.0.bias"].fill_(torch.nan),
             "decoder_10.0.bias has values that are not finite",
         ),
-        (lambda s: s.pop("pos_embed"), "pos_embed is missing, so this is no DynaST generator"),
+        (lambda s: s.pop("pos_embed"), "pos_embed is missing, so this is not a DynaST generator"),
     ],
 )
 def test_a_parameter_that_does_not_fit_is_named(

@@ -220,9 +220,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: changed("pos_embed", torch.zeros(1, 4, 1, 9999)),
         "crop_size is 79992",
     ),
-    "text": (lambda: changed(BIAS, "three"), "is no tensor"),
+    "text": (lambda: changed(BIAS, "three"), "is not a tensor"),
     "numbers as names": (lambda: {1: torch.zeros(3), 2: torch.zeros(3)}, "an entry is named '1'"),
-    "nothing": (lambda: {}, "no DynaST generator"),
+    "nothing": (lambda: {}, "not a DynaST generator"),
 }
 
 
@@ -250,8 +250,8 @@ OWN: dict[str, tuple[dict[str, Any], str]] = {
         "x\\.\\.\\. is extra",
     ),
     "no version": ({"version": None}, "is of version None"),
-    "no configuration": ({"config": None}, "'config' is no table"),
-    "a list for a generator": ({"generator": [1]}, "'generator' is no table"),
+    "no configuration": ({"config": None}, "'config' is not a table"),
+    "a list for a generator": ({"generator": [1]}, "'generator' is not a table"),
     "text for a number": (
         {"config": CONFIG.to_dict() | {"ngf": "4"}},
         "ngf is '4'; it must be a whole number",

@@ -122,7 +122,7 @@ def test_mistakes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return str(result.exception)
 
     assert "there is no folder" in failure("--json", tmp_path / "missing" / "bench.json")
-    assert "crop_size 60 is no multiple of 8" in failure("--size", 60)
+    assert "crop_size 60 is not a multiple of 8" in failure("--size", 60)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(DynastError, match="pip install torch"):
         write_random_model(tmp_path, 4, 1, 32)

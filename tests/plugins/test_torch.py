@@ -245,7 +245,7 @@ def test_the_published_codes_recordings_are_reproduced(scale: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"query_width": 10}, "117 tokens, which is no multiple of query_width 10"),
+        ({"query_width": 10}, "117 tokens, which is not a multiple of query_width 10"),
         ({"key_width": 0}, "key_width 0"),
         ({"top_k": 17}, "at most 16"),
         ({"top_k": 0}, "top_k has to be at least 1"),

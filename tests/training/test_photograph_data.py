@@ -346,7 +346,7 @@ def _no_styles(root: Path) -> None:
         ),
         (Task.POSE, _all_broken, r"not one of the 4 listed photographs can be read"),
         (Task.FACE, _empty, r"train\.txt: the list is empty"),
-        (Task.FACE, _word_in_list, r"train\.txt: 'first\.png' is no number of a photograph"),
+        (Task.FACE, _word_in_list, r"train\.txt: 'first\.png' is not the number of a photograph"),
         (Task.FACE, _no_masks, r"train\.txt entry 2: .*0/00001_skin\.png is missing"),
         (Task.FACE, _odd_mask, r"masks of face \d+ differ in size: .*nose 40x40"),
         (Task.FACE, _wide_photographs, r"\.jpg is 90x60 and its masks are 128x128"),

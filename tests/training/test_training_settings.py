@@ -83,7 +83,7 @@ def test_architecture_and_task_come_from_the_checkpoint(tmp_path: Path) -> None:
         ("schedule.length=0", "schedule.length is 0; it must be positive"),
         ("schedule.final_rate=2", "final_rate is 2.0; it must lie in 0..1"),
         ("optimiser.average=1", "average is 1.0; it must be at least 0 and below 1"),
-        ("generator.crop_size=36", "crop_size 36 is no multiple of 8"),
+        ("generator.crop_size=36", "crop_size 36 is not a multiple of 8"),
         ("generator.crop_size=16", "training needs 32 or more"),
         ("generator.semantic_nc=15", "conditions of the task pose have 20 channels"),
         ("objective.warp=-1", "the weight warp is -1.0"),

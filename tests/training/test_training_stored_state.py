@@ -38,8 +38,8 @@ def moments(contents: dict[str, Any]) -> dict[Any, Any]:
 DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no step": (lambda c: c.pop("step"), "after which step"),
     "a negative step": (lambda c: c.update(step=-1), "after which step"),
-    "a list for a state": (lambda c: c.update(training_state=[1]), "training_state is no table"),
-    "no generator": (lambda c: c["training_state"].pop("generator"), "are no table"),
+    "a list for a state": (lambda c: c.update(training_state=[1]), "training_state is not a table"),
+    "no generator": (lambda c: c["training_state"].pop("generator"), "are not a table"),
     "whole numbers for weights": (
         lambda c: c["training_state"]["generator"].update(pos_embed=torch.zeros(3, dtype=torch.int8)),
         "pos_embed is int8",
@@ -47,11 +47,11 @@ DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no optimisers": (lambda c: c["training_state"].pop("optimisers"), "optimisers is missing"),
     "moments of another shape": (
         lambda c: moments(c)[0].update(exp_avg=torch.zeros(7)),
-        "exp_avg of parameter 0 is no finite tensor",
+        "exp_avg of parameter 0 is not a finite tensor",
     ),
     "moments that are no numbers": (
         lambda c: moments(c)[0]["exp_avg_sq"].fill_(torch.nan),
-        "exp_avg_sq of parameter 0 is no finite tensor",
+        "exp_avg_sq of parameter 0 is not a finite tensor",
     ),
     "moments of one parameter only": (lambda c: moments(c).pop(0), "parameters, and"),
     "short random states": (
@@ -59,7 +59,7 @@ DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "of another length",
     ),
     "no log": (lambda c: c["training_state"].update(log=None), "sums of its log is missing"),
-    "a log of text": (lambda c: c["training_state"]["log"].update(sums={"warp": "1"}), "are no numbers"),
+    "a log of text": (lambda c: c["training_state"]["log"].update(sums={"warp": "1"}), "are not numbers"),
 }
 
 
