@@ -12,6 +12,11 @@ from dynast_deploy.plugins.native_build import cpu, gpu
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Build what `arguments` (those of the command line unless given) ask for, and print a line for each library.
+
+    Raises:
+        SystemExit: With status 2, after a message, where a library cannot be built.
+    """
     parser = argparse.ArgumentParser(
         prog=library.BUILD_COMMAND, description="Compile the native attention kernels."
     )

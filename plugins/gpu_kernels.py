@@ -53,7 +53,8 @@ def float_bits(number: float) -> int:
 def compile_ptx(kernel: str = "", architecture: str = OLDEST) -> bytes:
     """PTX of one kernel, or of all, by NVRTC or else by nvcc.
 
-    Raises DynastError if neither is there, or if it fails.
+    Raises:
+        DynastError: Where neither compiler is installed, or with the words of one that fails.
     """
     ptx = compile_with_nvrtc(kernel, architecture)
     if ptx is None:
@@ -67,7 +68,11 @@ def relabelled(ptx: bytes) -> bytes:
 
 
 def compile_with_nvrtc(kernel: str, architecture: str) -> bytes | None:
-    """PTX of one kernel, or of all, or None if NVRTC is not installed. Raises DynastError if it fails."""
+    """PTX of one kernel, or of all, or None if NVRTC is not installed.
+
+    Raises:
+        DynastError: With NVRTC's words if it fails.
+    """
     try:
         from cuda.bindings import nvrtc
 
@@ -86,14 +91,18 @@ def compile_with_nvrtc(kernel: str, architecture: str) -> bytes | None:
         raise DynastError(
             f"NVRTC could not compile the attention kernels for {architecture}:\n{log.decode()}"
         )
-    ptx = b" " * nvrtc.nvrtcGetPTXSize(program)[1]
+    ptx: bytes = b" " * nvrtc.nvrtcGetPTXSize(program)[1]
     nvrtc.nvrtcGetPTX(program, ptx)
     nvrtc.nvrtcDestroyProgram(program)
     return ptx.rstrip(b"\0")
 
 
 def compile_with_nvcc(kernel: str, architecture: str) -> bytes:
-    """PTX of one kernel, or of all. Raises DynastError if nvcc is missing or fails."""
+    """PTX of one kernel, or of all.
+
+    Raises:
+        DynastError: Where nvcc is not installed, or with its words if it fails.
+    """
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         raise DynastError(

@@ -9,13 +9,16 @@ import annotations from __future__.
 """
 
 import functools
-from typing import Any, List, Tuple, Union  # noqa: UP035
+from collections.abc import Callable
+from typing import Any, List, Tuple, TypeVar, Union  # noqa: UP035
 
 from dynast_deploy.plugins import gpu_kernels
 
 NAMESPACE = "dynast"
 PLUGIN_VERSION = "1"
 """Of inputs, outputs, attributes and arithmetic; plans say which they were built with."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NAMES = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention"}
 
@@ -25,7 +28,10 @@ def register_plugins(lazy: bool = False) -> None:
     """Register both operators, once in a process.
 
     `lazy` leaves out TensorRT's own registry until a plugin is used from Python, as in tests without TensorRT's
-    libraries. Raises ImportError where there is no TensorRT.
+    libraries.
+
+    Raises:
+        ImportError: Where TensorRT is not installed.
     """
     for scale in _NAMES:
         _register(scale, lazy)
@@ -38,7 +44,7 @@ def _register(scale: str, lazy: bool) -> None:
     name = f"{NAMESPACE}::{_NAMES[scale]}"
     kinds = {tensorrt.float32: "float", tensorrt.float16: "half", tensorrt.bfloat16: "bfloat"}
 
-    @trtp.register(name, lazy_register=lazy)
+    @_typed(trtp.register(name, lazy_register=lazy))
     def describe(
         query: trtp.TensorDesc,
         query_prune: trtp.TensorDesc,
@@ -58,7 +64,7 @@ def _register(scale: str, lazy: bool) -> None:
             trtp.from_shape_expr((frames, length, top_k), tensorrt.int32),
         )
 
-    @trtp.autotune(name)
+    @_typed(trtp.autotune(name))
     def tune(
         query: trtp.TensorDesc,
         query_prune: trtp.TensorDesc,
@@ -84,7 +90,7 @@ def _register(scale: str, lazy: bool) -> None:
             )
         return combinations
 
-    @trtp.aot_impl(name)
+    @_typed(trtp.aot_impl(name))
     def implement(
         query: trtp.TensorDesc,
         query_prune: trtp.TensorDesc,
@@ -124,6 +130,11 @@ def _register(scale: str, lazy: bool) -> None:
         for i, number in enumerate(numbers):
             arguments[i] = trtp.SymInt32(number)
         return kernel, gpu_kernels.compile_ptx(kernel), launch, arguments
+
+
+def _typed(decorator: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """The decorator itself, which TensorRT leaves untyped."""
+    return decorator
 
 
 def _smallest_team(scale: str, matches: Any) -> int:

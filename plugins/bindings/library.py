@@ -22,7 +22,7 @@ CPU = "dynast_cpu"
 ONNXRUNTIME = "dynast_onnxruntime"
 GPU = "dynast_gpu"
 ONNXRUNTIME_GPU = "dynast_onnxruntime_gpu"
-"""As ONNXRUNTIME, with the operators for CUDA beside those for the CPU."""
+"""As ONNXRUNTIME, with the operators for CUDA too."""
 _SOURCES = {
     CPU: ("include/dynast", "cpu"),
     ONNXRUNTIME: ("include/dynast", "cpu", "ort"),

@@ -131,7 +131,11 @@ def _library() -> ctypes.CDLL:
 
 
 def variant(name: str = "") -> str | None:
-    """The instruction set behind `name` on this processor ('' is the fastest), or None if it cannot be had."""
+    """The instruction set behind `name` on this processor ('' is the fastest), or None if it cannot be had.
+
+    Raises:
+        DynastError: Where the kernels are not built.
+    """
     function = _library().dynast_variant
     function.restype = ctypes.c_char_p
     found = function(name.encode())
@@ -139,7 +143,11 @@ def variant(name: str = "") -> str | None:
 
 
 def forward(problem: Problem, call: Forward, *, half: bool, threads: int, variant: str = "") -> None:
-    """Fill attended, confidence, next_matches and warped. Raises DynastError if the numbers make no sense."""
+    """Fill attended, confidence, next_matches and warped of a sparse layer.
+
+    Raises:
+        DynastError: Where the kernels are not built or refuse the numbers.
+    """
     message = ctypes.create_string_buffer(512)
     failed = _library().dynast_forward(
         ctypes.byref(problem), ctypes.byref(call), int(half), variant.encode(), threads, message, len(message)
@@ -149,7 +157,11 @@ def forward(problem: Problem, call: Forward, *, half: bool, threads: int, varian
 
 
 def dense(problem: Dense, call: DenseForward, *, half: bool, threads: int, variant: str = "") -> None:
-    """Dense attention: fill attended, confidence and next_matches. Raises DynastError as `forward` does."""
+    """Dense attention: fill attended, confidence and next_matches.
+
+    Raises:
+        DynastError: Where the kernels are not built or refuse the numbers.
+    """
     message = ctypes.create_string_buffer(512)
     failed = _library().dynast_dense(
         ctypes.byref(problem), ctypes.byref(call), int(half), variant.encode(), threads, message, len(message)
@@ -159,7 +171,11 @@ def dense(problem: Dense, call: DenseForward, *, half: bool, threads: int, varia
 
 
 def backward(problem: Problem, call: Backward, *, threads: int, variant: str = "") -> None:
-    """Fill those gradients whose address is not None. Raises DynastError as `forward` does."""
+    """Fill those gradients whose address is not None.
+
+    Raises:
+        DynastError: Where the kernels are not built or refuse the numbers.
+    """
     message = ctypes.create_string_buffer(512)
     failed = _library().dynast_backward(
         ctypes.byref(problem), ctypes.byref(call), variant.encode(), threads, message, len(message)

@@ -42,31 +42,51 @@ def _library() -> ctypes.CDLL:
 
 
 def forward_launch(problem: Problem, storage: Storage, team: int = 0) -> tuple[int, tuple[int, ...]]:
-    """Threads that share a query, chosen where `team` is 0; and blocks in x, y, z and threads of a block."""
+    """Threads that share a query, chosen where `team` is 0; and blocks in x, y, z and threads of a block.
+
+    Raises:
+        DynastError: Where the kernels are not built.
+    """
     chosen, launch = ctypes.c_int(team), (ctypes.c_int64 * 4)()
     _library().dynast_gpu_forward_launch(ctypes.byref(problem), storage, ctypes.byref(chosen), launch)
     return chosen.value, tuple(launch)
 
 
 def dense_launch(problem: Dense) -> tuple[int, ...]:
-    """Blocks in x, y, z and threads of a block."""
+    """Blocks in x, y, z and threads of a block.
+
+    Raises:
+        DynastError: Where the kernels are not built.
+    """
     launch = (ctypes.c_int64 * 4)()
     _library().dynast_gpu_dense_launch(ctypes.byref(problem), launch)
     return tuple(launch)
 
 
 def forward(problem: Problem, call: Forward, storage: Storage, stream: int, team: int = 0) -> None:
-    """Fill attended, confidence, next_matches and warped. Raises DynastError if it cannot be started."""
+    """Fill attended, confidence, next_matches and warped of a sparse layer; `team` threads share a query.
+
+    Raises:
+        DynastError: Where the kernels are not built or cannot be started.
+    """
     _call("dynast_gpu_forward", problem, call, int(storage), team, ctypes.c_void_p(stream))
 
 
 def dense(problem: Dense, call: DenseForward, storage: Storage, stream: int) -> None:
-    """Dense attention: fill attended, confidence and next_matches."""
+    """Dense attention: fill attended, confidence and next_matches.
+
+    Raises:
+        DynastError: Where the kernels are not built or cannot be started.
+    """
     _call("dynast_gpu_dense", problem, call, int(storage), ctypes.c_void_p(stream))
 
 
 def backward_workspace(problem: Problem, *, atomic: bool) -> int:
-    """Bytes of device memory that `backward` needs while it runs."""
+    """Bytes of device memory that `backward` needs while it runs.
+
+    Raises:
+        DynastError: Where the kernels are not built.
+    """
     function = _library().dynast_gpu_backward_workspace
     function.restype = ctypes.c_int64
     size: int = function(ctypes.byref(problem), int(atomic))
@@ -79,6 +99,9 @@ def backward(
     """Fill those gradients, float32 whatever the storage, whose address is not None.
 
     With `atomic` sums are taken in whatever order threads arrive, so that results differ from run to run.
+
+    Raises:
+        DynastError: Where the kernels are not built or cannot be started.
     """
     addresses = (ctypes.c_void_p(workspace), ctypes.c_void_p(stream))
     _call("dynast_gpu_backward", problem, call, int(storage), int(atomic), *addresses)

@@ -26,10 +26,14 @@ class Convolution(ctypes.Structure):
 
 
 class ConvolutionForward(ctypes.Structure):
+    """Addresses of map, weight, bias and result; the slope of the leaky ReLU."""
+
     _fields_ = (*_addresses("input", "kernel", "bias", "output"), ("slope", ctypes.c_float))
 
 
 class ConvolutionBackward(ctypes.Structure):
+    """Addresses of map and weight, and of the gradients in and out; the result where the slope is not 1."""
+
     _fields_ = (
         *_addresses("input", "kernel", "grad_output", "grad_input", "grad_kernel", "grad_bias"),
         ("slope", ctypes.c_float),
@@ -38,14 +42,20 @@ class ConvolutionBackward(ctypes.Structure):
 
 
 class Modulation(ctypes.Structure):
+    """Positions (`length`) and channels of a modulation."""
+
     _fields_ = (("length", _long), ("channels", _int))
 
 
 class ModulationForward(ctypes.Structure):
+    """Addresses for `modulated`, and with attended values and confidence for `fused`; None where there is none."""
+
     _fields_ = _addresses("input", "modulation", "slope", "attended", "confidence", "output")
 
 
 class ModulationBackward(ctypes.Structure):
+    """Addresses of a modulation's inputs, and of the gradients in and out."""
+
     _fields_ = _addresses(
         "input",
         "modulation",
@@ -62,26 +72,38 @@ class ModulationBackward(ctypes.Structure):
 
 
 class UnitTokens(ctypes.Structure):
+    """Positions of a map (`length`), maps, channels of the features and of the position code."""
+
     _fields_ = (("length", _long), *((name, _int) for name in ("batch", "channels", "pos_channels")))
 
 
 class UnitTokensForward(ctypes.Structure):
+    """Addresses of features, position code and tokens."""
+
     _fields_ = _addresses("input", "pos", "output")
 
 
 class UnitTokensBackward(ctypes.Structure):
+    """Addresses of the features, and of the gradients in and out."""
+
     _fields_ = _addresses("input", "grad_output", "grad_input", "grad_pos")
 
 
 class Projections(ctypes.Structure):
+    """Tokens (`length`), their channels, and the channels of both projections; 0 for a second one that there is not."""
+
     _fields_ = (("length", _long), *((name, _int) for name in ("channels_in", "channels_a", "channels_b")))
 
 
 class ProjectionsForward(ctypes.Structure):
+    """Addresses of tokens, weights, biases and results; None for what is not wanted."""
+
     _fields_ = _addresses("input", "kernel_a", "kernel_b", "bias_a", "bias_b", "output_a", "output_b")
 
 
 class ProjectionsBackward(ctypes.Structure):
+    """Addresses of tokens and weights, and of the gradients in and out."""
+
     _fields_ = _addresses(
         "input",
         "kernel_a",
@@ -97,6 +119,8 @@ class ProjectionsBackward(ctypes.Structure):
 
 
 class Norm(ctypes.Structure):
+    """Pixels of each part that is normalised (`length`), parts, channels, and the norm's numbers."""
+
     _fields_ = (
         ("length", _long),
         ("parts", _int),
@@ -107,6 +131,8 @@ class Norm(ctypes.Structure):
 
 
 class NormForward(ctypes.Structure):
+    """Addresses of input, parameters, statistics and result; None where there is none."""
+
     _fields_ = _addresses(
         "input",
         "residual",
@@ -122,6 +148,8 @@ class NormForward(ctypes.Structure):
 
 
 class NormBackward(ctypes.Structure):
+    """Addresses of what the forward pass had, and of the gradients in and out."""
+
     _fields_ = _addresses(
         "input",
         "residual",
@@ -140,6 +168,8 @@ class NormBackward(ctypes.Structure):
 
 
 class Activation(ctypes.Structure):
+    """Numbers of a map, and addresses of PReLU's summands, slope and result, or of its gradients."""
+
     _fields_ = (
         ("count", _long),
         *_addresses("a", "b", "slope", "grad_output", "output", "grad_sum", "grad_slope"),
@@ -147,18 +177,26 @@ class Activation(ctypes.Structure):
 
 
 class SpectralNorm(ctypes.Structure):
+    """Rows and columns of the weight as a matrix."""
+
     _fields_ = (("rows", _long), ("columns", _long), ("epsilon", ctypes.c_float))
 
 
 class SpectralNormForward(ctypes.Structure):
+    """Addresses of weight, both vectors, the divided weight, and its norm."""
+
     _fields_ = _addresses("weight", "u", "v", "output", "sigma")
 
 
 class SpectralNormBackward(ctypes.Structure):
+    """Addresses of what the forward pass gave, and of the gradients in and out."""
+
     _fields_ = _addresses("output", "u", "v", "sigma", "grad_output", "grad_weight")
 
 
 class Upsampling(ctypes.Structure):
+    """Sizes of the smaller map, and addresses of source and target."""
+
     _fields_ = (
         *((name, _int) for name in ("batch", "height", "width", "channels")),
         *_addresses("input", "output"),
@@ -166,7 +204,11 @@ class Upsampling(ctypes.Structure):
 
 
 def run(name: str, *structures: ctypes.Structure, threads: int, variant: str = "") -> None:
-    """Call the function `name` of the library. Raises DynastError with its complaint, or if it is not built."""
+    """Call the function `name` of the library with addresses of `structures`.
+
+    Raises:
+        DynastError: With the kernels' message where they refuse the sizes, and where they are not built.
+    """
     loaded = library.load_cpu()
     if loaded is None:
         raise DynastError(f"the native kernels are not built; build them with: {library.BUILD_COMMAND}")

@@ -47,9 +47,10 @@ class Target:
 
 @functools.cache
 def target_of(compiler: tuple[str, ...]) -> Target:
-    """Asks `compiler`, the beginning of a command, by the macros that it predefines.
+    """What `compiler`, the beginning of a command, makes code for, told by the macros that it predefines.
 
-    Raises DynastError with the compiler's words if it does not preprocess an empty file.
+    Raises:
+        DynastError: With the compiler's words if it does not preprocess an empty file.
     """
     shown = run([*compiler, "-dM", "-E", "-x", "c++", os.devnull])
     macros = set(re.findall(r"^#define (\w+)", shown, re.MULTILINE))
@@ -62,13 +63,21 @@ THIS_MACHINE = Target(platform.machine().lower() in {"x86_64", "amd64"}, sys.pla
 
 
 def is_x86() -> bool:
-    """Whether the compiler that is used makes code for 64-bit x86; false where there is no compiler."""
+    """Whether the compiler that is used makes code for 64-bit x86; false where there is no compiler.
+
+    Raises:
+        DynastError: With the compiler's words if it does not preprocess an empty file.
+    """
     compiler = find_compiler()
     return compiler is not None and target_of(tuple(compiler)).is_x86
 
 
 def variants() -> dict[str, tuple[str, ...]]:
-    """Instruction sets the kernels are compiled for, with the compiler's options for each."""
+    """Instruction sets the kernels are compiled for, with the compiler's options for each.
+
+    Raises:
+        DynastError: With the compiler's words if it does not preprocess an empty file.
+    """
     return {"plain": (), "avx2": _AVX2, "avx512": _AVX512} if is_x86() else {"plain": ()}
 
 
@@ -82,7 +91,11 @@ def find_compiler() -> list[str] | None:
 
 
 def required_compiler() -> list[str]:
-    """As `find_compiler`; raises DynastError where there is none."""
+    """The C++ compiler as the beginning of a command.
+
+    Raises:
+        DynastError: Where there is none.
+    """
     compiler = find_compiler()
     if compiler is None:
         chosen = os.environ.get("CXX")
@@ -102,7 +115,8 @@ class Unit:
 def units(name: str) -> list[Unit]:
     """Every compilation that makes up a library, but for nvcc's.
 
-    Raises DynastError if ONNX Runtime's headers are needed and to be had nowhere.
+    Raises:
+        DynastError: Where ONNX Runtime's headers are needed and not to be had.
     """
     kernels = [
         *_of_each_variant("cpu/attention/kernels.cpp"),
@@ -140,7 +154,10 @@ def compile_libraries(
     """Compile each target's units, once if several share them, and put the library there when it is whole.
 
     `extra` are further options for compiler and linker, such as those of a sanitizer, and `linked` what every library
-    is linked with besides. Raises DynastError with the compiler's words if it fails, or if there is none.
+    is linked with besides.
+
+    Raises:
+        DynastError: Where there is no compiler, or with its words if it fails.
     """
     compiler = required_compiler()
     common = [*compiler, *FLAGS, "-w", *(["-DDYNAST_X86"] if is_x86() else []), *extra]
@@ -170,7 +187,11 @@ def compile_libraries(
 
 
 def run(command: list[str]) -> str:
-    """Run a compiler and return what it printed; DynastError with its words if it fails."""
+    """Run a compiler and return what it printed.
+
+    Raises:
+        DynastError: With the compiler's words if it fails, and where it does not start.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
@@ -181,10 +202,12 @@ def run(command: list[str]) -> str:
 
 
 def build_all(folder: Path | None) -> list[str]:
-    """Build every library that can be built here, into `folder` or where each is looked for; say what was done.
+    """Build every library that can be built here, into `folder` or where each is looked for; a line for each.
 
-    Raises DynastError if the CPU kernels cannot be compiled, and if a cross compiler is used without `folder`. The ONNX
-    Runtime operators may stay out, for want of headers: then a line says so.
+    Where ONNX Runtime's headers are not to be had, a line says that its operators are left out.
+
+    Raises:
+        DynastError: Where the CPU kernels cannot be compiled, and where a cross compiler is used without `folder`.
     """
     made_for = target_of(tuple(required_compiler()))
     if folder is None and made_for != THIS_MACHINE:

@@ -56,7 +56,10 @@ def known_capabilities(nvcc: str) -> set[str]:
 def code_options(capabilities: Sequence[str], known: set[str]) -> list[str]:
     """nvcc's options: machine code for each capability that it knows, and PTX of the newest of them for later GPUs.
 
-    A GPU newer than the compiler gets PTX of the newest that it knows. Raises DynastError if none is left.
+    A GPU newer than the compiler gets PTX of the newest that it knows.
+
+    Raises:
+        DynastError: Where none is left.
     """
     newest = max(known, key=int, default="")
     chosen = sorted(
@@ -72,9 +75,12 @@ def code_options(capabilities: Sequence[str], known: set[str]) -> list[str]:
 
 
 def link_options(nvcc: str) -> tuple[str, ...]:
-    """The static CUDA runtime of this nvcc's toolkit. Raises DynastError if it has none.
+    """The linker's options for the static CUDA runtime of this nvcc's toolkit.
 
     The library's own runtime stays hidden: PyTorch and ONNX Runtime bring theirs, and symbols would be mixed up.
+
+    Raises:
+        DynastError: Where the toolkit has no static runtime.
     """
     told = subprocess.run(
         [nvcc, "-dryrun", "-c", "-x", "cu", os.devnull], capture_output=True, text=True, check=False
@@ -99,11 +105,14 @@ def link_options(nvcc: str) -> tuple[str, ...]:
 def build_gpu(
     folder: Path | None, capabilities: Sequence[str] = (), options: Sequence[str] = ()
 ) -> list[str]:
-    """Build into `folder`, or where each library is looked for; say what was done.
+    """Build into `folder`, or where each library is looked for; a line for each library.
 
     capabilities: such as "86"; none stands for those of the GPUs here, or for all of CAPABILITIES where there is none.
-    `options` are for nvcc, instead of machine code for the capabilities. Raises DynastError without nvcc, or with its
-    words if it fails. The ONNX Runtime operators may stay out, for want of headers: then a line says so.
+    `options` are for nvcc, instead of machine code for the capabilities. Where ONNX Runtime's headers are not to be
+    had, a line says that its operators are left out.
+
+    Raises:
+        DynastError: Where nvcc is not installed, or with its words if it fails.
     """
     nvcc = find_nvcc()
     if nvcc is None:

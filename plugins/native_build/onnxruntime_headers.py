@@ -29,7 +29,8 @@ _APT = ("apt-get", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10"
 def find_headers(cache: Path) -> Path:
     """The folder with `onnxruntime_cxx_api.h`, API version 21 or later.
 
-    Raises DynastError if there is none and none can be fetched; the message names DYNAST_ORT_INCLUDE.
+    Raises:
+        DynastError: Naming DYNAST_ORT_INCLUDE, where there is none and none can be fetched.
     """
     chosen = os.environ.get(VARIABLE)
     if chosen:
@@ -55,7 +56,11 @@ def _serves(folder: Path) -> bool:
 
 
 def _fetch(target: Path) -> None:
-    """Download Debian's package and keep its headers in `target`."""
+    """Download Debian's package and keep its headers in `target`.
+
+    Raises:
+        DynastError: Where apt has no such package, or it cannot be fetched.
+    """
     advice = f"unpack the headers of an ONNX Runtime release and name their folder in {VARIABLE}"
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise DynastError(f"ONNX Runtime's C headers were not found: {advice}")

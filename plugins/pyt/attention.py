@@ -53,8 +53,11 @@ def inter_scale_attention(
     Computes in float32: on the CPU float16 and bfloat16 are converted and the result converted back to query's type,
     on a GPU they are read as they are.
 
-    Raises DynastError for float64, for tensors that are not all on the CPU or all on one GPU, for shapes that do not
-    fit together, and on the CPU for matches that lie outside the key map; a GPU takes the nearest inside for those.
+    On a GPU a match outside the key map counts as the nearest inside.
+
+    Raises:
+        DynastError: For float64, for tensors that are not all on the CPU or all on one GPU, for shapes that do not fit
+            together, and on the CPU for matches outside the key map.
     """
     tensors = _checked(query, query_prune, key, key_prune, value, matches, warp_source, warp_mask)
     settings = (False, query_width, key_width, top_k, temperature, warp_mask == "published")
@@ -76,7 +79,11 @@ def inner_scale_attention(
     warp_source: Tensor | None = None,
     warp_mask: str = "kept",
 ) -> Attention:
-    """Attend to the matches `[N, Lq, K]` of the layer before and of the neighbours; else as `inter_scale_attention`."""
+    """Attend to the matches `[N, Lq, K]` of the layer before and of the neighbours; else as `inter_scale_attention`.
+
+    Raises:
+        DynastError: As `inter_scale_attention`.
+    """
     tensors = _checked(query, query_prune, key, key_prune, value, matches, warp_source, warp_mask)
     settings = (True, query_width, key_width, top_k, temperature, warp_mask == "published")
     return _in_type(query.dtype, sparse_attention(*tensors, *settings))
@@ -92,7 +99,11 @@ def _checked(
     warp_source: Tensor | None,
     warp_mask: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]:
-    """The tensors in the operator's types, if they are of a device and type that it has kernels for."""
+    """The tensors in the operator's types.
+
+    Raises:
+        DynastError: Where a tensor is on a device or of a type that it has no kernels for.
+    """
     if warp_mask not in WARP_MASKS:
         raise DynastError(f"warp_mask is {warp_mask!r}; it has to be one of {', '.join(WARP_MASKS)}")
     tensors = {"query": query, "query_prune": query_prune, "key": key, "key_prune": key_prune, "value": value}

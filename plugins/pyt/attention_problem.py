@@ -25,6 +25,7 @@ def new_outputs(
 
 
 def new_gradients(inputs: tuple[Tensor | None, ...], wanted: Sequence[bool]) -> list[Tensor]:
+    """Room for the gradients of `inputs`, contiguous and of their shapes; an empty tensor where one is not wanted."""
     first = inputs[0]
     assert first is not None
     return [
@@ -36,10 +37,12 @@ def new_gradients(inputs: tuple[Tensor | None, ...], wanted: Sequence[bool]) -> 
 
 
 def contiguous(tensor: Tensor | None) -> Tensor | None:
+    """The tensor in contiguous memory; None stands for no tensor."""
     return None if tensor is None else tensor.contiguous()
 
 
 def address(tensor: Tensor | None) -> int | None:
+    """Where the tensor's data begin; None for an empty tensor and for no tensor."""
     return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
@@ -58,7 +61,11 @@ def problem_of(
     temperature: float,
     warp_published: bool,
 ) -> native.Problem:
-    """The layer in numbers; DynastError if a tensor's shape does not fit the others."""
+    """The layer in numbers. Shapes as `dynast_deploy.plugins.pyt.attention` has them.
+
+    Raises:
+        DynastError: Naming the tensor whose shape does not fit the others.
+    """
     for name, tensor in (("query", query), ("key", key)):
         if tensor.ndim != 3:
             raise DynastError(

@@ -49,8 +49,11 @@ def _convolved_back(
 
 
 class Conv3x3(torch.autograd.Function):
+    """`layers.conv3x3` and its gradients."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, slope: float) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         x, weight = channels_last(x), weight.contiguous()
         output = _convolved(x, weight, bias, stride, slope)
         ctx.stride, ctx.slope = stride, slope
@@ -60,6 +63,7 @@ class Conv3x3(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         x, weight, output = ctx.saved_tensors
         of_x, of_weight, of_bias, *_ = ctx.needs_input_grad
         gradients = _convolved_back(
@@ -75,8 +79,11 @@ def _resample(name: str, low: torch.Size, source: Tensor, target: Tensor) -> Non
 
 
 class UpsampledConv3x3(torch.autograd.Function):
+    """`layers.upsampled_conv3x3` and its gradients."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, slope: float) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         x, weight = channels_last(x), weight.contiguous()
         high = new_map(*x.shape[:2], *(2 * length for length in x.shape[2:]))
         _resample("dynast_upsample", x.shape, x, high)
@@ -88,6 +95,7 @@ class UpsampledConv3x3(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         high, weight, output = ctx.saved_tensors
         of_x, of_weight, of_bias, _ = ctx.needs_input_grad
         of_high, *of_layer = _convolved_back(
@@ -101,6 +109,8 @@ class UpsampledConv3x3(torch.autograd.Function):
 
 
 class Modulation(torch.autograd.Function):
+    """`layers.modulation` and its gradients."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -112,6 +122,7 @@ class Modulation(torch.autograd.Function):
         beta: Tensor,
         beta_bias: Tensor,
     ) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         signal, shared = channels_last(signal), shared.contiguous()
         hidden = _convolved(signal, shared, shared_bias, slope=0.0)
         weight = torch.cat([gamma, beta])
@@ -121,6 +132,7 @@ class Modulation(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         signal, shared, hidden, weight = ctx.saved_tensors
         of_signal, *of_layers = ctx.needs_input_grad
         trained = any(of_layers)

@@ -39,7 +39,10 @@ def forward(problem: native.Problem, tensors: Sequence[Tensor | None], outputs: 
     """Fill `outputs`, contiguous: attended, confidence, matches and warped.
 
     tensors: query, query_prune, key, key_prune, value, matches (int32) and warp_source or None, shapes as `problem`
-    has them, all float32, float16 or bfloat16 but for the matches. Raises DynastError where they are not.
+    has them, all float32, float16 or bfloat16 but for the matches.
+
+    Raises:
+        DynastError: Where they are of other types or of several, or the kernels are not built.
     """
     storage = _storage(tensors)
     inputs = [_aligned(tensor) for tensor in tensors]
@@ -57,6 +60,9 @@ def backward(
     """Gradients of query, query_prune, key, key_prune, value and warp_source in their types; empty where not wanted.
 
     tensors: as in `forward`; incoming: the gradients of attended, confidence and warped.
+
+    Raises:
+        DynastError: Where they are of other types or of several, or the kernels are not built.
     """
     storage = _storage(tensors)
     query = tensors[0]
@@ -91,6 +97,9 @@ def dense(
     """Dense attention without the matrix of logits: attended, confidence and matches (int32). No gradients.
 
     Shapes as `dynast_deploy.attention.dense_attention` has them; all float32, float16 or bfloat16.
+
+    Raises:
+        DynastError: Where they are of other types or of several, or the kernels are not built.
     """
     tensors = [query, query_prune, key, key_prune, value]
     storage = _storage(tensors)
@@ -110,7 +119,11 @@ def dense(
 
 
 def _storage(tensors: Sequence[Tensor | None]) -> Storage:
-    """The one type of all tensors but the matches."""
+    """The one type of all tensors but the matches.
+
+    Raises:
+        DynastError: Where they are of several types, or of one that the kernels do not read.
+    """
     types = {x.dtype for i, x in enumerate(tensors) if x is not None and i != 5}
     if len(types) > 1 or not types <= set(STORAGE):
         named = ", ".join(sorted(str(dtype) for dtype in types))

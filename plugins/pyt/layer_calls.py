@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,3 +34,9 @@ def run(name: str, *structures: ctypes.Structure) -> None:
         DynastError: Where the kernels are not built or refuse the sizes.
     """
     native_layers.run(name, *structures, threads=torch.get_num_threads())
+
+
+def applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
+    """What `function.apply` gives; PyTorch leaves that untyped."""
+    apply: Callable[..., Any] = function.apply
+    return apply(*arguments)

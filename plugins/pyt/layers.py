@@ -51,13 +51,17 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: flo
     Raises:
         DynastError: For a map of one row or column, which has no reflected border.
     """
-    y: Tensor = convolutions.Conv3x3.apply(x, weight, bias, stride, slope)
+    y: Tensor = layer_calls.applied(convolutions.Conv3x3, x, weight, bias, stride, slope)
     return y
 
 
 def upsampled_conv3x3(x: Tensor, weight: Tensor, bias: Tensor, slope: float = 1.0) -> Tensor:
-    """`conv3x3(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), weight, bias, slope=slope)`."""
-    y: Tensor = convolutions.UpsampledConv3x3.apply(x, weight, bias, slope)
+    """`conv3x3(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), weight, bias, slope=slope)`.
+
+    Raises:
+        DynastError: Where the kernels refuse the sizes.
+    """
+    y: Tensor = layer_calls.applied(convolutions.UpsampledConv3x3, x, weight, bias, slope)
     return y
 
 
@@ -67,7 +71,7 @@ def spectral_norm(weight: Tensor, u: Tensor, v: Tensor, epsilon: float) -> Tenso
     weight `[R, ...]`; u `[R]` and v `[C]`, C numbers to each of R, are replaced by those after one step of power
     iteration.
     """
-    y: Tensor = norms.SpectralNorm.apply(weight, u, v, epsilon)
+    y: Tensor = layer_calls.applied(norms.SpectralNorm, weight, u, v, epsilon)
     return y
 
 
@@ -81,7 +85,7 @@ def modulation(
     Raises:
         DynastError: For a map of one row or column, which has no reflected border.
     """
-    y: Tensor = convolutions.Modulation.apply(signal, *shared, *gamma, *beta)
+    y: Tensor = layer_calls.applied(convolutions.Modulation, signal, *shared, *gamma, *beta)
     return y
 
 
@@ -93,7 +97,7 @@ def modulated(x: Tensor, modulation: Tensor, slope: Tensor) -> Tensor:
     Raises:
         DynastError: For a map of one channel, over which nothing can be normalised.
     """
-    y: Tensor = positions.Modulated.apply(x, modulation, slope, None, None)
+    y: Tensor = layer_calls.applied(positions.Modulated, x, modulation, slope, None, None)
     return y
 
 
@@ -105,13 +109,13 @@ def fused(x: Tensor, modulation: Tensor, attended: Tensor, confidence: Tensor) -
     Raises:
         DynastError: For a map of one channel, over which nothing can be normalised.
     """
-    y: Tensor = positions.Modulated.apply(x, modulation, None, attended, confidence)
+    y: Tensor = layer_calls.applied(positions.Modulated, x, modulation, None, attended, confidence)
     return y
 
 
 def prelu(x: Tensor, slope: Tensor, residual: Tensor | None = None) -> Tensor:
     """`F.prelu(x + residual, slope)` with one slope `[1]`."""
-    y: Tensor = norms.PReLU.apply(x, residual, slope)
+    y: Tensor = layer_calls.applied(norms.PReLU, x, residual, slope)
     return y
 
 
@@ -128,8 +132,8 @@ def batch_norm(x: Tensor, norm: nn.Module, slope: Tensor, residual: Tensor | Non
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked += 1
     running = norm.running_mean, norm.running_var
-    y: Tensor = norms.Norm.apply(
-        x, residual, norm.weight, norm.bias, slope, 1, norm.eps, *running, norm.momentum
+    y: Tensor = layer_calls.applied(
+        norms.Norm, x, residual, norm.weight, norm.bias, slope, 1, norm.eps, *running, norm.momentum
     )
     return y
 
@@ -140,7 +144,9 @@ def instance_norm(x: Tensor, epsilon: float) -> Tensor:
     Raises:
         DynastError: For maps of one pixel, over which nothing can be normalised.
     """
-    y: Tensor = norms.Norm.apply(x, None, None, None, None, x.shape[0], epsilon, None, None, 0.0)
+    y: Tensor = layer_calls.applied(
+        norms.Norm, x, None, None, None, None, x.shape[0], epsilon, None, None, 0.0
+    )
     return y
 
 
@@ -152,7 +158,7 @@ def unit_tokens(x: Tensor, pos: Tensor) -> Tensor:
     """
     if x.shape[2:] != pos.shape[2:] or pos.shape[0] != 1:
         raise ValueError(f"a position code {list(pos.shape)} for maps {list(x.shape)}")
-    y: Tensor = positions.UnitTokens.apply(x, pos)
+    y: Tensor = layer_calls.applied(positions.UnitTokens, x, pos)
     return y
 
 
@@ -160,5 +166,5 @@ def projections(tokens: Tensor, *layers: tuple[Tensor, Tensor]) -> tuple[Tensor,
     """`F.linear(tokens, weight, bias)` of one or two layers, each (weight `[O, K, 1, 1]`, bias `[O]`), for tokens
     `[N, L, K]`."""
     first, second = (*layers, (None, None))[:2]
-    found: tuple[Tensor, ...] = positions.Projections.apply(tokens, *first, *second)
+    found: tuple[Tensor, ...] = layer_calls.applied(positions.Projections, tokens, *first, *second)
     return found[: len(layers)]

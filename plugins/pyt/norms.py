@@ -13,6 +13,8 @@ from dynast_deploy.plugins.pyt.layer_calls import address, channels_last, run
 
 
 class Norm(torch.autograd.Function):
+    """`layers.batch_norm` (one part) and `layers.instance_norm` (a part for each sample), and their gradients."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -27,6 +29,7 @@ class Norm(torch.autograd.Function):
         running_variance: Tensor | None,
         momentum: float,
     ) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         x, residual = channels_last(x), None if residual is None else channels_last(residual)
         channels = x.shape[1]
         ctx.sizes = native_layers.Norm(x.numel() // channels // parts, parts, channels, epsilon, momentum)
@@ -40,6 +43,7 @@ class Norm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         saved, grad = ctx.saved_tensors, channels_last(grad)
         of_inputs = [None if each is None else torch.empty_like(each) for each in saved[:5]]
         call = native_layers.NormBackward(*map(address, (*saved, grad, *of_inputs)))
@@ -48,8 +52,11 @@ class Norm(torch.autograd.Function):
 
 
 class PReLU(torch.autograd.Function):
+    """`layers.prelu` and its gradients."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, residual: Tensor | None, slope: Tensor) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         x, residual = channels_last(x), None if residual is None else channels_last(residual)
         output = torch.empty_like(x)
         call = native_layers.Activation(
@@ -62,6 +69,7 @@ class PReLU(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         (x, residual, slope), grad = ctx.saved_tensors, channels_last(grad)
         of_sum, of_slope = torch.empty_like(x), torch.empty_like(slope)
         call = native_layers.Activation(
@@ -72,8 +80,11 @@ class PReLU(torch.autograd.Function):
 
 
 class SpectralNorm(torch.autograd.Function):
+    """`layers.spectral_norm` and its gradient."""
+
     @staticmethod
     def forward(ctx: Any, weight: Tensor, u: Tensor, v: Tensor, epsilon: float) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         weight = weight.contiguous()
         output, sigma = torch.empty_like(weight), weight.new_empty(1)
         ctx.sizes = native_layers.SpectralNorm(u.numel(), v.numel(), epsilon)
@@ -86,6 +97,7 @@ class SpectralNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         saved, grad = ctx.saved_tensors, grad.contiguous()
         gradient = torch.empty_like(grad)
         call = native_layers.SpectralNormBackward(*map(address, (*saved, grad, gradient)))

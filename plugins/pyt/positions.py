@@ -13,6 +13,8 @@ from dynast_deploy.plugins.pyt.layer_calls import address, channels_last, run
 
 
 class Modulated(torch.autograd.Function):
+    """`layers.modulated`, and with attended values `layers.fused`, and their gradients."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -22,6 +24,7 @@ class Modulated(torch.autograd.Function):
         attended: Tensor | None,
         confidence: Tensor | None,
     ) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         x, modulation = channels_last(x), channels_last(modulation)
         attended = None if attended is None else attended.contiguous()
         confidence = None if confidence is None else confidence.contiguous()
@@ -36,6 +39,7 @@ class Modulated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         inputs, grad = ctx.saved_tensors, channels_last(grad)
         gradients = [None if x is None else torch.empty_like(x) for x in inputs]
         call = native_layers.ModulationBackward(*map(address, (*inputs, grad, *gradients)))
@@ -44,8 +48,11 @@ class Modulated(torch.autograd.Function):
 
 
 class UnitTokens(torch.autograd.Function):
+    """`layers.unit_tokens` and its gradients."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, pos: Tensor) -> Tensor:
+        """Compute the result, and keep what the backward pass reads."""
         x, pos = channels_last(x), channels_last(pos)
         batch, channels, height, width = x.shape
         ctx.sizes = native_layers.UnitTokens(height * width, batch, channels, pos.shape[1])
@@ -57,6 +64,7 @@ class UnitTokens(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         x, pos = ctx.saved_tensors
         grad = grad.contiguous()
         of_x, of_pos = torch.empty_like(x), torch.empty_like(pos)
@@ -66,10 +74,13 @@ class UnitTokens(torch.autograd.Function):
 
 
 class Projections(torch.autograd.Function):
+    """`layers.projections` and its gradients."""
+
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, kernel_a: Tensor, bias_a: Tensor, kernel_b: Tensor | None, bias_b: Tensor | None
     ) -> tuple[Tensor | None, ...]:
+        """Compute the result, and keep what the backward pass reads."""
         x = x.contiguous()
         kernels = [None if kernel is None else kernel.contiguous() for kernel in (kernel_a, kernel_b)]
         widths = [0 if kernel is None else kernel.shape[0] for kernel in kernels]
@@ -83,6 +94,7 @@ class Projections(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        """The gradients of what `forward` was given; None for what has none."""
         x, *kernels = ctx.saved_tensors
         incoming = [None if grad is None else grad.contiguous() for grad in gradients]
         of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
