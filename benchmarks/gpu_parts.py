@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.plan import TensorSpec
+from dynast_deploy.formats.manifest import TensorSpec
 from dynast_deploy.plugins import gpu_kernels
 from dynast_deploy.plugins.bindings import native
 from dynast_deploy.runtime.cuda.device import DeviceResources, Gpu, Stream

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.plan import PlanKind
+from dynast_deploy.formats.manifest import PlanKind
 
 MODULES = {PlanKind.TENSORRT: "tensorrt", PlanKind.TENSORRT_RTX: "tensorrt_rtx"}
 EXTRAS = {PlanKind.TENSORRT: "trt", PlanKind.TENSORRT_RTX: "rtx"}

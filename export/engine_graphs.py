@@ -10,8 +10,8 @@ from onnx import helper
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.float16 import is_half, to_float16
+from dynast_deploy.formats.manifest import BatchSizes, TensorSpec
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model, sha256, split_encoder_renderer
-from dynast_deploy.formats.plan import BatchSizes, TensorSpec
 from dynast_deploy.formats.precision import EIGHT_BITS, Precision
 from dynast_deploy.formats.uint8_io import with_uint8_io
 

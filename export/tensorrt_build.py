@@ -16,7 +16,7 @@ import onnx
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export import timing_cache
 from dynast_deploy.export.build_progress import BuildProgress, as_monitor
-from dynast_deploy.formats.plan import BatchSizes, PlanKind
+from dynast_deploy.formats.manifest import BatchSizes, PlanKind
 from dynast_deploy.tensorrt_library import Messages, import_library, messages_of
 
 GIB = 2**30

@@ -70,7 +70,8 @@ def _load_engine(path: Path) -> None:
 
 
 def _plan_seeds() -> list[tuple[str, bytes]]:
-    from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
+    from dynast_deploy.formats.manifest import BatchSizes, Manifest, PlanKind, TensorSpec
+    from dynast_deploy.formats.plan import write_plan_file
 
     cut = TensorSpec("block0.key", "float16", (1, 24, 16))
     picture, condition = (TensorSpec(name, "uint8", (1, 3, 32, 48)) for name in ("exemplar", "condition"))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
+from dynast_deploy.formats.manifest import BatchSizes, Manifest, PlanKind, TensorSpec
+from dynast_deploy.formats.plan import write_plan_file
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.media.picture_files import write_picture
 from dynast_deploy.media.video_writer import VideoWriter

@@ -14,7 +14,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.precision import Precision
 
 if TYPE_CHECKING:
-    from dynast_deploy.formats.plan import BatchSizes
+    from dynast_deploy.formats.manifest import BatchSizes
 
 
 def build_engine(
@@ -80,7 +80,8 @@ def build_engine(
     from dynast_deploy.export.engine_graphs import read_engine_graphs
     from dynast_deploy.export.tensorrt_build import GIB, BuildSettings
     from dynast_deploy.files.written_files import Read, check_not_read, check_written
-    from dynast_deploy.formats.plan import PlanKind, read_manifest
+    from dynast_deploy.formats.manifest import PlanKind
+    from dynast_deploy.formats.plan import read_manifest
 
     output = output or Path(onnx.with_suffix(".plan").name)
     precision = _precision(fp16=fp16, int8=int8, fp8=fp8, fp32=fp32)
@@ -136,7 +137,7 @@ def parse_batch(text: str) -> BatchSizes:
     Raises:
         DynastError: Where `text` is neither.
     """
-    from dynast_deploy.formats.plan import BatchSizes
+    from dynast_deploy.formats.manifest import BatchSizes
 
     try:
         numbers = [int(part) for part in text.split(",")]

@@ -10,7 +10,7 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.precision import Precision
 
 if TYPE_CHECKING:
-    from dynast_deploy.formats.plan import PlanKind
+    from dynast_deploy.formats.manifest import PlanKind
     from dynast_deploy.runtime.cuda.driver import GpuDevice
 
 RTX_CAPABILITIES = ("8.0", "8.6", "8.9", "12.0")
@@ -35,7 +35,7 @@ def find_target(kind: PlanKind) -> Target:
         DynastError: Where the library, the GPU or the compiler of the plugin's kernels is missing.
     """
     from dynast_deploy.export.tensorrt_build import builder_library
-    from dynast_deploy.formats.plan import PlanKind
+    from dynast_deploy.formats.manifest import PlanKind
     from dynast_deploy.plugins import gpu_kernels
     from dynast_deploy.plugins.tensorrt_plugin import register_plugins
     from dynast_deploy.runtime.cuda.driver import first_device

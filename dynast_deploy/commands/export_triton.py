@@ -10,7 +10,8 @@ import typer
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_failure
 from dynast_deploy.files.scratch_folder import scratch_folder
-from dynast_deploy.formats.plan import PlanKind, read_manifest, read_plans
+from dynast_deploy.formats.manifest import PlanKind
+from dynast_deploy.formats.plan import read_manifest, read_plans
 
 
 def export_triton(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dynast_deploy.commands.show import megabytes
-from dynast_deploy.formats.plan import DTYPES, TensorSpec, read_manifest
+from dynast_deploy.formats.manifest import DTYPES, TensorSpec
+from dynast_deploy.formats.plan import read_manifest
 
 
 def describe_plan(file: Path) -> dict[str, Any]:

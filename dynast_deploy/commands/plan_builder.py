@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dynast_deploy.export.engine_graphs import EngineGraphs
     from dynast_deploy.export.tensorrt_build import BuildSettings
-    from dynast_deploy.formats.plan import Manifest
+    from dynast_deploy.formats.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def describe(
 ) -> Manifest:
     """The manifest of plans built from `graphs`."""
     from dynast_deploy.export.engine_graphs import tensor_specs
-    from dynast_deploy.formats.plan import Manifest, PlanKind
+    from dynast_deploy.formats.manifest import Manifest, PlanKind
     from dynast_deploy.plugins.tensorrt_plugin import PLUGIN_VERSION
     from dynast_deploy.version import __version__
 

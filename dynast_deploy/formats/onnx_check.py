@@ -231,7 +231,11 @@ def check_finite(name: str, array: np.ndarray, source: str) -> None:
 
 
 def check_weights(model: onnx.ModelProto, source: str) -> None:
-    """`check_finite` for all weights that lie in the model itself."""
+    """`check_finite` for all weights that lie in the model itself.
+
+    Raises:
+        DynastError: Where some are not finite; it names `source`, the file.
+    """
     for tensor in model.graph.initializer:
         if tensor.data_location != TensorProto.EXTERNAL and tensor.data_type in PICTURE_TYPES:
             check_finite(tensor.name, numpy_helper.to_array(tensor), source)

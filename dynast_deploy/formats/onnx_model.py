@@ -121,7 +121,11 @@ def _kind(path: Path) -> FileKind | None:
 
 
 def load_engine_model(path: str | os.PathLike[str]) -> tuple[onnx.ModelProto, ModelMetadata]:
-    """An engine of this project with its weights, which are all finite, and its metadata."""
+    """An engine of this project with its weights, which are all finite, and its metadata.
+
+    Raises:
+        DynastError: For any other file.
+    """
     model = load_model(path)
     info = ModelMetadata.read(model, str(path))
     check_weights(model, str(path))

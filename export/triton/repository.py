@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dynast_deploy.export.triton.text_format import Name, to_text
-from dynast_deploy.formats.plan import Manifest, Plans, TensorSpec
+from dynast_deploy.formats.manifest import Manifest, TensorSpec
+from dynast_deploy.formats.plan import Plans
 
 ENCODER, RENDERER, WHOLE, STREAM = "dynast_encoder", "dynast_renderer", "dynast", "dynast_stream"
 

@@ -41,7 +41,11 @@ class Graph:
     """A captured graph, ready to launch."""
 
     def __init__(self, bindings: Any, captured: Any) -> None:
-        """`captured` is consumed. Raises RuntimeError where CUDA refuses it."""
+        """`captured` is consumed.
+
+        Raises:
+            RuntimeError: Where CUDA refuses it.
+        """
         self._bindings = bindings
         try:
             (self._launchable,) = _checked(bindings, bindings.cuGraphInstantiate(captured, 0))

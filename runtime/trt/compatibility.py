@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.plan import Manifest, PlanKind
+from dynast_deploy.formats.manifest import Manifest, PlanKind
 
 
 @dataclass(frozen=True)

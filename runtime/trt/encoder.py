@@ -22,7 +22,12 @@ class Encoder:
         resources.keep(self._context.close)
 
     def encode(self, inputs: dict[str, np.ndarray], exemplar: DeviceExemplar) -> None:
-        """Fill the exemplar's tensors; they are there when this returns. One thread at a time."""
+        """Fill the exemplar's tensors from `inputs`, arrays `[1, C, H, W]` by name; returns when they are there. One
+        thread at a time.
+
+        Raises:
+            DynastError: Where TensorRT refuses.
+        """
         try:
             for name, array in inputs.items():
                 self._host[name][:] = array

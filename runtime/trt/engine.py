@@ -12,7 +12,8 @@ import numpy as np
 
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.plan import Manifest, TensorSpec, read_manifest, read_plans
+from dynast_deploy.formats.manifest import Manifest, TensorSpec
+from dynast_deploy.formats.plan import read_manifest, read_plans
 from dynast_deploy.plugins import tensorrt_plugin
 from dynast_deploy.runtime.cuda.device import DeviceResources, Gpu, open_gpu
 from dynast_deploy.runtime.engine import EncodedExemplar, Engine, EngineInfo, check_exemplar, closed

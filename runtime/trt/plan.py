@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dynast_deploy.formats.plan import PlanKind, TensorSpec
+from dynast_deploy.formats.manifest import PlanKind, TensorSpec
 from dynast_deploy.runtime.cuda.device import Stream
 from dynast_deploy.tensorrt_library import Messages, messages_of
 

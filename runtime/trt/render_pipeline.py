@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.plan import TensorSpec
+from dynast_deploy.formats.manifest import TensorSpec
 from dynast_deploy.runtime.cuda.device import Buffer, DeviceResources, Gpu
 from dynast_deploy.runtime.cuda.graph import CaptureRefused, Graph
 from dynast_deploy.runtime.trt.plan import Plan, shape_of, size_of
@@ -159,7 +159,11 @@ class RenderPipeline:
             self._enqueued = True
 
     def compute(self, exemplar: DeviceExemplar) -> None:
-        """Run the renderer once on what earlier frames left on the GPU, and wait: no copies. For measuring."""
+        """Run the renderer once on what earlier frames left on the GPU, and wait: no copies. For measuring.
+
+        Raises:
+            DynastError: Where TensorRT refuses.
+        """
         with self._lock, self._gpu.current():
             slot = self._slots[self._turn]
             if slot.frames is not None:

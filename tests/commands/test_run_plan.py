@@ -15,7 +15,8 @@ from plan_machine import SIZE, Machine, expected, plan_machine
 from run_command import FRAMES, dynast_run, files, frames_of, job
 
 from dynast_deploy.conditions import picture_tensor, pose_condition
-from dynast_deploy.formats.plan import PlanKind, read_manifest
+from dynast_deploy.formats.manifest import PlanKind
+from dynast_deploy.formats.plan import read_manifest
 from dynast_deploy.keypoints import read_poses
 from dynast_deploy.media.picture_files import read_picture
 

@@ -17,7 +17,8 @@ from dynast_deploy.commands import build_engine, build_target
 from dynast_deploy.errors import DynastError
 from dynast_deploy.export.build_progress import BuildProgress
 from dynast_deploy.formats import onnx_model as split
-from dynast_deploy.formats.plan import BatchSizes, PlanKind, read_manifest, read_plans
+from dynast_deploy.formats.manifest import BatchSizes, PlanKind
+from dynast_deploy.formats.plan import read_manifest, read_plans
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.plugins import gpu_kernels, tensorrt_plugin
 from dynast_deploy.runtime.cuda import driver

@@ -15,7 +15,8 @@ from tiny_engine import write_tiny_checkpoint, write_tiny_engine
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.export.model import build_model
-from dynast_deploy.formats.plan import BatchSizes, PlanKind, read_manifest, read_plans
+from dynast_deploy.formats.manifest import BatchSizes, PlanKind
+from dynast_deploy.formats.plan import read_manifest, read_plans
 from dynast_deploy.generator import Generator
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install tensorrt_rtx")

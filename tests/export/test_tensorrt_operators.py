@@ -13,7 +13,7 @@ from tensorrt_operators import faults
 from tiny_engine import write_tiny_engine
 
 from dynast_deploy.export.engine_graphs import read_engine_graphs
-from dynast_deploy.formats.plan import BatchSizes
+from dynast_deploy.formats.manifest import BatchSizes
 from dynast_deploy.formats.precision import Precision
 
 FLOAT = TensorProto.FLOAT

@@ -20,7 +20,8 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.export.triton import repository
 from dynast_deploy.export.triton.repository import Serving, configurations
 from dynast_deploy.export.triton.text_format import Name, to_text
-from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, write_plan_file
+from dynast_deploy.formats.manifest import BatchSizes, Manifest, PlanKind
+from dynast_deploy.formats.plan import write_plan_file
 
 STREAM_MODEL = Path(repository.__file__).with_name("stream_model.py")
 MODELS = {"dynast_encoder", "dynast_renderer", "dynast", "dynast_stream"}

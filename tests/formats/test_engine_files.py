@@ -19,8 +19,8 @@ from dynast_deploy.command import run
 from dynast_deploy.commands.inspect import describe
 from dynast_deploy.errors import DynastError, DynastWarning
 from dynast_deploy.export.engine_graphs import read_engine_graphs
+from dynast_deploy.formats.manifest import BatchSizes
 from dynast_deploy.formats.onnx_model import ModelMetadata, load_engine_model
-from dynast_deploy.formats.plan import BatchSizes
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.plugins.bindings import library
 from dynast_deploy.runtime import load_engine

@@ -15,12 +15,8 @@ from plan_manifest import MANIFEST
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats import plan as plan_file
-from dynast_deploy.formats.plan import (
-    PlanKind,
-    read_manifest,
-    read_plans,
-    write_plan_file,
-)
+from dynast_deploy.formats.manifest import PlanKind
+from dynast_deploy.formats.plan import read_manifest, read_plans, write_plan_file
 from dynast_deploy.runtime.trt.compatibility import Host, check_compatible
 
 HERE = Host(PlanKind.TENSORRT, "10.9.0.34", "8.9", "NVIDIA GeForce RTX 4090", "1")

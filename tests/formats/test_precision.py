@@ -11,7 +11,7 @@ from plan_manifest import MANIFEST
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.calibration import read_calibration, with_float16
-from dynast_deploy.formats.plan import Manifest
+from dynast_deploy.formats.manifest import Manifest
 from dynast_deploy.formats.precision import EIGHT_BITS, Method, Precision
 
 CALIBRATION = {

@@ -16,7 +16,8 @@ from plan_machine import CHANNELS, CUTS, SIZE, Machine, expected, levels, plan_m
 from tensorrt_stand_in import plan_bytes, plans_of
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.formats.plan import BatchSizes, PlanKind, TensorSpec, write_plan_file
+from dynast_deploy.formats.manifest import BatchSizes, PlanKind, TensorSpec
+from dynast_deploy.formats.plan import write_plan_file
 from dynast_deploy.runtime import load_engine
 from dynast_deploy.runtime.cuda import device as gpu
 from dynast_deploy.runtime.trt.engine import TensorRTEngine

@@ -15,7 +15,8 @@ import tensorrt_stand_in
 from cuda_world import World
 from tensorrt_stand_in import Failures
 
-from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec, write_plan_file
+from dynast_deploy.formats.manifest import BatchSizes, Manifest, PlanKind, TensorSpec
+from dynast_deploy.formats.plan import write_plan_file
 from dynast_deploy.formats.precision import Precision
 from dynast_deploy.runtime.cuda import device as gpu
 

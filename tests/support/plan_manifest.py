@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dynast_deploy.formats.plan import BatchSizes, Manifest, PlanKind, TensorSpec
+from dynast_deploy.formats.manifest import BatchSizes, Manifest, PlanKind, TensorSpec
 from dynast_deploy.formats.precision import Precision
 
 MANIFEST = Manifest(

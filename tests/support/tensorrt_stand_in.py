@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from cuda_world import World
 
-from dynast_deploy.formats.plan import Manifest, TensorSpec
+from dynast_deploy.formats.manifest import Manifest, TensorSpec
 
 
 def plan_bytes(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], most: int = 1) -> bytes:
