@@ -27,7 +27,7 @@ class BrokenPackage:
 
 
 def broken_package(error: BaseException) -> BrokenPackage | None:
-    """The package of somebody else whose import raised `error`; None for every other error.
+    """The package of another project whose import raised `error`; None for every other error.
 
     An error rose in an import where the top level of a module of another package ran below the innermost frame of this
     project, or where it is an ImportError that names another package.

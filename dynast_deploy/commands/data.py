@@ -53,5 +53,5 @@ def data(
         same = "same identity" if sample["same_identity"] else "another identity"
         print(f"{number}: {sample['name']} ({same})")
         for damaged in sample["skipped"].splitlines():
-            print(f"   passed over: {damaged}")
+            print(f"   skipped: {damaged}")
     print(out)

@@ -88,7 +88,7 @@ def probe(name: str) -> dict[str, Any]:
         # Libraries may print before it.
         return {"backend": name, **json.loads(done.stdout.splitlines()[-1])}
     except (ValueError, IndexError, TypeError):
-        last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         return _broken(name, f"ends its process with status {done.returncode} ({last})")
 
 

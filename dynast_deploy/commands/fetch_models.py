@@ -72,7 +72,7 @@ def download(folder: Path) -> Path:
         ) from None
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise DynastError(
             f"pip cannot download {RELEASE} ({last}); on a machine with a network, pip download {' '.join(DOWNLOAD)} "
             f"{RELEASE}, then here: dynast fetch-models WHEEL"

@@ -36,7 +36,7 @@ class PartsFile:
         """Open an `.npz` file of arrays [T, H, W], or [H, W], named as in `FACE_PARTS`: bool or integers.
 
         Instead of masks there may be one array called `labels` (`label_map`). Parts that only face parsers know are
-        passed over.
+        skipped.
 
         Raises:
             DynastError: Where the file is missing or damaged, an array is not a mask or has another name, or shapes

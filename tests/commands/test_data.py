@@ -49,7 +49,7 @@ def test_a_folder_is_drawn_and_its_damage_reported(tmp_path: Path) -> None:
     )
     assert status == 0
     assert "same identity" in said
-    assert f"passed over: {broken}" in said
+    assert f"skipped: {broken}" in said
     assert Image.open(tmp_path / "sheet.png").size == (4 * 34 - 2, 18 + 4 * 34 - 2)
 
 
