@@ -91,7 +91,7 @@ def render_video(
             raise faults[0]
         whole = not (stopped or faults)
         if whole:
-            check_anybody(drawer, progress.done, source)
+            check_anybody(drawer, progress.done + dropped, source)
         if sink.frames or not stopped:
             sink.finish(cut_sound=not whole)
         else:
@@ -99,7 +99,7 @@ def render_video(
     # Poses or parts left over are a fault, unless the video ended before its stated length.
     if whole and source.end is SourceEnd.COMPLETE:
         try:
-            drawer.check_frames(progress.done)
+            drawer.check_frames(progress.done + dropped)
         except DynastError as error:
             faults.append(error)
     late = f"{dropped} frames came too fast to be rendered" if dropped else None
