@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from dynast_deploy.config import SCALES
-from dynast_deploy.export.network import submodule
+from dynast_deploy.export.modulation import submodule
 
 if TYPE_CHECKING:
     import onnx

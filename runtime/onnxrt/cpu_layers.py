@@ -20,7 +20,7 @@ BORDER = [0, 0, 1, 1, 0, 0, 1, 1]
 
 
 def normed(x: Op | str) -> Op:
-    """`export.network.positional_norm`"""
+    """`export.modulation.positional_norm`"""
     centred = op("Sub", x, op("ReduceMean", x, [1], keepdims=1))
     squares = op("ReduceSumSquare", centred, [1], keepdims=1)
     return op("Div", centred, op("Sqrt", op("Add", op("Mul", squares, "per_channel"), 1e-8)))

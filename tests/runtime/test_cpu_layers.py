@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from dynast_deploy.export.attention_functions import OPSET
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.graph import Graph
-from dynast_deploy.export.network import positional_norm
+from dynast_deploy.export.modulation import positional_norm
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.runtime.onnxrt.cpu_layers import DOMAIN, channels_last
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 import threading
@@ -13,13 +12,10 @@ import numpy as np
 import pytest
 from cuda_world import World
 from plan_machine import CHANNELS, CUTS, SIZE, Machine, expected, levels, plan_machine
-from tensorrt_stand_in import plan_bytes, plans_of
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.manifest import BatchSizes, PlanKind, TensorSpec
-from dynast_deploy.formats.plan import write_plan_file
 from dynast_deploy.runtime import load_engine
-from dynast_deploy.runtime.cuda import device as gpu
 from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
 SCHEDULES = ["late", "early", *range(6)]
@@ -207,157 +203,6 @@ def test_a_result_may_be_taken_in_another_thread(machine: Machine) -> None:
         thread.start()
         thread.join()
         np.testing.assert_array_equal(taken[0], expected(machine.manifest, PICTURE, MAPS, conditions(1, 0)))
-
-
-def test_several_engines_share_a_process_and_end_in_any_order(machine: Machine) -> None:
-    engines = [TensorRTEngine(machine.path) for _ in range(3)]
-    encoded = [engine.encode_exemplar(PICTURE, MAPS) for engine in engines]
-    pending = [engine.submit(exemplar, MAPS) for engine, exemplar in zip(engines, encoded, strict=True)]
-    engines[1].close()
-    del encoded[0]
-    engines[0].close()
-    engines[0].close()
-    wanted = expected(machine.manifest, PICTURE, MAPS, MAPS)
-    for each in pending:
-        np.testing.assert_array_equal(each.result(), wanted)
-    with pytest.raises(DynastError, match=r"model\.plan: this engine was closed; load it again"):
-        engines[1].render(encoded[0], MAPS)
-    np.testing.assert_array_equal(engines[2].submit(encoded[1], MAPS).result(), wanted)
-
-
-def test_a_forgotten_engine_and_its_exemplars_are_released_at_once(machine: Machine) -> None:
-    engine = TensorRTEngine(machine.path)
-    encoded = engine.encode_exemplar(PICTURE, MAPS)
-    engine.render(encoded, MAPS)
-    del engine
-    assert machine.world.living
-    del encoded
-    assert {kind for kind, _ in machine.world.living} == {"context"}
-
-
-def test_a_forgotten_exemplar_lives_until_its_frames_are_done(machine: Machine) -> None:
-    with TensorRTEngine(machine.path) as engine:
-        before = len(machine.world.allocations)
-        encoded = engine.encode_exemplar(PICTURE, MAPS)
-        pending = engine.submit(encoded, MAPS)
-        slots = len(machine.world.allocations) - before - 2
-        del encoded
-        np.testing.assert_array_equal(pending.result(), expected(machine.manifest, PICTURE, MAPS, MAPS))
-        assert len(machine.world.allocations) == before + slots
-        assert not machine.world.graphs
-
-
-def test_what_the_collector_finds_during_a_capture_is_released_after_it(machine: Machine) -> None:
-    with TensorRTEngine(machine.path) as engine:
-        encoded, other = (engine.encode_exemplar(PICTURE, MAPS) for _ in range(2))
-        engine.render(encoded, MAPS)
-        lane = next(iter(engine._parts._lanes.values()))[1]
-        enqueue, cycle = lane._context.enqueue, [other]
-        cycle.append(cycle)  # type: ignore[arg-type]
-        del other
-
-        def collecting(*arguments: object) -> None:
-            cycle_of_garbage.clear()
-            gc.collect()
-            enqueue(*arguments)  # type: ignore[arg-type]
-
-        cycle_of_garbage = [cycle]
-        del cycle
-        lane._context.enqueue = collecting  # type: ignore[method-assign, assignment]
-        before = len(machine.world.allocations)
-        engine.render(encoded, MAPS)
-        assert len(machine.world.allocations) == before - 2
-        assert machine.world.calls.count("cuGraphLaunch") == 1
-        lane._context.enqueue = enqueue  # type: ignore[method-assign]
-
-
-def test_exit_releases_what_was_left_open(machine: Machine) -> None:
-    engine = TensorRTEngine(machine.path)
-    encoded = engine.encode_exemplar(PICTURE, MAPS)
-    pending = engine.submit(encoded, MAPS)
-    gpu.close_gpus()
-    machine.world.check_clean()
-    del engine, encoded, pending
-
-
-def test_an_engine_that_a_thread_loaded_and_left_is_released_in_another(machine: Machine) -> None:
-    loaded: list[TensorRTEngine] = []
-    thread = threading.Thread(target=lambda: loaded.append(TensorRTEngine(machine.path)))
-    thread.start()
-    thread.join()
-    with loaded[0] as engine:
-        image = engine.submit(engine.encode_exemplar(PICTURE, MAPS), MAPS).result()
-    np.testing.assert_array_equal(image, expected(machine.manifest, PICTURE, MAPS, MAPS))
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        ("Runtime", "TensorRT does not start here, see `dynast doctor`: magic tag does not match"),
-        ("deserialize_cuda_engine", "TensorRT does not accept the plan: magic tag does not match"),
-        ("create_execution_context", "no room on the GPU .*: magic tag does not match"),
-        ("execute_async_v3", "encoder: TensorRT does not run it: magic tag does not match"),
-    ],
-)
-def test_what_tensorrt_says_goes_with_its_failure(machine: Machine, call: str, message: str) -> None:
-    machine.failures.messages[call] = ["magic tag does not match"]
-    with pytest.raises(DynastError, match=message), TensorRTEngine(machine.path) as engine:
-        engine.encode_exemplar(PICTURE, MAPS)
-
-
-def test_a_profile_that_is_narrower_than_the_manifest_says_is_named(machine: Machine) -> None:
-    renderer = plan_bytes(machine.manifest.renderer_inputs, machine.manifest.renderer_outputs, most=1)
-    write_plan_file(machine.path, machine.manifest, plans_of(machine.manifest)[0], renderer)
-    with TensorRTEngine(machine.path) as engine:
-        encoded = engine.encode_exemplar(PICTURE, MAPS)
-        before = list(machine.world.living)
-        with pytest.raises(
-            DynastError, match=r"takes no condition of \[2, 20, 32, 32\]: .*outside the profile"
-        ):
-            engine.render(encoded, conditions(2, 0))
-        assert machine.world.living == before
-
-
-def test_frames_after_a_failed_one_are_right(machine: Machine) -> None:
-    with TensorRTEngine(machine.path, cuda_graphs=False) as engine:
-        encoded = engine.encode_exemplar(PICTURE, MAPS)
-        pending = engine.submit(encoded, conditions(1, 0))
-        machine.failures.messages["execute_async_v3"] = ["not now"]
-        with pytest.raises(DynastError, match="not now"):
-            engine.submit(encoded, conditions(1, 1))
-        machine.failures.messages.clear()
-        for each, seed in ((pending, 0), (engine.submit(encoded, conditions(1, 2)), 2)):
-            wanted = expected(machine.manifest, PICTURE, MAPS, conditions(1, seed))
-            np.testing.assert_array_equal(each.result(), wanted)
-
-
-def test_an_exemplar_that_fails_leaves_nothing(machine: Machine) -> None:
-    with TensorRTEngine(machine.path) as engine:
-        before = list(machine.world.living)
-        machine.failures.messages["execute_async_v3"] = ["not now"]
-        with pytest.raises(DynastError, match="not now"):
-            engine.encode_exemplar(PICTURE, MAPS)
-        assert machine.world.living == before
-
-
-def test_a_full_gpu_is_named_and_nothing_is_left_of_the_attempt(machine: Machine) -> None:
-    with TensorRTEngine(machine.path) as engine:
-        encoded = engine.encode_exemplar(PICTURE, MAPS)
-        machine.world.memory = sum(each.data.size for each in machine.world.allocations.values()) + 30_000
-        before = list(machine.world.living)
-        with pytest.raises(
-            DynastError, match=r"the GPU has no room for .* MB more \(.* are free\); render fewer"
-        ):
-            engine.render(encoded, conditions(4, 0))
-        assert machine.world.living == before
-
-
-def test_plans_that_are_not_those_of_the_manifest_are_refused(tmp_path: Path) -> None:
-    with plan_machine(tmp_path) as machine:
-        encoder, _ = plans_of(machine.manifest)
-        write_plan_file(machine.path, machine.manifest, encoder, encoder)
-        with pytest.raises(DynastError, match=r"its plans are not those of its manifest \(.*condition"):
-            TensorRTEngine(machine.path)
 
 
 def test_rtx_plans_run_on_their_own_library(tmp_path: Path) -> None:
