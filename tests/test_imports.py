@@ -35,6 +35,7 @@ MAY_NEED_TORCH = (
     "dynast_deploy.objective.",
     "dynast_deploy.bench.operators_gpu",
     "dynast_deploy.plugins.pyt.",
+    "dynast_deploy.tasks.training_data",
     "dynast_deploy.training.",
 )
 
