@@ -37,12 +37,6 @@ def pictures(channels: int = 3, seed: int = 0, count: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).random((count, channels, SIZE, SIZE), np.float32)
 
 
-def light(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without weights: what is refused for its metadata is not looked at further."""
-    del model.graph.initializer[:]
-    return model
-
-
 @pytest.fixture
 def engine_path(tmp_path: Path) -> Path:
     path = tmp_path / "model.onnx"

@@ -14,7 +14,6 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.formats.plan import write_plan_file
 from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
-SCHEDULES = ["late", "early", *range(6)]
 PICTURE, MAPS = levels(1, 3, SIZE, SIZE, seed=1), levels(1, CHANNELS, SIZE, SIZE, seed=2)
 
 

@@ -15,7 +15,6 @@ from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.cuda import device as gpu
 from dynast_deploy.runtime.trt.engine import TensorRTEngine
 
-SCHEDULES = ["late", "early", *range(6)]
 PICTURE, MAPS = levels(1, 3, SIZE, SIZE, seed=1), levels(1, CHANNELS, SIZE, SIZE, seed=2)
 
 
@@ -23,10 +22,6 @@ PICTURE, MAPS = levels(1, 3, SIZE, SIZE, seed=1), levels(1, CHANNELS, SIZE, SIZE
 def machine(tmp_path: Path) -> Iterator[Machine]:
     with plan_machine(tmp_path) as made:
         yield made
-
-
-def conditions(count: int, seed: int) -> np.ndarray:
-    return levels(count, CHANNELS, SIZE, SIZE, seed=seed + 100)
 
 
 def test_several_engines_share_a_process_and_end_in_any_order(machine: Machine) -> None:
