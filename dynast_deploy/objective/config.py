@@ -68,11 +68,16 @@ class ObjectiveConfig:
 
     @property
     def wants_discriminator(self) -> bool:
+        """Whether a term of positive weight needs one."""
         return self.adversarial > 0 or self.feature_matching > 0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "objective") -> ObjectiveConfig:
-        """Raises DynastError that names `source` and every key that is unknown."""
+        """The configuration in a dictionary of plain values.
+
+        Raises:
+            DynastError: Naming `source` and each unknown key, or the value that cannot be.
+        """
         if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
             raise DynastError(f"{source}: unknown terms or settings {', '.join(unknown)}")
         return cls(**values)

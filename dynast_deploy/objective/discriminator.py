@@ -33,6 +33,7 @@ class PatchDiscriminator(nn.Module):
         self.add_module(f"model{layers}", nn.Sequential(nn.Conv2d(channels, 1, 4, padding=1)))
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """The maps of every layer, `[N, C, h, w]` each, for `x` `[N, S + 3, H, W]`."""
         maps = []
         for block in self.children():
             x = block(x)
@@ -43,8 +44,7 @@ class PatchDiscriminator(nn.Module):
 class Discriminator(nn.Module):
     """One `PatchDiscriminator` for the picture and one for each halving of it.
 
-    Called with a condition beside its picture, `[N, S + 3, H, W]`; gives each scale's feature maps. Raises DynastError
-    for pictures so small that nothing is left to normalise in the last layers.
+    Called with a condition and its picture along the channels, `[N, S + 3, H, W]`; gives each scale's feature maps.
     """
 
     def __init__(self, semantic_nc: int, config: ObjectiveConfig) -> None:
@@ -64,6 +64,11 @@ class Discriminator(nn.Module):
                 nn.init.zeros_(parameters["bias"])
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
+        """The maps of every layer at every scale, for `x` `[N, S + 3, H, W]`.
+
+        Raises:
+            DynastError: For pictures so small that nothing is left to normalise in the last layers.
+        """
         self._check_size(x)
         results = []
         for judge in self.children():
@@ -80,7 +85,11 @@ class Discriminator(nn.Module):
 
 
 def load_discriminator(discriminator: Discriminator, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy parameters of a published or own file; DynastError that names the first one that does not fit."""
+    """Copy parameters of a published or own file.
+
+    Raises:
+        DynastError: Naming `source` and the first parameter that does not fit.
+    """
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     state = {name: tensor for name, tensor in state.items() if ".dec." not in name}
     wanted = discriminator.state_dict()

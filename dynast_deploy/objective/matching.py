@@ -166,7 +166,7 @@ def _block_terms(
     around = _around(truth.places, width, key.shape[1] // width)
     _, m, near = around.tokens.shape
     close, close_prune = (
-        _rows(keys, around.tokens.flatten(1)).unflatten(1, (m, near)) for keys in (key, key_prune)
+        torch.unflatten(_rows(keys, around.tokens.flatten(1)), 1, (m, near)) for keys in (key, key_prune)
     )
     places = torch.stack([elsewhere % width, elsewhere // width], -1).to(truth.places.dtype)
     apart = torch.cdist(truth.places, places)

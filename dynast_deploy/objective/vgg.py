@@ -69,7 +69,11 @@ class VGG19(nn.Module):
 
 
 def load_vgg(path: str | os.PathLike[str]) -> VGG19:
-    """A frozen VGG19 from a file in either layout; DynastError if it is missing, damaged or of another network."""
+    """A frozen VGG19 from a file in either layout.
+
+    Raises:
+        DynastError: Naming the file, where it is missing, damaged or of another network.
+    """
     state = read_checkpoint(path)
     if "conv1_1.weight" in state:
         vgg = VGG19([0.40760392, 0.45795686, 0.48501961], [1 / 255] * 3, bgr=True)

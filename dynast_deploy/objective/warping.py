@@ -12,7 +12,11 @@ from dynast_deploy.objective.picture_terms import per_sample
 
 
 def warped_map(attention: Attention, height: int, width: int, channels: slice) -> Tensor:
-    """A block's warp as a map `[N, C, h, w]`, h and w those of its scale; `height` and `width` those of scale 1."""
+    """A block's warp as a map `[N, C, h, w]`, h and w those of its scale; `height` and `width` those of scale 1.
+
+    Raises:
+        ValueError: Where the block warped nothing.
+    """
     if attention.warped is None:
         raise ValueError("the block warped nothing: render with a warp picture")
     factor = round((height * width / attention.warped.shape[1]) ** 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -59,7 +60,8 @@ def _mean(value: Tensor) -> Tensor:
 
 
 def _mean_of_processes(value: Tensor) -> Tensor:
-    return _MeanOfProcesses.apply(value)
+    apply: Callable[[Tensor], Tensor] = _MeanOfProcesses.apply
+    return apply(value)
 
 
 def share_batch_norm(module: nn.Module) -> None:

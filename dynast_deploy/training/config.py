@@ -147,7 +147,8 @@ class TrainingConfig:
     vgg_weights: file with the weights of VGG19, in either layout of `load_vgg`; empty for none, and the terms that
     need it are off.
 
-    Raises DynastError for values that cannot be meant, by name.
+    Raises:
+        DynastError: Naming the setting whose value cannot be meant.
     """
 
     task: Task
@@ -175,4 +176,5 @@ class TrainingConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values."""
-        return json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain

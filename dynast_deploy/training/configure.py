@@ -19,8 +19,10 @@ def configure(
 ) -> TrainingConfig:
     """The preset of the task, then the architecture of `start_from`, then every file, then every `a.b=value`.
 
-    The task is `task`, else that of the first file that names one, else that of the checkpoint. Raises DynastError
-    for files, settings and checkpoints that do not serve, and where none of them says which task.
+    The task is `task`, else that of the first file that names one, else that of the checkpoint.
+
+    Raises:
+        DynastError: Naming the file, setting or checkpoint that does not serve, and where none of them names a task.
     """
     given = [(str(file), read_settings(file)) for file in files]
     given += [(f"--set {change}", assigned(change)) for change in changes]
@@ -48,7 +50,11 @@ def configure(
 
 
 def _named_task(given: Sequence[tuple[str, Mapping[str, Any]]]) -> Task | None:
-    """The first task that is named; a name that is none is left for `updated` to refuse."""
+    """The first task that is named; None where none names one.
+
+    Raises:
+        DynastError: Where the name is not a task's.
+    """
     for source, values in given:
         if (name := values.get("task")) is not None:
             if not isinstance(name, str) or name not in list(Task):

@@ -44,7 +44,8 @@ def warp_by_correspondence(picture: np.ndarray, correspondence: np.ndarray) -> n
     warped = cv2.remap(
         picture, x * width - 0.5, y * height - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return warped * (visible > 0)[..., None].astype(np.uint8)
+    shown: np.ndarray = warped * (visible > 0)[..., None].astype(np.uint8)
+    return shown
 
 
 def _row(sample: Sample) -> list[np.ndarray]:

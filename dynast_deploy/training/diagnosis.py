@@ -44,7 +44,7 @@ def _is_finite(networks: Networks, batch: Batch) -> bool:
     with autocast(networks):
         _, terms = networks.objective.generator_terms(average, networks.discriminator, batch)
     loss = networks.objective.total(terms)
-    loss.backward()
+    torch.autograd.backward(loss)
     norm = torch.nn.utils.clip_grad_norm_(average.parameters(), 1.0)
     average.zero_grad()
     return bool(loss.isfinite() and norm.isfinite())

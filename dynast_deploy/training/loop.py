@@ -52,9 +52,12 @@ def train(config: TrainingConfig, out: Path, start_from: Path | None = None, res
     """Train, and write into the folder `out`; returns the path of `generator.pth` there.
 
     Weights start from the checkpoint `start_from`, whatever picture size that was trained at, else at random; with
-    `resume` the run in `out` goes on as if it had not been stopped. Raises DynastError where data, checkpoints or
-    folder do not serve and where the loss is no number, and TrainingStopped after SIGINT or SIGTERM; the checkpoints of
-    the last save then stay as they were.
+    `resume` the run in `out` goes on as if it had not been stopped.
+
+    Raises:
+        DynastError: Where data, checkpoints or folder do not serve, and where the loss is not finite; the checkpoints
+            of the last save then stay as they were.
+        TrainingStopped: After SIGINT or SIGTERM, when the state is saved.
     """
     with ExitStack() as stack:
         group = stack.enter_context(processes())
@@ -117,7 +120,12 @@ class _Run:
     out: Path
 
     def to_the_end(self, stream: SampleStream, share: int) -> None:
-        """Step by step; the data starts where the last step ended."""
+        """Step by step; the data starts where the last step ended.
+
+        Raises:
+            DynastError: Where the loss is not finite.
+            TrainingStopped: After SIGINT or SIGTERM, when the state is saved.
+        """
         first = self.networks.step
         batches = iter(
             stream_batches(

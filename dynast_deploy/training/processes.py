@@ -26,11 +26,15 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that writes files and talks."""
+        """Whether this is rank 0, the only one that writes files and prints."""
         return self.rank == 0
 
     def share(self, batch: int) -> int:
-        """Samples of a batch that fall to each process; raises DynastError where they do not divide evenly."""
+        """Samples of a batch that fall to each process.
+
+        Raises:
+            DynastError: Where they do not divide evenly.
+        """
         if batch % self.world:
             raise DynastError(
                 f"data.batch is {batch}; it must be a multiple of the {self.world} processes that share it"
@@ -63,7 +67,11 @@ class Processes:
 
 @contextmanager
 def processes() -> Iterator[Processes]:
-    """Join the processes that `torchrun` started, over NCCL with GPUs and over Gloo without; else be the only one."""
+    """Join the processes that `torchrun` started, over NCCL with GPUs and over Gloo without; else be the only one.
+
+    Raises:
+        DynastError: Where this machine has fewer GPUs than processes.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     gpu = torch.cuda.is_available()

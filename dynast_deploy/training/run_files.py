@@ -23,7 +23,10 @@ STATE = "training_state"
 def save_run(networks: Networks, out: Path, log: Mapping[str, Any], keep: bool = False) -> None:
     """Write both files, each in one piece or not at all; with `keep` also copies that carry the step in their name.
 
-    Every process has to call this; the main one writes. Raises DynastError where a file cannot be written.
+    Every process has to call this; the main one writes.
+
+    Raises:
+        DynastError: Where a file cannot be written.
     """
     state = networks.contents()
     if not networks.processes.main:
@@ -44,8 +47,9 @@ def save_run(networks: Networks, out: Path, log: Mapping[str, Any], keep: bool =
 def restore_run(networks: Networks, out: Path) -> Mapping[str, Any]:
     """Go on from `out/training.pth`; returns what the log had gathered.
 
-    Raises DynastError where there is none, where it is damaged, and where its networks are not those of the
-    configuration.
+    Raises:
+        DynastError: Naming the file, where there is none, where it is damaged, and where its networks are not those of
+            the configuration.
     """
     path = out / TRAINING
     if not path.is_file():
@@ -68,4 +72,5 @@ def restore_run(networks: Networks, out: Path) -> Mapping[str, Any]:
     average = checked_weights(networks.average, stored.state, str(path))
     state = checked_state(networks, contents[STATE], str(path))
     networks.restore(state, average, checked_step(contents, str(path)))
-    return state["log"]
+    log: Mapping[str, Any] = state["log"]
+    return log

@@ -38,6 +38,7 @@ class Means:
         return means
 
     def contents(self) -> dict[str, Any]:
+        """Sums and steps since the last row, for a checkpoint to go on from."""
         return {"sums": self._totals(), "steps": self._steps}
 
     def _totals(self) -> Terms:

@@ -29,7 +29,8 @@ class Schedule:
     def of(cls, config: ScheduleConfig, entries: int | None, batch: int) -> Schedule:
         """`config` for a source that lists `entries` samples (None: it makes them up) and `batch` samples in a step.
 
-        Raises DynastError for a length in epochs where there are none.
+        Raises:
+            DynastError: For a length in epochs where the source has none.
         """
         a_unit = 1
         if config.unit is Unit.EPOCHS:

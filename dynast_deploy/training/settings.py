@@ -23,13 +23,18 @@ LARGEST = 2**63 - 1
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; raises DynastError where it cannot be read, is no TOML or beyond MOST_TEXT bytes."""
+    """The tables of a TOML file.
+
+    Raises:
+        DynastError: Naming the file, where it cannot be read, is not TOML or has more than MOST_TEXT bytes.
+    """
     try:
         if path.is_file() and (size := path.stat().st_size) > MOST_TEXT:
             raise DynastError(
                 f"{path}: no file of settings: it has {size:,} bytes, and {MOST_TEXT:,} are read"
             )
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tables
     except OSError as error:
         raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:  # of TOML, of UTF-8, and of integers of thousands of digits
@@ -39,7 +44,11 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def assigned(text: str) -> dict[str, Any]:
-    """`a.b=value` as nested tables. The value is TOML; what is none, such as a bare word or a path, is a string."""
+    """`a.b=value` as nested tables. The value is TOML; what is not, such as a bare word or a path, is a string.
+
+    Raises:
+        DynastError: Where the text is not a setting and its value.
+    """
     name, equals, given = (part.strip() for part in text.partition("="))
     if not (equals and all(name.split("."))):
         raise DynastError(f"--set {text}: write a setting and its value, such as schedule.length=2000")
@@ -47,16 +56,19 @@ def assigned(text: str) -> dict[str, Any]:
         value = tomllib.loads(f"value = {given}")["value"]
     except (ValueError, RecursionError):
         value = given
-    for key in reversed(name.split(".")):
-        value = {key: value}
-    return value
+    *tables, last = name.split(".")
+    nested: dict[str, Any] = {last: value}
+    for table in reversed(tables):
+        nested = {table: nested}
+    return nested
 
 
 def updated(settings: Settings, values: Mapping[str, Any], source: str, prefix: str = "") -> Settings:
     """`settings` with `values` in the place of their own, table by table.
 
-    Raises DynastError that names `source` and the setting where there is none of that name, where the value is of
-    another type, and where the settings refuse it.
+    Raises:
+        DynastError: Naming `source` and the setting, where there is none of that name, where the value is of another
+            type, and where the settings refuse it.
     """
     types = get_type_hints(type(settings))
     changes = {}
@@ -89,7 +101,11 @@ def _first(settings: Any) -> str:
 
 
 def _of_type(value: Any, kind: Any, setting: str) -> Any:
-    """`value` as the type of its setting: an integer may stand for a number, and a word for a choice."""
+    """`value` as the type of its setting: an integer may stand for a number, and a word for a choice.
+
+    Raises:
+        DynastError: Where it is of another type.
+    """
     if get_origin(kind) is tuple:
         item = get_args(kind)[0]
         if isinstance(value, (list, tuple)):
@@ -119,7 +135,11 @@ def _short(value: Any) -> str:
 
 
 def write_settings(settings: Any, path: Path) -> None:
-    """The settings as a TOML file, which `updated` reads back; raises DynastError where it cannot be written."""
+    """The settings as a TOML file, which `read_settings` reads back.
+
+    Raises:
+        DynastError: Where the file cannot be written.
+    """
     write_text(path, "\n".join(_toml_lines(settings)) + "\n")
 
 

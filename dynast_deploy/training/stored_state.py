@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +21,25 @@ MOST_STEPS = 2**53
 
 
 def checked_step(contents: Mapping[str, Any], source: str) -> int:
-    """The number of the step after which the file was written; DynastError where it is no such number."""
+    """The number of the step after which the file was written.
+
+    Raises:
+        DynastError: Naming `source`, where it is not such a number.
+    """
     step = contents.get("step")
     if type(step) is not int or not 0 <= step < MOST_STEPS:
-        raise _damaged(source, "it does not say after which step it was written")
+        _refuse(source, "it does not say after which step it was written")
     return step
 
 
 def checked_weights(module: nn.Module, stored: Any, source: str) -> dict[str, Tensor]:
-    """The parameters of `module` in a stored state dict; DynastError that names those which do not fit."""
+    """The parameters of `module` in a stored state dict.
+
+    Raises:
+        DynastError: Naming `source` and the parameters that do not fit.
+    """
     if not isinstance(stored, Mapping) or not all(isinstance(name, str) for name in stored):
-        raise _damaged(source, f"the parameters of its {type(module).__name__.lower()} are not a table")
+        _refuse(source, f"the parameters of its {type(module).__name__.lower()} are not a table")
     state = {name: weight(name, value, source) for name, value in stored.items()}
     check_state(module, state, source)
     return state
@@ -40,7 +48,9 @@ def checked_weights(module: nn.Module, stored: Any, source: str) -> dict[str, Te
 def checked_state(networks: Networks, stored: Any, source: str) -> dict[str, Any]:
     """What `Networks.restore` and `Means` take, of the file's "training_state".
 
-    Raises DynastError where something is missing, of another kind or of another shape than these networks have.
+    Raises:
+        DynastError: Naming `source`, where something is missing, of another kind or of another shape than these
+            networks have.
     """
     state = _table(stored, source, "its training state")
     found: dict[str, Any] = {
@@ -67,7 +77,7 @@ def _moments(optimiser: torch.optim.Optimizer, stored: Any, source: str) -> dict
     numbers = [number for group in groups for number in group["params"]]
     entries = _table(_table(stored, source, "its state").get("state"), source, "its state")
     if entries and set(entries) != set(numbers):
-        raise _damaged(source, f"it has means of {len(entries)} parameters, and {len(numbers)} are trained")
+        _refuse(source, f"it has means of {len(entries)} parameters, and {len(numbers)} are trained")
     state = {}
     for number, parameter in zip(numbers, parameters, strict=True) if entries else ():
         entry = _table(entries[number], source, f"the means of parameter {number}")
@@ -79,7 +89,7 @@ def _moments(optimiser: torch.optim.Optimizer, stored: Any, source: str) -> dict
         ):
             mean = weight(f"{name} of parameter {number}", entry.get(name), source)
             if mean.shape != shape or not mean.isfinite().all():
-                raise _damaged(source, f"{name} of parameter {number} is not a finite tensor {list(shape)}")
+                _refuse(source, f"{name} of parameter {number} is not a finite tensor {list(shape)}")
             means[name] = mean
         state[number] = means
     return {"state": state, "param_groups": groups}
@@ -89,7 +99,7 @@ def _numbers(stored: Any, wanted: Mapping[str, Any], source: str) -> dict[str, f
     values = _table(stored, source, "the scale of its loss")
     for name in wanted:
         if type(values.get(name)) not in (int, float) or not math.isfinite(values[name]):
-            raise _damaged(
+            _refuse(
                 source, f"the scale of its loss has no number {name}; was it trained in another precision?"
             )
     return {name: values[name] for name in wanted}
@@ -104,10 +114,10 @@ def _random(stored: Any, source: str) -> list[list[Tensor]]:
     if not isinstance(stored, list) or not all(
         isinstance(states, (list, tuple)) and states and all(map(is_state, states)) for states in stored
     ):
-        raise _damaged(source, "it has no states of random numbers")
+        _refuse(source, "it has no states of random numbers")
     length = torch.get_rng_state().numel()
     if any(states[0].shape != (length,) for states in stored):
-        raise _damaged(source, "its states of random numbers are of another length")
+        _refuse(source, "its states of random numbers are of another length")
     return [list(states) for states in stored]
 
 
@@ -115,7 +125,7 @@ def _log(stored: Any, source: str) -> dict[str, Any]:
     values = _table(stored, source, "the sums of its log")
     sums, steps = _table(values.get("sums", {}), source, "the sums of its log"), values.get("steps", 0)
     if type(steps) is not int or not 0 <= steps < MOST_STEPS:
-        raise _damaged(source, "its log does not say of how many steps the sums are")
+        _refuse(source, "its log does not say of how many steps the sums are")
     totals = {}
     for name, total in sums.items():
         if (
@@ -124,16 +134,16 @@ def _log(stored: Any, source: str) -> dict[str, Any]:
             or total.shape
             or not total.is_floating_point()
         ):
-            raise _damaged(source, "the sums of its log are not numbers")
+            _refuse(source, "the sums of its log are not numbers")
         totals[name] = total.double()
     return {"sums": totals, "steps": steps}
 
 
 def _table(value: Any, source: str, what: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
-        raise _damaged(source, f"{what} is missing")
+        _refuse(source, f"{what} is missing")
     return value
 
 
-def _damaged(source: str, what: str) -> DynastError:
-    return DynastError(f"{source}: damaged, {what}; use it with --start-from, or take an earlier copy")
+def _refuse(source: str, what: str) -> NoReturn:
+    raise DynastError(f"{source}: damaged, {what}; use it with --start-from, or take an earlier copy")

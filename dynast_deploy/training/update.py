@@ -24,10 +24,15 @@ def update(networks: Networks, batch: Batch, rate: float) -> Terms:
     """Compute the terms of `batch` and change the weights of every network, rates being a share `rate` of the highest.
 
     Generator and discriminator both learn from the same painted pictures, and neither changes before both gradients are
-    there. Terms are this process's means. Raises NotFinite in all processes or in none, DynastError where fp16 fails.
+    there. Terms are this process's means.
+
+    Raises:
+        NotFinite: Where a loss or gradient is not finite: in all processes or in none, with no weight changed.
+        DynastError: Where gradients overflow fp16 whatever the scale of the loss.
     """
     config = networks.config.optimiser
     losses: list[Tensor] = []
+    terms: Terms
     with autocast(networks):
         image, loss, terms = networks.generator_loss(batch)
     _backward(networks, "generator", loss, losses)
@@ -70,7 +75,7 @@ def autocast(networks: Networks) -> torch.autocast:
 
 def _backward(networks: Networks, name: str, loss: Tensor, losses: list[Tensor]) -> None:
     networks.optimisers[name].zero_grad()
-    networks.scaler.scale(loss).backward()
+    torch.autograd.backward(networks.scaler.scale(loss))
     losses.append(loss)
 
 
