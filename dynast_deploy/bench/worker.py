@@ -17,6 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -109,14 +110,26 @@ SIDES: dict[str, Callable[[str, int], Frame]] = {
 
 
 def serve(side: str, model: str, threads: int, picture: str) -> None:
-    """Run one side; see the text at the top of this module."""
+    """Run one side; see the text at the top of this module.
+
+    Ends without a message where the process that started it was killed, and its folder or its pipe is gone.
+    """
+    with suppress(BrokenPipeError):
+        _serve(side, model, threads, picture)
+
+
+def _serve(side: str, model: str, threads: int, picture: str) -> None:
     # Whoever starts the workers has said so once.
     warnings.filterwarnings("ignore", "the native operators", DynastWarning)
     try:
         frame = SIDES[side](model, threads)
-        np.save(picture, frame())
+        first = frame()
     except DynastError as error:
         print(json.dumps({"error": str(error)}), flush=True)
+        return
+    try:
+        np.save(picture, first)
+    except FileNotFoundError:  # removed as left over, by a later run
         return
     print(json.dumps({"peak_mb": peak_resident_mb()}), flush=True)
     for _ in sys.stdin:

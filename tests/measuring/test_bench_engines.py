@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from tiny_engine import write_tiny_engine
 from typer.testing import CliRunner
 
-from dynast_deploy.bench.compare import Side
+from dynast_deploy.bench.compare import Side, worker_environment
 from dynast_deploy.bench.engines import run_engines, verdict
 from dynast_deploy.cli import app
 from dynast_deploy.errors import DynastError
@@ -30,6 +33,27 @@ def test_every_file_is_timed_in_a_process_of_its_own(
     shown = capsys.readouterr().out
     assert "again.onnx" in shown
     assert "on this CPU" in shown
+
+
+def test_a_worker_whose_starter_was_killed_ends_without_a_message(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="engines run on ONNX Runtime")
+    engine = write_tiny_engine(tmp_path)
+    command = [sys.executable, "-m", "dynast_deploy.bench.worker", "engine", str(engine), "1"]
+    gone = subprocess.run(
+        [*command, str(tmp_path / "gone" / "picture.npy")],
+        capture_output=True,
+        text=True,
+        env=worker_environment(1),
+    )
+    assert (gone.returncode, gone.stdout, gone.stderr) == (0, "", "")
+    read, write = os.pipe()
+    os.close(read)
+    unheard = subprocess.run(
+        [*command, str(tmp_path / "picture.npy")], stdout=write, stderr=subprocess.PIPE, text=True,
+        env=worker_environment(1),
+    )  # fmt: skip
+    os.close(write)
+    assert unheard.stderr == ""
 
 
 def test_one_file_alone_is_measured_and_written_as_json(
