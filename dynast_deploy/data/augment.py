@@ -30,12 +30,14 @@ class Cut:
 
     @staticmethod
     def sample(augmentation: Augmentation, size: int, rng: np.random.Generator) -> Cut:
+        """A random cut of squares of `size` pixels."""
         loaded = max(size, round(size * augmentation.margin))
         left, top = (int(each) for each in rng.integers(0, loaded - size + 1, 2))
         return Cut(loaded, size, left, top, augmentation.flip and bool(rng.random() < 0.5))
 
     @staticmethod
     def none(size: int) -> Cut:
+        """The whole picture at `size` pixels, not mirrored."""
         return Cut(size, size, 0, 0, False)
 
     def of(self, planes: np.ndarray) -> Tensor:

@@ -46,6 +46,7 @@ class CelebAMask(ListedSamples):
         self.others = _same_people(root, self.numbers)
 
     def load(self, entry: int, rng: np.random.Generator) -> Sample:
+        """See `ListedSamples.load`."""
         number = self.numbers[entry]
         exemplar, same = self._exemplar(entry, rng)
         shown, lent = self._photo(number, rng), self._photo(exemplar, rng)

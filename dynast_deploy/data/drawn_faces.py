@@ -23,6 +23,7 @@ class DrawnFaces(ViewPairs):
     those from it on are held out."""
 
     def draw(self, number: int) -> tuple[str, Sequence[View]]:
+        """See `ViewPairs.draw`."""
         rng = np.random.default_rng([self.seed, number, int(self.held_out)])
         seed = int(rng.integers(FIRST_EVALUATION_SEED)) + FIRST_EVALUATION_SEED * self.held_out
         who = Face.of_seed(seed)
@@ -30,6 +31,7 @@ class DrawnFaces(ViewPairs):
         return f"drawn face {seed}", [self._view(portrait) for portrait in portraits]
 
     def match(self, target: Portrait, exemplar: Portrait) -> tuple[np.ndarray, np.ndarray]:
+        """See `ViewPairs.match`."""
         return correspondence(target, exemplar)
 
     def _view(self, portrait: Portrait) -> View:

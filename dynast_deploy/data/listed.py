@@ -29,7 +29,12 @@ class ListedSamples(SampleStream):
 
     @abstractmethod
     def load(self, entry: int, rng: np.random.Generator) -> Sample:
-        """The sample of one entry; `rng` chooses exemplars and augments. Raises Damaged, DynastError."""
+        """The sample of one entry; `rng` chooses exemplars and augments.
+
+        Raises:
+            Damaged: Where a file of the sample is damaged: then the next entry takes its place.
+            DynastError: Where the data set as a whole does not serve.
+        """
 
     def __getitem__(self, index: int) -> Sample:
         assert self.entries is not None
@@ -61,7 +66,11 @@ class ListedSamples(SampleStream):
 
 
 def sound_picture(path: Path) -> np.ndarray:
-    """A picture, uint8 [H, W, 3] RGB whatever its mode. Raises Damaged if it cannot be read."""
+    """A picture, uint8 [H, W, 3] RGB whatever its mode.
+
+    Raises:
+        Damaged: Where it cannot be read.
+    """
     try:
         return read_picture(path)
     except DynastError as error:
@@ -69,7 +78,11 @@ def sound_picture(path: Path) -> np.ndarray:
 
 
 def read_list(path: Path) -> list[str]:
-    """Lines of a text file, without empty ones; raises DataError where it is missing, unreadable or empty."""
+    """Lines of a text file, without empty ones.
+
+    Raises:
+        DataError: Naming the file, where it is missing, not readable or empty.
+    """
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
     except FileNotFoundError:
@@ -98,6 +111,7 @@ class Folders:
         self._names: dict[Path, frozenset[str]] = {}
 
     def has(self, path: Path) -> bool:
+        """Whether there is a file or folder of this name."""
         folder = path.parent
         if folder not in self._names:
             self._names[folder] = (

@@ -23,6 +23,7 @@ class MarionettePoses(ViewPairs):
     held out."""
 
     def draw(self, number: int) -> tuple[str, Sequence[View]]:
+        """See `ViewPairs.draw`."""
         rng = np.random.default_rng([self.seed, number, int(self.held_out)])
         seed = int(rng.integers(FIRST_EVALUATION_SEED)) + FIRST_EVALUATION_SEED * self.held_out
         who = Identity.of_seed(seed)
@@ -30,6 +31,7 @@ class MarionettePoses(ViewPairs):
         return f"marionette {seed}", [self._view(figure) for figure in figures]
 
     def match(self, target: Figure, exemplar: Figure) -> tuple[np.ndarray, np.ndarray]:
+        """See `ViewPairs.match`."""
         return correspondence(target, exemplar)
 
     def _view(self, figure: Figure) -> View:
