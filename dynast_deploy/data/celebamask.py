@@ -96,7 +96,11 @@ class CelebAMask(ListedSamples):
         return self.masks[number]
 
     def _existing_masks(self) -> dict[int, tuple[str, ...]]:
-        """The parts of each face for which there are masks, faces beyond the list included."""
+        """The parts of each face for which there are masks, faces beyond the list included.
+
+        Raises:
+            DataError: Where a photograph of the list is missing, or has no mask.
+        """
         folders, masks = Folders(), {}
         for number in sorted({*self.numbers, *_photo_numbers(self.root)}):
             parts = tuple(part for part in FACE_PARTS if folders.has(_mask_file(self.root, number, part)))
@@ -122,7 +126,11 @@ def _mask_file(root: Path, number: int, part: str) -> Path:
 
 
 def _mask(path: Path) -> np.ndarray:
-    """bool [H, W]."""
+    """bool [H, W].
+
+    Raises:
+        Damaged: Where the mask cannot be read.
+    """
     try:
         return read_mask(path)
     except DynastError as error:
@@ -137,7 +145,11 @@ def _photo_numbers(root: Path) -> list[int]:
 
 
 def _numbers(root: Path, held_out: bool) -> tuple[list[int], str]:
-    """The numbers of the photographs that train or are held out, and what lists them."""
+    """The numbers of the photographs that train or are held out, and what lists them.
+
+    Raises:
+        DataError: Where a list is malformed, or no photograph is left.
+    """
     own, other = (
         root / name for name in (("val.txt", "train.txt") if held_out else ("train.txt", "val.txt"))
     )
@@ -156,7 +168,11 @@ def _numbers(root: Path, held_out: bool) -> tuple[list[int], str]:
 
 
 def _listed(path: Path) -> list[int]:
-    """The numbers in a list, with or without .jpg."""
+    """The numbers in a list, with or without .jpg.
+
+    Raises:
+        DataError: Where a line is not a number.
+    """
     lines = [line.removesuffix(".jpg") for line in read_list(path)]
     bad = next((line for line in lines if not line.isdecimal()), None)
     if bad is not None:
@@ -165,7 +181,11 @@ def _listed(path: Path) -> list[int]:
 
 
 def _pairs(path: Path) -> dict[int, list[int]]:
-    """`celebahq_ref.txt`: lines PHOTO.jpg,EXEMPLAR.jpg,...; empty where there is no such list."""
+    """`celebahq_ref.txt`: lines PHOTO.jpg,EXEMPLAR.jpg,...; empty where there is no such list.
+
+    Raises:
+        DataError: Where a line names anything but numbered photographs.
+    """
     if not path.exists():
         return {}
     pairs = {}

@@ -80,7 +80,11 @@ class DeepFashion(ListedSamples):
         )
 
     def _check_pixels(self) -> None:
-        """Raise a DataError where keypoints of photographs all over the list are of another size than these."""
+        """Check that keypoints of photographs all over the list are not of another size than these.
+
+        Raises:
+            DataError: Where they are.
+        """
         found = []
         for number in sorted(set(np.linspace(0, len(self.names) - 1, LOOKED_AT).astype(int))):
             try:
@@ -128,7 +132,11 @@ class _Photo:
 
 
 def _check_inside(keypoints: np.ndarray, picture_size: Size, path: Path) -> None:
-    """Raise Damaged where most keypoints lie outside the photograph."""
+    """Check that not most keypoints lie outside the photograph.
+
+    Raises:
+        Damaged: Where they do.
+    """
     try:
         check_inside(sampled_points([canonical(keypoints)]), picture_size, "keypoints")
     except DynastError as error:
@@ -145,7 +153,11 @@ def read_keypoints(candidate: Path, subset: Path) -> np.ndarray:
     """OpenPose's two tables as float64 [18, 3], x, y, score in pixels; NaN in x and y where a point was not seen.
 
     `candidate` has a row x, y, score, number for each point found; `subset` the row of each of the 18 keypoints of one
-    person, -1 for none. Raises Damaged where the files hold anything else, DataError where one is missing.
+    person, -1 for none.
+
+    Raises:
+        Damaged: Where the files hold anything else.
+        DataError: Where one of them is missing.
     """
     tables = []
     for path in (candidate, subset):
@@ -175,7 +187,11 @@ def read_keypoints(candidate: Path, subset: Path) -> np.ndarray:
 
 
 def _exemplars(root: Path, held_out: bool) -> dict[str, tuple[str, ...]]:
-    """The exemplars of each photograph, as the pair lists name them."""
+    """The exemplars of each photograph, as the pair lists name them.
+
+    Raises:
+        DataError: Where a pair list is missing or malformed.
+    """
     if held_out:
         return {key: others for key, *others in _rows(root / VALIDATION_PAIRS)}  # type: ignore[misc]
     paths = [root / PAIRS, root / SELF_PAIRS]
@@ -210,7 +226,11 @@ def _keypoint_files(root: Path, name: str) -> tuple[Path, Path]:
 
 
 def _first_size(root: Path, names: list[str]) -> Size:
-    """The size of the first photograph that can be read."""
+    """The size of the first photograph that can be read.
+
+    Raises:
+        DataError: Where none can be read.
+    """
     from PIL import Image
 
     for name in names:

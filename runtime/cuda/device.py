@@ -1,4 +1,4 @@
-"""The one module that calls CUDA: pycuda for context, memory, streams and events, `cuda.bindings` for graphs.
+"""Context, memory, streams and events of a GPU, by pycuda.
 
 pycuda releases what was made under a context only in a thread where that very context object is current; elsewhere it
 keeps it for ever. And it ends the process when a thread ends that has a context pushed. So a process has one context
@@ -20,6 +20,7 @@ import numpy as np
 
 from dynast_deploy.errors import DynastError
 from dynast_deploy.runtime.cuda.graph import Graph, capture
+from dynast_deploy.runtime.cuda.library import import_driver
 
 NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING of cuda.h: no implicit waiting for the legacy stream, on which others may work."""
@@ -44,7 +45,7 @@ def open_gpu(index: int = 0) -> Gpu:
     """
     with _lock:
         if index not in _gpus:
-            _gpus[index] = Gpu(_import_driver(), index)
+            _gpus[index] = Gpu(import_driver(), index)
             if len(_gpus) == 1:
                 atexit.register(close_gpus)
         return _gpus[index]
@@ -58,35 +59,6 @@ def close_gpus() -> None:
         _gpus.clear()
     for gpu in gpus:
         gpu.close()
-
-
-def _import_driver() -> Any:
-    """`pycuda.driver`, started.
-
-    Raises:
-        DynastError: Where pycuda, the driver or a GPU is missing.
-    """
-    try:
-        import pycuda.driver as driver
-    except ModuleNotFoundError as error:
-        raise DynastError(
-            f"a GPU engine needs {error.name}: pip install 'dynast-deploy[trt]' (or, for TensorRT-RTX, "
-            "'dynast-deploy[rtx]' and pycuda)"
-        ) from None
-    except ImportError as error:
-        raise DynastError(
-            f"pycuda is installed but does not load ({error}); `dynast doctor` tells what is wrong with the driver"
-        ) from error
-    try:
-        driver.init()
-        count = driver.Device.count()
-    except driver.Error as error:
-        raise DynastError(f"the NVIDIA driver does not start ({error}); see `dynast doctor`") from error
-    if not count:
-        raise DynastError(
-            "no NVIDIA GPU is visible; see `dynast doctor`, and CUDA_VISIBLE_DEVICES if it is set"
-        )
-    return driver
 
 
 class Gpu:

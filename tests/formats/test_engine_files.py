@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx.inliner
 import pytest
 from checkout import EXAMPLES
 from onnx import numpy_helper

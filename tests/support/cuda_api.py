@@ -16,13 +16,19 @@ from tensorrt_interface import MODULE, Api
 from tensorrt_uses import Sources
 
 DATA = TESTS / "data" / "cuda_names.json"
-FILES = {"pycuda": ("device.py", "driver"), "bindings": ("graph.py", "bindings")}
-"""The only file that calls each, and what it is called there."""
+FILES = {"pycuda": (("device.py", "library.py"), "driver"), "bindings": (("graph.py",), "bindings")}
+"""The only files that call each, and what it is called there."""
+IMPORTERS = {"library.py", "graph.py"}
+"""The only files that import them."""
 
 
 def ours(name: str, api: Api, folder: Path = ROOT / "runtime" / "cuda") -> Sources:
-    file, root = FILES[name]
-    return Sources([folder / file], {"plugin": {}, "version": name} | api, {root: MODULE})
+    files, root = FILES[name]
+    return Sources(
+        [folder / file for file in files if (folder / file).exists()],
+        {"plugin": {}, "version": name} | api,
+        {root: MODULE},
+    )
 
 
 def recorded(name: str) -> Api:
