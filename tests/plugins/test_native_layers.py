@@ -1,4 +1,4 @@
-"""The native training layers against PyTorch in float64, alone and in the whole generator."""
+"""The native layers on maps (modulation, norms, activations) against PyTorch in float64."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ import torch.nn.functional as F
 from native_kernels import MARKS, assert_equal_with_gradients, normal
 from torch import Tensor
 
-from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
-from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.errors import DynastError
-from dynast_deploy.generator import Generator
-from dynast_deploy.layer_ops import positional_norm, to_map, to_tokens, with_position
+from dynast_deploy.layer_ops import positional_norm, to_map, to_tokens
 from dynast_deploy.layers import Conv3x3, spectral_norm, use_layer_ops
 from dynast_deploy.native_generator import layer_ops
-from dynast_deploy.plugins.bindings import native_layers
 from dynast_deploy.plugins.native_build import cpu as build
 from dynast_deploy.plugins.pyt import layers as torch_layers
 
@@ -53,89 +49,6 @@ def test_modulation_and_fusion(
 
     attended, confidence = normal(2, length, channels), torch.rand(2, length, 1)
     assert_equal_with_gradients(fused, torch_layers.fused, [x, modulation, attended, confidence])
-
-
-def plain_unit_tokens(x: Tensor, pos: Tensor) -> Tensor:
-    return to_tokens(with_position(x, pos))
-
-
-@pytest.mark.parametrize(
-    ("batch", "channels", "pos_channels", "size"),
-    [(1, 1, 1, (1, 1)), (3, 5, 3, (3, 7)), (2, 16, 16, (9, 8)), (2, 37, 21, (1, 9)), (1, 64, 8, (11, 13))],
-)
-def test_unit_tokens(batch: int, channels: int, pos_channels: int, size: tuple[int, int]) -> None:
-    torch.manual_seed(7)
-    inputs = [normal(batch, channels, *size), normal(1, pos_channels, *size)]
-    assert_equal_with_gradients(plain_unit_tokens, torch_layers.unit_tokens, inputs)
-
-
-def test_features_of_length_0_have_the_gradient_of_the_plain_form() -> None:
-    torch.manual_seed(8)
-    x = normal(2, 5, 3, 4)
-    x[0, :, 1, 2] = x[1, :, 0, 0] = 0
-    assert_equal_with_gradients(plain_unit_tokens, torch_layers.unit_tokens, [x, normal(1, 3, 3, 4)])
-
-
-def test_gradients_beside_features_of_length_0_are_those_of_the_plain_form() -> None:
-    torch.manual_seed(8)
-    x, pos, weights = torch.randn(2, 5, 3, 4), torch.randn(1, 3, 3, 4), torch.randn(2, 12, 8)
-    x[0, :, 1, 2] = 0
-    of_x = []
-    for form in (plain_unit_tokens, torch_layers.unit_tokens):
-        leaf = x.clone().requires_grad_()
-        of_x += torch.autograd.grad((form(leaf, pos) * weights).sum(), [leaf])
-    torch.testing.assert_close(of_x[1], of_x[0], atol=1e-5, rtol=1e-4)
-
-
-def test_unit_tokens_need_one_position_code_of_the_maps_size() -> None:
-    with pytest.raises(ValueError, match="a position code"):
-        torch_layers.unit_tokens(torch.rand(2, 4, 3, 3), torch.rand(1, 4, 3, 2))
-
-
-@pytest.mark.parametrize("variant", build.variants())
-def test_every_instruction_set_makes_the_same_unit_tokens(
-    variant: str, set_variant: Callable[[str], None]
-) -> None:
-    set_variant(variant)
-    x, pos, grad = torch.randn(2, 6, 9), torch.randn(6, 5), torch.randn(2, 6, 14)
-    sizes, output = native_layers.UnitTokens(6, 2, 9, 5), torch.empty(2, 6, 14)
-    of_x, of_pos = torch.empty_like(x), torch.empty_like(pos)
-    forward = native_layers.UnitTokensForward(*(t.data_ptr() for t in (x, pos, output)))
-    backward = native_layers.UnitTokensBackward(*(t.data_ptr() for t in (x, grad, of_x, of_pos)))
-    native_layers.run("dynast_unit_tokens", sizes, forward, threads=1)
-    native_layers.run("dynast_unit_tokens_back", sizes, backward, threads=1)
-    leaves = [x.requires_grad_(), pos.requires_grad_()]
-    expected = plain_unit_tokens(x.mT.unsqueeze(3), pos.mT.unsqueeze(0).unsqueeze(3))
-    torch.testing.assert_close(output, expected.detach(), atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(
-        (of_x, of_pos), torch.autograd.grad(expected, leaves, grad), atol=1e-5, rtol=1e-5
-    )
-
-
-@pytest.mark.parametrize(
-    ("shape", "widths"),
-    [
-        ((1, 1, 1), (1,)),
-        ((2, 7, 5), (3, 2)),
-        ((1, 300, 36), (36, 16)),
-        ((3, 50, 33), (70,)),
-        ((2, 1500, 8), (8, 40)),
-    ],
-)
-def test_projections(shape: tuple[int, int, int], widths: tuple[int, ...]) -> None:
-    torch.manual_seed(9)
-    inputs = [normal(*shape)]
-    for width in widths:
-        inputs += [normal(width, shape[2], 1, 1), normal(width)]
-
-    def plain(tokens: Tensor, *layers: Tensor) -> Tensor:
-        pairs = zip(layers[::2], layers[1::2], strict=True)
-        return torch.cat([F.linear(tokens, weight.flatten(1), bias) for weight, bias in pairs], -1)
-
-    def fast(tokens: Tensor, *layers: Tensor) -> Tensor:
-        return torch.cat(torch_layers.projections(tokens, *zip(layers[::2], layers[1::2], strict=True)), -1)
-
-    assert_equal_with_gradients(plain, fast, inputs)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 2, 3), (2, 5, 7, 3), (1, 16, 31, 9), (3, 37, 8, 8)])
@@ -254,18 +167,6 @@ def test_results_and_gradients_do_not_depend_on_the_number_of_threads(
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-def test_unit_tokens_do_not_depend_on_the_number_of_threads(set_threads: Callable[[int], None]) -> None:
-    torch.manual_seed(9)
-    tensors, found = (torch.randn(3, 16, 20, 17), torch.randn(1, 8, 20, 17)), []
-    for threads in (1, 2, 5):
-        set_threads(threads)
-        inputs = [tensor.clone().requires_grad_() for tensor in tensors]
-        y = torch_layers.unit_tokens(*inputs)
-        found.append([y, *torch.autograd.grad(y.exp().sum(), inputs)])
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
-
-
 def test_projections_and_norms_do_not_depend_on_the_number_of_threads(
     set_threads: Callable[[int], None],
 ) -> None:
@@ -297,58 +198,3 @@ def test_every_instruction_set_projects_and_normalises_alike(
     torch.testing.assert_close(fast, plain, atol=1e-4, rtol=1e-4)
     found, expected = (torch.autograd.grad(y.cos().sum(), inputs) for y in (fast, plain))
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
-
-
-CONFIG = GeneratorConfig(20, crop_size=32, ngf=8, n_layers=2, pos_dim=4, prune_dim=4, smooth=0.1)
-
-
-def generator(dtype: torch.dtype) -> Generator:
-    """With these weights no two candidates are so alike that rounding decides which of them ranks first."""
-    torch.manual_seed(1)
-    return Generator(CONFIG).train().to(dtype)
-
-
-def gradients(model: Generator, loss: Tensor) -> dict[str, Tensor]:
-    loss.backward()
-    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-
-
-def test_a_training_step_of_every_form_has_the_same_loss_and_gradients(
-    set_threads: Callable[[int], None],
-) -> None:
-    exact = generator(torch.float64)
-    batch = random_batch(CONFIG, frames=2)
-    loss = objective(*step(exact, batch.to(torch.float64)), batch.to(torch.float64))
-    expected = gradients(exact, loss)
-    largest = max(float(gradient.abs().max()) for gradient in expected.values())
-
-    def compare(model: Generator) -> dict[str, Tensor]:
-        found_loss = objective(*step(model, batch), batch)
-        assert abs(float(found_loss) - float(loss)) < 1e-5 * float(loss)
-        found = gradients(model, found_loss)
-        assert found.keys() == expected.keys()
-        for name, gradient in expected.items():
-            scale = max(float(gradient.abs().max()), 1e-2 * largest)
-            assert (found[name] - gradient).abs().max() < 2e-3 * scale, name
-        return found
-
-    compare(generator(torch.float32))
-    fast = []
-    for threads in (1, 3):
-        set_threads(threads)
-        model = generator(torch.float32)
-        use_layer_ops(model, layer_ops)
-        fast.append(compare(model))
-    for name, gradient in fast[0].items():
-        torch.testing.assert_close(fast[1][name], gradient, atol=1e-4 * largest, rtol=1e-3)
-    compare(as_published(generator(torch.float32)))
-
-
-def test_without_the_switch_and_for_other_types_layers_stay_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_layers, "conv3x3", pytest.fail)
-    monkeypatch.setattr(torch_layers, "prelu", pytest.fail)
-    batch = random_batch(CONFIG, frames=1)
-    step(generator(torch.float32), batch)
-    exact = generator(torch.float64)
-    use_layer_ops(exact, layer_ops)
-    step(exact, batch.to(torch.float64))

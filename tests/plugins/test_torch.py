@@ -1,40 +1,20 @@
-"""The native attention operator of PyTorch against the reference in float64."""
+"""The results and gradients of PyTorch's native attention operator against the reference in float64."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from attention_layers import (
-    REFERENCE,
-    Layer,
-    a_layer,
-    assert_same_matches,
-    in_type,
-    layers,
-    relative_error,
-)
+from attention_layers import REFERENCE, Layer, a_layer, assert_same_matches, in_type, layers, relative_error
 from golden import golden
 from hypothesis import given, settings
 from native_kernels import MARKS
 from torch import Tensor
-
-from dynast_deploy import attention
-from dynast_deploy.errors import DynastError
-from dynast_deploy.plugins.bindings import native
-from dynast_deploy.plugins.pyt import attention as torch_ops
+from torch_attention import OPERATORS, operate
 
 pytestmark = MARKS
-OPERATORS = {"inter": torch_ops.inter_scale_attention, "inner": torch_ops.inner_scale_attention}
-
-
-def operate(layer: Layer, tensors: dict[str, Tensor]) -> attention.Attention:
-    return OPERATORS[layer.scale](
-        **tensors, matches=layer.matches(), warp_mask=layer.warp_mask, **layer.settings
-    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -172,55 +152,6 @@ def test_of_equal_logits_the_earlier_candidate_is_the_better_match() -> None:
     assert torch.equal(operate(layer, tensors).matches, layer.candidates()[..., :16])
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_low_precision_inputs_give_results_and_gradients_of_their_type(dtype: torch.dtype) -> None:
-    layer = a_layer()
-    tensors = in_type(layer.tensors(), dtype, grad=True)
-    result = operate(layer, tensors)
-    result.attended.sum().backward()
-    assert {result.attended.dtype, result.confidence.dtype, result.warped.dtype} == {dtype}
-    assert all(x.grad.dtype == dtype for x in tensors.values())
-    rounded = in_type(tensors, torch.float64)
-    assert relative_error(result.attended, layer.reference(rounded).attended) < 1e-2
-
-
-def test_gradients_are_only_computed_for_inputs_that_want_them() -> None:
-    layer = a_layer()
-    tensors = in_type(layer.tensors(), torch.float32)
-    tensors["query"].requires_grad_()
-    tensors["value"].requires_grad_()
-    operate(layer, tensors).attended.sum().backward()
-    assert {name for name, tensor in tensors.items() if tensor.grad is not None} == {"query", "value"}
-
-
-def test_without_a_warp_source_nothing_is_warped() -> None:
-    layer = a_layer()
-    tensors = in_type(layer.tensors(), torch.float32, grad=True)
-    del tensors["warp_source"]
-    result = operate(layer, tensors)
-    result.confidence.sum().backward()
-    assert result.warped is None
-    assert tensors["query"].grad.abs().sum() > 0
-
-
-def test_tensors_that_are_not_contiguous_are_taken() -> None:
-    layer = a_layer()
-    tensors = in_type(layer.tensors(), torch.float32)
-    channel_major = {name: tensor.mT.contiguous().mT for name, tensor in tensors.items()}
-    assert torch.equal(operate(layer, tensors).attended, operate(layer, channel_major).attended)
-
-
-def test_the_operator_keeps_pytorchs_rules() -> None:
-    layer = a_layer()
-    tensors = in_type(layer.tensors(), torch.float32, grad=True)
-    arguments = [tensors[n] for n in ("query", "query_prune", "key", "key_prune", "value")]
-    torch.library.opcheck(
-        torch.ops.dynast.sparse_attention.default,
-        (*arguments, layer.matches().int(), tensors["warp_source"], True, 9, 11, 4, 0.1, False),
-        test_utils=("test_schema", "test_faketensor", "test_autograd_registration"),
-    )
-
-
 @pytest.mark.parametrize("scale", ["inter", "inner"])
 def test_the_published_codes_recordings_are_reproduced(scale: str) -> None:
     recorded = golden("attention_ops.npz")
@@ -240,114 +171,3 @@ def test_the_published_codes_recordings_are_reproduced(scale: str) -> None:
         noise = relative_error(published, getattr(exact, name))
         assert relative_error(getattr(result, name), getattr(exact, name)) <= max(1e-5, 2 * noise)
     assert (result.matches == exact.matches).float().mean() > 0.999
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"query_width": 10}, "117 tokens, which is not a multiple of query_width 10"),
-        ({"key_width": 0}, "key_width 0"),
-        ({"top_k": 17}, "at most 16"),
-        ({"top_k": 0}, "top_k has to be at least 1"),
-        ({"temperature": 0.0}, "temperature has to be positive"),
-        ({"warp_mask": "inverted"}, "'inverted'"),
-        ({"key": torch.zeros(1, 77, 20)}, "key has 20 channels, but its query has 21"),
-        ({"key_prune": torch.zeros(1, 76, 5)}, r"key_prune has shape \[1, 76, 5\]"),
-        ({"query": torch.zeros(117, 21)}, r"query has shape \[117, 21\]"),
-        ({"query": torch.zeros(2, 117, 21, dtype=torch.float64)}, "query is torch.float64"),
-        ({"query": torch.zeros(2, 117, 21, device="meta")}, "query is on meta"),
-        ({"matches": torch.zeros(2, 117, 4)}, "matches are torch.float32"),
-        (
-            {"matches": torch.full((2, 117, 4), 77)},
-            r"matches\[0, 0, 0\] is 77, which is not a key of a map of 77",
-        ),
-        ({"matches": torch.full((2, 117, 4), -1)}, r"matches\[0, 0, 0\] is -1"),
-        ({"matches": torch.zeros(2, 116, 4).long()}, r"matches has shape \[2, 116, 4\]"),
-        ({"matches": torch.zeros(2, 117, 17).long()}, "at most 16"),
-        ({"matches": torch.zeros(2, 117, 1).long(), "top_k": 6}, "top_k 6 is more than the 5 candidates"),
-    ],
-)
-def test_what_does_not_fit_together_is_named(changes: dict[str, object], words: str) -> None:
-    layer = a_layer()
-    arguments = {
-        **in_type(layer.tensors(), torch.float32),
-        "matches": layer.matches(),
-        **layer.settings,
-        **changes,
-    }
-    with pytest.raises(DynastError, match=words):
-        OPERATORS["inner"](**arguments)
-
-
-def test_inter_scale_needs_even_query_maps() -> None:
-    layer = a_layer(scale="inter", query_size=(6, 6))
-    arguments = {**in_type(layer.tensors(), torch.float32), "matches": layer.matches(), **layer.settings}
-    with pytest.raises(DynastError, match="12 x 3 .* no 2 x 2 windows"):
-        OPERATORS["inter"](**{**arguments, "query_width": 3})
-
-
-@pytest.mark.parametrize("variant", ["plain", "avx2", "avx512"])
-@pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("scale", ["inter", "inner"])
-def test_every_instruction_set_gives_the_reference(variant: str, half: bool, scale: str) -> None:
-    if native.variant(variant) is None:
-        pytest.skip(f"this processor does not run {variant} code")
-    for channels, value_channels, matches_k in ((16, 64, 4), (37, 83, 1), (3, 5, 3)):
-        layer = a_layer(
-            scale=scale,
-            query_size=(8, 6),
-            channels=channels,
-            value_channels=value_channels,
-            matches_k=matches_k,
-            temperature=0.3,
-        )
-        tensors, dtype = layer.tensors(), torch.float16 if half else torch.float32
-        actual = run_variant(layer, in_type(tensors, dtype), variant)
-        expected, plain = layer.reference(tensors), layer.reference(in_type(tensors, dtype))
-        for name in ("attended", "confidence"):
-            error = relative_error(getattr(actual, name), getattr(expected, name))
-            allowed = 2 * relative_error(getattr(plain, name), getattr(expected, name)) if half else 1e-5
-            assert error <= allowed, name
-        assert_same_matches(layer, tensors, actual.matches.long(), expected.matches)
-
-
-def run_variant(layer: Layer, tensors: dict[str, Tensor], variant: str) -> attention.Attention:
-    """The C interface without the operator around it."""
-    dtype, queries = tensors["query"].dtype, layer.query_size[0] * layer.query_size[1]
-    attended = torch.full((layer.frames, queries, layer.value_channels), torch.nan, dtype=dtype)
-    confidence = torch.full((layer.frames, queries, 1), torch.nan, dtype=dtype)
-    best = torch.full((layer.frames, queries, layer.top_k), -1, dtype=torch.int32)
-    matches = layer.matches().int()
-    problem = native.Problem(
-        inner=layer.scale == "inner",
-        frames=layer.frames,
-        exemplars=layer.exemplars,
-        query_height=layer.query_size[0],
-        query_width=layer.query_size[1],
-        key_height=layer.key_size[0],
-        key_width=layer.key_size[1],
-        channels=layer.channels,
-        prune_channels=layer.prune_channels,
-        value_channels=layer.value_channels,
-        matches_k=layer.matches_k,
-        top_k=layer.top_k,
-        temperature=layer.temperature,
-    )
-    given = [tensors[name].data_ptr() for name in ("query", "query_prune", "key", "key_prune", "value")]
-    call = native.Forward(
-        *given,
-        matches.data_ptr(),
-        None,
-        attended.data_ptr(),
-        confidence.data_ptr(),
-        best.data_ptr(),
-        None,
-    )
-    native.forward(problem, call, half=dtype == torch.float16, threads=2, variant=variant)
-    return attention.Attention(attended, confidence, best)
-
-
-def test_the_c_structures_have_the_size_that_the_library_expects() -> None:
-    assert ctypes.sizeof(native.Problem) == 15 * 4
-    assert ctypes.sizeof(native.Forward) == 11 * ctypes.sizeof(ctypes.c_void_p)
-    assert ctypes.sizeof(native.Backward) == 16 * ctypes.sizeof(ctypes.c_void_p)
