@@ -263,7 +263,7 @@ def test_endings_are_read_in_any_case(tmp_path: Path) -> None:
             {"people": [{"pose_keypoints_2d": [1e308] * 54}]},
             "a keypoint is infinite, or farther away than any",
         ),
-        ({"people": [{"pose_keypoints_2d": ["much"] * 54}]}, "no flat list of numbers"),
+        ({"people": [{"pose_keypoints_2d": ["much"] * 54}]}, "not a flat list of numbers"),
         ({"info": [], "licenses": []}, 'no list "people"'),
         (
             [ALPHAPOSE | {"image_id": number} for number in (0, MOST_FRAMES + 5)],
