@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from checkout import ROOT
-from layers import LAYERS, components, diagram, faults, imports, layer, modules
+from layers import LAYERS, components, diagram, faults, imports, layer, modules, unreadable
 
 
 def test_every_import_goes_down() -> None:
@@ -49,6 +49,15 @@ PLANTED = {
     "lazy": "def f():\n    import dynast_deploy.runtime.pipeline.render_video",
     "for types": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from dynast_deploy.calib import ranges",
     "by name": "from importlib import import_module\nimport_module('dynast_deploy.cli')",
+    "by a keyword": "import importlib\nimportlib.import_module(name='dynast_deploy.cli')",
+    "by another name": "from importlib import import_module as load\nload('dynast_deploy.cli')",
+    "by a relative name": "import importlib\nimportlib.import_module('..cli', __package__)",
+    "by a name in a variable": "NAME = 'dynast_deploy.cli'",
+    "by a name's beginning": "import importlib\nimportlib.import_module(f'dynast_deploy.commands.{NAME}')",
+    "in another process": "import subprocess\nsubprocess.run(['python', '-m', 'dynast_deploy.cli'])",
+    "relative": "\nfrom ..commands import run",
+    "by the folder in the checkout": "import calib.ranges",
+    "by the folder's name": "import importlib\nimportlib.import_module('calib.ranges')",
     "of a kernel by the core": "\n\nfrom dynast_deploy.plugins import bindings",
 }
 
@@ -66,6 +75,18 @@ def test_a_planted_import_of_a_layer_above_is_found_with_file_and_line(
     (fault,) = faults(tmp_path)
     line = len(PLANTED[where].splitlines())
     assert fault.startswith(f"{place}:{line}: ")
+
+
+def test_imports_by_name_can_be_read() -> None:
+    assert unreadable(ROOT) == []
+
+
+def test_an_import_by_a_name_that_cannot_be_read_is_found_with_file_and_line(tmp_path: Path) -> None:
+    planted = tmp_path / "dynast_deploy" / "planted.py"
+    planted.parent.mkdir()
+    planted.write_text("from importlib import import_module\n\ndef f(x):\n    import_module('dynast_' + x)\n")
+    (fault,) = unreadable(tmp_path)
+    assert fault.startswith("dynast_deploy/planted.py:4: ")
 
 
 def test_export_and_runtime_are_kept_apart(tmp_path: Path) -> None:

@@ -65,29 +65,92 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imports(root: Path) -> Iterator[Import]:
-    """Every import of a module of this project, wherever in a file it stands, and by `import_module` too."""
+    """Every import of a module of this project, wherever in a file it stands.
+
+    A string that is a module's name counts as one too: `import_module`, `find_spec` and `python -m` take such strings.
+    """
     known = modules(root)
     for importer, path in known.items():
+        package_parts = [PACKAGE, *filter(None, importer.split("."))]
+        if path.name != "__init__.py":
+            package_parts.pop()
         for node in ast.walk(ast.parse(path.read_text(), str(path))):
-            for name in imported_names(node):
+            for name in imported_names(node, package_parts):
                 short = name.removeprefix(PACKAGE).lstrip(".")
                 target = short if short in known else short.rpartition(".")[0]
                 yield Import(path.relative_to(root), node.lineno, importer, target)
+            for name in named_modules(node):
+                if name in known:
+                    yield Import(path.relative_to(root), node.lineno, importer, name)
 
 
-def imported_names(node: ast.AST) -> list[str]:
-    """Full names that a statement or a call of `import_module` imports from this project."""
+def imported_names(node: ast.AST, package_parts: list[str]) -> list[str]:
+    """Full names that a statement, or a call with a relative name, imports from this project."""
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "imports name their package in full"
-        names = [f"{node.module}.{alias.name}" for alias in node.names]
-    elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        names = [str(node.args[0].value)] if called in ("import_module", "__import__", "run_module") else []
+        anchor = absolute("." * node.level + (node.module or ""), package_parts)
+        names = [f"{anchor}.{alias.name}" for alias in node.names]
+    elif isinstance(node, ast.Call) and called(node) == "import_module" and node.args:
+        first, *others = (str(each.value) if isinstance(each, ast.Constant) else "" for each in node.args)
+        parts = others[0].split(".") if others and others[0] else package_parts
+        # Full names are read by `named_modules`.
+        names = [absolute(first, parts)] if first.split(".")[0] in ("", *PARTS) else []
     else:
         names = []
+    # In the checkout's root, folders of PARTS can be imported without the package's name.
+    names = [f"{PACKAGE}.{name}" if name.split(".")[0] in PARTS else name for name in names]
     return [name for name in names if name.split(".")[0] == PACKAGE]
+
+
+def absolute(name: str, package_parts: list[str]) -> str:
+    """The full name of what is called `name` in a package: each dot that it begins with but the first goes up one."""
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    return ".".join([*package_parts[: len(package_parts) - level + 1], *filter(None, [name[level:]])])
+
+
+def called(node: ast.Call) -> str:
+    """The last part of the name by which a function is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def named_modules(node: ast.AST) -> list[str]:
+    """What a string names, if it is a module's full name or begins one (`"dynast_deploy.commands." + name`)."""
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        return []
+    name = node.value.partition(":")[0].rstrip(".")
+    return [name.removeprefix(f"{PACKAGE}.")] if name.startswith(f"{PACKAGE}.") else []
+
+
+UNREAD = {"tensorrt_library", "commands.probes.finding"}
+"""Modules that import a library by a name that is given to them."""
+
+
+def unreadable(root: Path) -> list[str]:
+    """Each `import_module` of a name that cannot be read where it is called, as file:line."""
+    found = []
+    for importer, path in modules(root).items():
+        tree = ast.parse(path.read_text(), str(path))
+        if importer in UNREAD:
+            continue
+        for node in ast.walk(tree):
+            if not (
+                isinstance(node, ast.Call) and called(node) in ("import_module", "__import__", "run_module")
+            ):
+                continue
+            argument = node.args[0] if node.args else next((k.value for k in node.keywords), None)
+            if isinstance(argument, ast.Constant) or (
+                # A module of the importer's own package.
+                isinstance(argument, ast.JoinedStr)
+                and ast.unparse(argument).startswith(("f'{__name__}.", 'f"{__name__}.'))
+            ):
+                continue
+            found.append(
+                f"{path.relative_to(root)}:{node.lineno}: {importer} imports what only running it tells"
+            )
+    return found
 
 
 def layer(module: str) -> int:
