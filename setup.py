@@ -19,7 +19,7 @@ PARTS = ("calib", "export", "plugins", "runtime")
 
 
 class BuildWithKernels(build_py):
-    """Python files, then the libraries beside them: in place for an editable installation."""
+    """Python files, then the libraries next to them: in place for an editable installation."""
 
     def run(self) -> None:
         super().run()

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/training_data.py
 
 Prints milliseconds a sample over one block of pairs, in which every identity and picture is used as often as it will
-be: what is painted once and kept for other pairs is shared among them.
+be: what is drawn once and kept for other pairs is shared among them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DynastError", "__version__", "load_generator"]
 
-# In a checkout the parts `runtime/`, `export/`, `plugins/` and `calib/` lie beside this folder; installed, they
+# In a checkout the parts `runtime/`, `export/`, `plugins/` and `calib/` lie next to this folder; installed, they
 # lie inside it. Python started in the root of a checkout finds this folder first, so it has to look there too.
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "pyproject.toml").is_file() and (_checkout / "runtime" / "__init__.py").is_file():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PLAIN_SECONDS = 5.0
-"""Between two lines where the output is no terminal."""
+"""Between two lines where the output is not a terminal."""
 _DEEPEST = 2
 """Phases within phases that are shown; those below come and go too fast to be read."""
 

@@ -33,7 +33,7 @@ _ENDS = frozenset({"Div", "InstanceNormalization", "Tanh"})
 """What follows these is not part of a norm."""
 
 _NOT_FLOAT = {"Shape": {0}, "TopK": {1}, "Greater": {0}, "QuantizeLinear": {0}}
-"""Outputs that are no floating-point tensors, by operator."""
+"""Outputs that are not floating-point tensors, by operator."""
 
 _ATTENTION_DOMAIN, _MATCHES_INPUT, _MATCHES_OUTPUT = "dynast", 5, 2
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
@@ -182,7 +182,9 @@ def half_weight(tensor: onnx.TensorProto, name: str, layer: str) -> onnx.TensorP
     values = numpy_helper.to_array(tensor)
     largest = float(np.abs(values).max(initial=0))
     if not largest <= LARGEST:
-        what = f"has values up to {largest:.3g}" if np.isfinite(largest) else "has values that are no numbers"
+        what = (
+            f"has values up to {largest:.3g}" if np.isfinite(largest) else "has values that are not numbers"
+        )
         raise DynastError(
             f"layer {layer}: its weight {tensor.name} {what}, and float16 ends at {LARGEST:.0f}; keep this layer in "
             "float32, or build with --fp32"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def submodule(module: nn.Module, name: str) -> Any:
-    """`module.get_submodule(name)`, which is declared to be no more than a Module."""
+    """`module.get_submodule(name)`, which is declared to be just a Module."""
     return module.get_submodule(name)
 
 

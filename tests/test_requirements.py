@@ -43,10 +43,10 @@ def test_the_oldest_versions_tested_are_the_lower_bounds() -> None:
         )
 
 
-def test_an_upper_bound_has_its_reason_beside_it() -> None:
+def test_an_upper_bound_has_its_reason_next_to_it() -> None:
     for line in (ROOT / "pyproject.toml").read_text().splitlines():
         if re.search(r'"[\w.\[\]-]+[^"]*(<|==|~=)[^"]*"', line):
-            assert "#" in line, f"no reason beside {line.strip()}"
+            assert "#" in line, f"no reason next to {line.strip()}"
 
 
 def test_pre_commit_runs_one_allowed_ruff() -> None:

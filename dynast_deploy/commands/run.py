@@ -118,7 +118,7 @@ def dynast_run(
         drawers = stack.enter_context(ConditionDrawers(task, loaded.info.size, options))
         drawer = drawers.of_exemplar(exemplar)
         encoded = loaded.encode_exemplar(*drawer.exemplar(exemplar_picture, str(exemplar)))
-        beside = exemplar_picture if side_by_side else None
+        shown_exemplar = exemplar_picture if side_by_side else None
         if source is not None:
             assert video is not None
             drawer = drawers.of_video(video)
@@ -128,13 +128,13 @@ def dynast_run(
                 return open_sink(output, size, source)
 
             report = render_video(
-                loaded, encoded, drawer, Composer(drawer, beside), source, open_output, batch
+                loaded, encoded, drawer, Composer(drawer, shown_exemplar), source, open_output, batch
             )
         else:
             of_picture = drawers.of_pictures(listed)
             pictures_in, pictures_out = open_pictures(listed), open_picture_sink(outputs)
             report = render_pictures(
-                loaded, encoded, of_picture, beside, pictures_in, pictures_out, batch, strict
+                loaded, encoded, of_picture, shown_exemplar, pictures_in, pictures_out, batch, strict
             )
         if report.outputs:
             print(report.summary(), flush=True)

@@ -44,12 +44,12 @@ def write_distance_map(background: np.ndarray, box: Box, out: np.ndarray) -> Non
         return
     width = out.shape[1]
     inside = cv2.distanceTransform(background, cv2.DIST_L1, 3).astype(np.uint16)
-    beside = cv2.copyMakeBorder(inside, 0, 0, box.left, width - box.right, cv2.BORDER_REPLICATE)
-    beside[:, : box.left] += np.arange(box.left, 0, -1, dtype=np.uint16)
-    beside[:, box.right :] += np.arange(1, width - box.right + 1, dtype=np.uint16)
-    np.minimum(beside // 3, FAR, out=out[box.top : box.bottom], casting="unsafe")
-    _continue_rows(beside[0], out[: box.top][::-1])
-    _continue_rows(beside[-1], out[box.bottom :])
+    rows = cv2.copyMakeBorder(inside, 0, 0, box.left, width - box.right, cv2.BORDER_REPLICATE)
+    rows[:, : box.left] += np.arange(box.left, 0, -1, dtype=np.uint16)
+    rows[:, box.right :] += np.arange(1, width - box.right + 1, dtype=np.uint16)
+    np.minimum(rows // 3, FAR, out=out[box.top : box.bottom], casting="unsafe")
+    _continue_rows(rows[0], out[: box.top][::-1])
+    _continue_rows(rows[-1], out[box.bottom :])
 
 
 def _continue_rows(nearest: np.ndarray, out: np.ndarray) -> None:

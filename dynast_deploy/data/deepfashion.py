@@ -166,7 +166,7 @@ def read_keypoints(candidate: Path, subset: Path) -> np.ndarray:
         except FileNotFoundError:
             raise DataError(f"{path}: no such keypoint file") from None
         except (OSError, ValueError) as error:
-            raise Damaged(path, f"no table of numbers ({error})") from None
+            raise Damaged(path, f"not a table of numbers ({error})") from None
     found, person = tables
     if found.size and found.shape[1] < 3:
         raise Damaged(candidate, f"has rows of {found.shape[1]} numbers, not x, y, score, number")

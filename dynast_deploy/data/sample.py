@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 
 class Sample(TypedDict):
-    """One exemplar and what is to be painted with it: tensors `[C, size, size]`, float32; batches stack them.
+    """One exemplar and what is to be generated with it: tensors `[C, size, size]`, float32; batches stack them.
 
     condition, exemplar_condition: `[S, H, W]`, 0..1.
     target: `[3, H, W]`, -1..1, the picture that the condition shows: the truth where `same_identity`, else a picture

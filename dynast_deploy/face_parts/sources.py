@@ -149,9 +149,9 @@ def resolve_parts(
         if pictures is not None:
             source.check_pictures(pictures)
         return source
-    beside = parts_beside(media, pictures is not None, shares_name)
-    if beside is not None:
-        return beside
+    sidecar = parts_beside(media, pictures is not None, shares_name)
+    if sidecar is not None:
+        return sidecar
     models = find_models(FACE_NETWORKS)
     if models is not None:
         return MediaPipeParts(models)
@@ -176,10 +176,10 @@ def parts_beside(media: Path, is_picture: bool, shares_name: bool = False) -> Fi
     Raises:
         DynastError: Where the file cannot be read.
     """
-    beside = find_parts_beside(media)
-    if beside is None:
+    sidecar = find_parts_beside(media)
+    if sidecar is None:
         return None
-    source = FileParts(beside)
+    source = FileParts(sidecar)
     is_of_picture = source.frames == 1
     if is_of_picture != is_picture and (is_picture or shares_name):
         source.close()
@@ -188,5 +188,5 @@ def parts_beside(media: Path, is_picture: bool, shares_name: bool = False) -> Fi
 
 
 def _passed_over(media: Path) -> str:
-    beside = find_parts_beside(media)
-    return f" ({beside} is of another picture or video of that name)" if beside else ""
+    sidecar = find_parts_beside(media)
+    return f" ({sidecar} is of another picture or video of that name)" if sidecar else ""

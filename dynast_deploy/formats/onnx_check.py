@@ -91,7 +91,7 @@ def metadata_values(texts: dict[str, str], source: str) -> dict[str, Any]:
     """
     if texts.keys() != RULES.keys():
         raise DynastError(
-            f"{source}: no engine of this project (its `dynast.` metadata is missing or of another version); "
+            f"{source}: not an engine of this project (its `dynast.` metadata is missing or of another version); "
             "make one with: dynast export ckpt.pth"
         )
     values: dict[str, Any] = {}
@@ -171,7 +171,7 @@ def check_parts(model: onnx.ModelProto, source: str) -> None:
         DynastError: Where one of these does not hold; it names `source`, the file.
     """
     if not all(map(_is_utf8, _messages(model))):
-        raise DynastError(f"{source}: damaged, or no ONNX file (a name in it is not UTF-8)")
+        raise DynastError(f"{source}: damaged, or not an ONNX file (a name in it is not UTF-8)")
     for tensor in model.graph.initializer:
         if tensor.HasField("raw_data"):
             check_tensor(tensor, len(tensor.raw_data), source)

@@ -109,7 +109,7 @@ def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
                 f"{path}: is not an ONNX file, but of the kind {kind}; make one with: dynast export ckpt.pth"
             ) from None
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DynastError(f"{path}: damaged, or no ONNX file ({reason})") from None
+        raise DynastError(f"{path}: damaged, or not an ONNX file ({reason})") from None
     return model
 
 

@@ -44,7 +44,7 @@ def read_graph(path: str | os.PathLike[str]) -> onnx.ModelProto:
     path = Path(path)
     if not path.is_file():
         raise DynastError(f"{path}: no such ONNX file")
-    damaged = DynastError(f"{path}: damaged, cut short, or no ONNX file")
+    damaged = DynastError(f"{path}: damaged, cut short, or not an ONNX file")
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             model: onnx.ModelProto = onnx.ModelProto.FromString(_without_weights(data, path))

@@ -100,7 +100,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, Bin
                 archive = zipfile.ZipFile(file)
             except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OverflowError):
                 raise DynastError(
-                    f"{path}: no engine bundle, or cut short; copy it again, or build it with: dynast build-engine"
+                    f"{path}: not an engine bundle, or cut short; copy it again, or build it with: dynast build-engine"
                 ) from None
             yield archive, file
     except OSError as error:
@@ -111,7 +111,7 @@ def _manifest(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> Manifes
     missing = sorted({MANIFEST, ENCODER, RENDERER} - set(archive.namelist()))
     if missing:
         raise DynastError(
-            f"{path}: a zip archive, but no engine bundle of this project (it has no {', '.join(missing)}); "
+            f"{path}: a zip archive, but not an engine bundle of this project (it has no {', '.join(missing)}); "
             "build one with: dynast build-engine"
         )
     try:

@@ -169,9 +169,9 @@ def resolve_poses(
         return FilePoses(PoseFile(read_recording(poses_path, min_score or 0), pictures))
     if model_path is not None:
         return _of_model(Path(model_path), channel_order, min_score)
-    beside = poses_beside(media_path, pictures is not None, shares_name, min_score or 0)
-    if beside is not None:
-        return FilePoses(beside)
+    poses = poses_beside(media_path, pictures is not None, shares_name, min_score or 0)
+    if poses is not None:
+        return FilePoses(poses)
     models = find_models(POSE_NETWORKS)
     if models is not None:
         return MediaPipePoses(models, min_score)

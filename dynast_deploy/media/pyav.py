@@ -25,7 +25,7 @@ class Ratio(Protocol):
 def fraction(ratio: Ratio | None) -> Fraction | None:
     """`ratio` as a Fraction; None for one that is not set, which FFmpeg writes as 0/1, 1/0 or 0/0.
 
-    PyAV gave None for those before 19. Its `AVRational` is no `Fraction` and rounds to 32 bits where it meets
+    PyAV gave None for those before 19. Its `AVRational` is not a `Fraction` and rounds to 32 bits where it meets
     another of its kind, so every rational is converted where it comes out of PyAV.
     """
     if ratio is None or not ratio.numerator or not ratio.denominator:

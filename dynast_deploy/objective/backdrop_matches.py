@@ -1,9 +1,9 @@
-"""Where the backdrop beside a figure is found beside the same figure in another pose.
+"""Where the exemplar shows the backdrop that lies next to a figure.
 
-A pose does not tell whether a place beside the body shows hair, a skirt or the backdrop: that is the exemplar's to say.
-So where a query should look has to follow from the poses alone, and it does if the backdrop beside an arm matches the
-backdrop beside the exemplar's arm: whatever is there gets fetched. If backdrop matched the place of its own instead, a
-query beside the body would have to know what it is about to ask.
+A pose does not tell whether a place next to the body shows hair, a skirt or the backdrop: only the exemplar shows that.
+So the place where a query looks must follow from the poses alone. It does if the backdrop next to an arm matches the
+backdrop next to the exemplar's arm: the query then fetches whatever is there. If the backdrop matched its own place
+instead, a query next to the body would need to know the answer before it looks.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ RIM = 3 / 256
 """How deep in the exemplar's figure a point of the target's outline may match and still be its outline, in heights."""
 
 
-class Surroundings(NamedTuple):
+class BackdropMatches(NamedTuple):
     """Of a target's backdrop: near, bool `[H, W]`, what lies within `REACH` of the figure; found, bool `[H, W]`, where
-    of that the exemplar shows its own backdrop at the match; matches, float32 `[2, H, W]`, x and y in pixels there."""
+    of these the exemplar shows its own backdrop at the match; matches, float32 `[2, H, W]`, x and y in pixels there."""
 
     near: np.ndarray
     found: np.ndarray
     matches: np.ndarray
 
 
-def surroundings(
+def match_backdrop(
     target: np.ndarray, exemplar: np.ndarray, places: np.ndarray, visible: np.ndarray
-) -> Surroundings:
+) -> BackdropMatches:
     """Match the backdrop near the target's figure.
 
     A pixel starts from the match of the figure's pixel that is nearest to it, and goes as far outwards from the
@@ -47,7 +47,7 @@ def surroundings(
     near = ~target & (away <= REACH * height)
     sources = target & visible
     if not sources.any() or exemplar.all():
-        return Surroundings(near, np.zeros_like(near), places.astype(np.float32))
+        return BackdropMatches(near, np.zeros_like(near), places.astype(np.float32))
     of_source, nearest = _nearest(sources)
     start = places.reshape(2, -1)[:, nearest]
     depth = cv2.GaussianBlur(_distance_to(~exemplar) - _distance_to(exemplar), (0, 0), 1.0)
@@ -56,9 +56,9 @@ def surroundings(
     outwards = -np.stack([across[at], down[at]])
     matches = start + of_source * outwards / np.maximum(np.hypot(*outwards), 1e-6)
     there, inside = _pixels(matches, height, width)
-    # Beside a part that the exemplar hides, or that lies before other parts there, nothing is known.
-    beside = (of_source - away < 1.5) & (depth[at] < RIM * height)
-    return Surroundings(near, near & beside & inside & ~exemplar[there], matches.astype(np.float32))
+    # Next to a part that the exemplar hides, or that lies before other parts there, nothing is known.
+    at_outline = (of_source - away < 1.5) & (depth[at] < RIM * height)
+    return BackdropMatches(near, near & at_outline & inside & ~exemplar[there], matches.astype(np.float32))
 
 
 def _distance_to(figure: np.ndarray) -> np.ndarray:

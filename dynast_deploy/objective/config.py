@@ -25,7 +25,7 @@ class ObjectiveConfig:
     """A weight for every term (0 switches it off), and the settings that terms share.
 
     The terms are described in `docs/training.md`. Weights default to 0; those of a task are in its file in `tasks`.
-    Raises DynastError for a weight that is negative or no number, and for settings that are not positive.
+    Raises DynastError for a weight that is negative or not a number, and for settings that are not positive.
     """
 
     reconstruction: float = 0.0

@@ -15,19 +15,20 @@ from torch.nn.utils import spectral_norm
 from dynast_deploy.errors import DynastError
 from dynast_deploy.objective.config import ObjectiveConfig
 
-WIDEST = 512
+MOST_CHANNELS = 512
+"""Channels double from layer to layer up to this number."""
 
 
 class PatchDiscriminator(nn.Module):
-    """Feature maps of every layer; the last one, `[N, 1, h, w]`, judges patches: high where they look real."""
+    """Feature maps of every layer; the last one, `[N, 1, h, w]`, scores patches: high where they look real."""
 
     def __init__(self, channels_in: int, channels: int, layers: int) -> None:
         super().__init__()
         first = nn.Conv2d(channels_in, channels, 4, stride=2, padding=1)
         self.model0 = nn.Sequential(first, nn.LeakyReLU(0.2))
         for layer in range(1, layers):
-            before, channels = channels, min(2 * channels, WIDEST)
-            conv = nn.Conv2d(before, channels, 4, stride=1 if layer == layers - 1 else 2, padding=1)
+            inputs, channels = channels, min(2 * channels, MOST_CHANNELS)
+            conv = nn.Conv2d(inputs, channels, 4, stride=1 if layer == layers - 1 else 2, padding=1)
             block = nn.Sequential(spectral_norm(conv), nn.InstanceNorm2d(channels), nn.LeakyReLU(0.2))
             self.add_module(f"model{layer}", block)
         self.add_module(f"model{layers}", nn.Sequential(nn.Conv2d(channels, 1, 4, padding=1)))
@@ -42,7 +43,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """One `PatchDiscriminator` for the picture and one for each halving of it.
+    """One `PatchDiscriminator` for the picture and one for each time that it is halved.
 
     Called with a condition and its picture along the channels, `[N, S + 3, H, W]`; gives each scale's feature maps.
     """
@@ -52,10 +53,10 @@ class Discriminator(nn.Module):
         self._smallest = 2 ** (config.discriminator_scales + config.discriminator_layers - 2) * 3
         self._layers = config.discriminator_layers
         for scale in range(config.discriminator_scales):
-            judge = PatchDiscriminator(
+            patch_discriminator = PatchDiscriminator(
                 semantic_nc + 3, config.discriminator_channels, config.discriminator_layers
             )
-            self.add_module(f"discriminator_{scale}", judge)
+            self.add_module(f"discriminator_{scale}", patch_discriminator)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 # Under spectral norm the weight that is trained is `weight_orig`.
@@ -71,8 +72,8 @@ class Discriminator(nn.Module):
         """
         self._check_size(x)
         results = []
-        for judge in self.children():
-            results.append(judge(x))
+        for patch_discriminator in self.children():
+            results.append(patch_discriminator(x))
             x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
         return results
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dynast_deploy.config import GeneratorConfig
 from dynast_deploy.generator import Exemplar
-from dynast_deploy.objective.backdrop_matches import surroundings
+from dynast_deploy.objective.backdrop_matches import match_backdrop
 from dynast_deploy.objective.warping import coordinate_grid
 
 QUERIES = 768
@@ -57,8 +57,8 @@ def known_matches(batch: Mapping[str, Any]) -> Tensor:
     1), and whether the truth is known (0 or 1).
 
     `correspondence` alone knows of visible matches. Where the batch has surface codes too, pixels of the figure without
-    a visible match are known to have none, the backdrop near the figure moves with it (`surroundings`), as far as that
-    is known, and the rest of the backdrop stays where it is.
+    a visible match are known to have none, the backdrop near the figure moves with it (`match_backdrop`), as far as
+    that is known, and the rest of the backdrop stays where it is.
     """
     correspondence = batch["correspondence"]
     places, visible = correspondence[:, :2], correspondence[:, 2:]
@@ -69,24 +69,26 @@ def known_matches(batch: Mapping[str, Any]) -> Tensor:
         behind = batch["exemplar_surface"][:, -1:] != 0
         visible = torch.where(backdrop, (~behind).to(visible.dtype), visible)
         moved = [
-            _surroundings(*sample)
+            _backdrop_matches_of_sample(*sample)
             for sample in zip(~backdrop[:, 0].cpu(), behind[:, 0].cpu(), correspondence.cpu(), strict=True)
         ]
-        near, found, beside = (torch.stack(part).to(places.device) for part in zip(*moved, strict=True))
-        places = torch.where(found, beside, places)
+        near, found, matches = (torch.stack(part).to(places.device) for part in zip(*moved, strict=True))
+        places = torch.where(found, matches, places)
         visible = torch.where(near, found.to(visible.dtype), visible)
         known = 1 - (near & ~found).to(visible.dtype)
     return torch.cat([places, visible, known], 1)
 
 
-def _surroundings(target: Tensor, exemplar: Tensor, correspondence: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of one sample, on the CPU, as `surroundings` gives them: near and found, bool `[1, H, W]`, and the matches in
+def _backdrop_matches_of_sample(
+    target: Tensor, exemplar: Tensor, correspondence: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one sample, on the CPU, as `match_backdrop` gives them: near and found, bool `[1, H, W]`, and the matches in
     shares of the picture, `[2, H, W]`. target and exemplar are figures, bool `[H, W]`."""
     size = np.array(target.shape[::-1], np.float32)[:, None, None]
     shares, visible = correspondence[:2].numpy(), correspondence[2].numpy() > 0
-    beside = surroundings(target.numpy(), exemplar.numpy(), shares * size - 0.5, visible)
-    near, found = (torch.from_numpy(mask)[None] for mask in (beside.near, beside.found))
-    return near, found, torch.from_numpy((beside.matches + 0.5) / size)
+    backdrop = match_backdrop(target.numpy(), exemplar.numpy(), shares * size - 0.5, visible)
+    near, found = (torch.from_numpy(mask)[None] for mask in (backdrop.near, backdrop.found))
+    return near, found, torch.from_numpy((backdrop.matches + 0.5) / size)
 
 
 def sample_truth(matches: Tensor, scale: int, seeds: list[int]) -> Truth:

@@ -37,7 +37,7 @@ class Pairs(StrEnum):
 
 
 class Term(NamedTuple):
-    """Pulls what is painted towards an entry of the batch; `function(ours, theirs)` gives a value a sample, `[N]`."""
+    """Pulls generated images towards an entry of the batch; `function(ours, theirs)` gives a value a sample, `[N]`."""
 
     pairs: Pairs
     towards: str
@@ -105,7 +105,7 @@ class Objective:
     def generator_terms(
         self, generator: Generator, discriminator: Discriminator | None, batch: Batch
     ) -> tuple[Tensor, Terms]:
-        """The painted images `[N, 3, H, W]` float32, and every term, a scalar, by its name in `ObjectiveConfig`."""
+        """The generated images `[N, 3, H, W]` float32, and every term, a scalar, by its name in `ObjectiveConfig`."""
         sources = self._warp_sources(batch)
         encoded = generator.encode_exemplar(batch["exemplar"], batch["exemplar_condition"])
         queries: list[tuple[Tensor, Tensor]] = []
@@ -135,11 +135,11 @@ class Objective:
         return image, {name: found[name] for name in self.terms if name in found}
 
     def discriminator_terms(self, discriminator: Discriminator, image: Tensor, batch: Batch) -> Terms:
-        """Hinge terms on the targets and on painted images, through which no gradient goes."""
-        painted, real = _judged(discriminator, image.detach(), batch)
+        """Hinge terms on the targets and on generated images, through which no gradient goes."""
+        generated, real = _discriminate(discriminator, image.detach(), batch)
         return {
             "discriminator_real": adversarial.discriminator_hinge(real, real=True).mean(),
-            "discriminator_painted": adversarial.discriminator_hinge(painted, real=False).mean(),
+            "discriminator_painted": adversarial.discriminator_hinge(generated, real=False).mean(),
         }
 
     def _picture_terms(self, image: Tensor, batch: Batch) -> Terms:
@@ -181,16 +181,16 @@ class Objective:
 
     def _adversarial_terms(self, discriminator: Discriminator, image: Tensor, batch: Batch) -> Terms:
         discriminator.requires_grad_(False)
-        painted, real = _judged(discriminator, image, batch)
+        generated, real = _discriminate(discriminator, image, batch)
         discriminator.requires_grad_(True)
-        matching = adversarial.feature_matching(painted, real) * batch["same_identity"]
+        matching = adversarial.feature_matching(generated, real) * batch["same_identity"]
         return {
-            "adversarial": adversarial.generator_hinge(painted).mean(),
+            "adversarial": adversarial.generator_hinge(generated).mean(),
             "feature_matching": matching.mean(),
         }
 
     def _own_exemplar(self, generator: Generator, batch: Batch) -> tuple[Tensor, list[Attention]]:
-        """Pictures painted with the target as their own exemplar, which their blocks warp.
+        """Pictures generated with the target as their own exemplar, which their blocks warp.
 
         All of the batch, whatever its pairs are: processes that share a batch norm have to make the same calls.
         """
@@ -211,16 +211,16 @@ class Objective:
         return terms
 
 
-def _judged(
+def _discriminate(
     discriminator: Discriminator, image: Tensor, batch: Batch
-) -> tuple[adversarial.Judgement, adversarial.Judgement]:
-    """What the discriminator makes of painted images and of targets, both beside their condition, in one pass."""
+) -> tuple[adversarial.ScaleMaps, adversarial.ScaleMaps]:
+    """The discriminator's maps of generated images and of targets, both with their condition, in one pass."""
     pictures_of_both = torch.cat([image, batch["target"]])
     condition = torch.cat([batch["condition"]] * 2)
-    judged, count = discriminator(torch.cat([condition, pictures_of_both], 1)), len(image)
+    maps_of_both, count = discriminator(torch.cat([condition, pictures_of_both], 1)), len(image)
     return (
-        [[x[:count] for x in maps] for maps in judged],
-        [[x[count:] for x in maps] for maps in judged],
+        [[x[:count] for x in maps] for maps in maps_of_both],
+        [[x[count:] for x in maps] for maps in maps_of_both],
     )
 
 

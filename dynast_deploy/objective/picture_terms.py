@@ -19,7 +19,7 @@ def per_sample(difference: Tensor) -> Tensor:
 
 
 def reconstruction(image: Tensor, target: Tensor) -> Tensor:
-    """L1 of the pictures and of their first differences, so that edges of patterns count beside flat colour.
+    """L1 of the pictures and of their first differences, so that edges of patterns count as well as flat colour.
 
     The pixel term is that of pix2pix (Isola et al., CVPR 2017); that of the differences is the gradient difference loss
     of Mathieu et al., ICLR 2016, with signed differences.

@@ -76,10 +76,10 @@ def _open(
 
 
 def _has_own_file(picture: Path, options: ConditionOptions) -> bool:
-    beside = parts_beside(picture, is_picture=True)
-    if beside is not None:
-        beside.close()
-    return beside is not None
+    sidecar = parts_beside(picture, is_picture=True)
+    if sidecar is not None:
+        sidecar.close()
+    return sidecar is not None
 
 
 def _drawn_data(size: int, seed: int, held_out: bool) -> SampleStream:

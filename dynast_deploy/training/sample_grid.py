@@ -18,7 +18,7 @@ ROWS = 4
 
 @torch.no_grad()
 def sample_grid(generator: Generator, batch: Batch) -> np.ndarray:
-    """A row for each of the first samples: exemplar, condition, the exemplar as the last block warps it, the painted
+    """A row for each of the first samples: exemplar, condition, the exemplar as the last block warps it, the generated
     picture, the target. uint8 [H, W, 3]."""
     batch = {name: value[:ROWS] for name, value in batch.items()}
     encoded = generator.encode_exemplar(batch["exemplar"], batch["exemplar_condition"])

@@ -31,16 +31,16 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         if path.is_file() and (size := path.stat().st_size) > MOST_TEXT:
             raise DynastError(
-                f"{path}: no file of settings: it has {size:,} bytes, and {MOST_TEXT:,} are read"
+                f"{path}: not a settings file: it has {size:,} bytes, and {MOST_TEXT:,} are read"
             )
         tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return tables
     except OSError as error:
         raise DynastError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:  # of TOML, of UTF-8, and of integers of thousands of digits
-        raise DynastError(f"{path}: no TOML file ({error})") from None
+        raise DynastError(f"{path}: not a TOML file ({error})") from None
     except RecursionError:
-        raise DynastError(f"{path}: no file of settings: its values are nested too deep") from None
+        raise DynastError(f"{path}: not a settings file: its values are nested too deep") from None
 
 
 def assigned(text: str) -> dict[str, Any]:

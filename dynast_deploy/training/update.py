@@ -23,7 +23,7 @@ class NotFinite(Exception):
 def update(networks: Networks, batch: Batch, rate: float) -> Terms:
     """Compute the terms of `batch` and change the weights of every network, rates being a share `rate` of the highest.
 
-    Generator and discriminator both learn from the same painted pictures, and neither changes before both gradients are
+    Generator and discriminator learn from the same generated pictures, and neither changes before both gradients are
     there. Terms are this process's means.
 
     Raises:

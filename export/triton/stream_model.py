@@ -1,4 +1,4 @@
-"""Triton model `dynast_stream`: frames of many streams, painted in the appearance of exemplars kept on the GPU.
+"""Triton model `dynast_stream`: frames of many streams, rendered in the appearance of exemplars kept on the GPU.
 
 Every request is one frame and names its exemplar by a key. The exemplar itself, and its condition, come with the first
 frame of a key, and again when an answer says that the key is not known. They are encoded once; what the encoder gives

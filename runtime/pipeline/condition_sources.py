@@ -71,8 +71,8 @@ class ConditionDrawers:
         """For each of several pictures its own drawer, and the number under which that knows it.
 
         What the user named is a folder with files of each picture by its name, or holds poses by the names of
-        `pictures`, or one pose or mask for each of them in their order; without it the file beside each picture is used
-        where it is the picture's own, and the same estimator for all that have none.
+        `pictures`, or one pose or mask for each of them in their order; without it the file next to each picture is
+        used where it is the picture's own, and the same estimator for all that have none.
 
         Raises:
             DynastError: Where a file that was named cannot be read or does not fit. What is returned raises it, too.
@@ -145,7 +145,7 @@ def check_options(task: Task, engine: str, options: ConditionOptions) -> None:
 def sources_read(
     media: Sequence[Path], options: ConditionOptions, prefix: str = "", whose: str = ""
 ) -> dict[str, list[Path]]:
-    """What the conditions of `media` may be drawn from, by words for people: as named, else the files beside them.
+    """What the conditions of `media` may be drawn from, by words for people: as named, else the files next to them.
 
     `prefix` begins the names of the options, "exemplar_" for exemplars; `whose` stands before the words.
     """
@@ -154,6 +154,6 @@ def sources_read(
         option = source.kind.words.option
         given: Path | Sequence[Path] | None = getattr(options, prefix + option, None)
         named = [given] if isinstance(given, Path) else list(given or ())
-        beside = filter(None, (source.find_beside(path) for path in media))
-        read[f"file of the {whose}{option} being read"] = named or list(beside)
+        sidecars = filter(None, (source.find_beside(path) for path in media))
+        read[f"file of the {whose}{option} being read"] = named or list(sidecars)
     return read

@@ -13,7 +13,7 @@ from checkout import ROOT
 from dynast_deploy.broken_package import broken_package
 from dynast_deploy.commands import doctor
 
-# What current onnx releases raise beside an old protobuf, in the words of different releases.
+# What current onnx releases raise with an old protobuf, in the words of different releases.
 OLD_PROTOBUF = [
     "from google.protobuf import runtime_version_of_tomorrow",
     "raise TypeError('Descriptors cannot be created directly.\\nIf this call came from a _pb2.py file...')",

@@ -33,7 +33,7 @@ def dynast(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def figure_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture of a marionette, its keypoints beside it."""
+    """A picture of a marionette, its keypoints next to it."""
     figure = render(Identity.of_seed(3), sample_pose(np.random.default_rng(0)), 128)
     folder = tmp_path_factory.mktemp("figure")
     write_picture(folder / "figure.png", figure.picture)
@@ -82,7 +82,7 @@ def test_condition_takes_task_and_size_from_an_engine(tmp_path: Path) -> None:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> tuple[Path, list[Fraction]]:
-    """A clip of six frames with uneven times and sound, and a figure's poses beside it."""
+    """A clip of six frames with uneven times and sound, and a figure's poses next to it."""
     times = write_clip(
         tmp_path / "walk.mp4", times=[0, 3003, 6100, 9009, 12200, 15015], height=128, width=128
     )

@@ -53,7 +53,7 @@ def face_job(folder: Path, **changes: object) -> list[object]:
     return job(folder, **({"engine": folder / "tiny15.onnx"} | changes))
 
 
-def test_the_frames_are_what_the_engine_renders_from_the_parts_beside_the_video(
+def test_the_frames_are_what_the_engine_renders_from_the_parts_next_to_the_video(
     work: Path, monkeypatch
 ) -> None:
     assert dynast_run(monkeypatch, *face_job(work, output=work / "out.mkv")) == 0
@@ -196,7 +196,7 @@ MISTAKES = {
         "no masks of drive.mp4 (drive_skin.png, drive_nose.png, ...); a folder holds masks of pictures",
     ),
     "a folder without the exemplar": (_unlabelled, "masks: no masks of ref.png (ref_skin.png"),
-    "a mask that is no picture": (_unreadable, "ref_skin.png: no mask that can be read"),
+    "a mask that is not a picture": (_unreadable, "ref_skin.png: no mask that can be read"),
     "no face in the exemplar": (
         lambda f: np.savez(f / "ref.parts.npz", skin=0 * _ones(64, 64)) or {},
         "ref.png: no face detected in the exemplar (parts: ",

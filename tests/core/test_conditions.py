@@ -33,7 +33,7 @@ NAN = float("nan")
 def recorded(name: str) -> dict[str, np.ndarray]:
     path = GOLDEN / name
     if not path.is_file():
-        pytest.skip(f"the recording {name} is not beside this checkout")
+        pytest.skip(f"the recording {name} is not next to this checkout")
     with np.load(path) as arrays:
         return dict(arrays)
 

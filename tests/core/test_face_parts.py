@@ -76,7 +76,7 @@ def test_nothing_wrong_is_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_named_file_comes_before_the_one_beside_the_video_and_that_before_mediapipe(
+def test_the_named_file_comes_before_the_one_next_to_the_video_and_that_before_mediapipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "find_models", lambda _: Path("bundle.task"))
@@ -86,9 +86,9 @@ def test_the_named_file_comes_before_the_one_beside_the_video_and_that_before_me
     assert resolve_parts(video).origin == "MediaPipe's models in bundle.task"
     write_parts(tmp_path / "talk.2.parts.npz", [portraits()[0].masks])
     write_parts(tmp_path / "other.npz", [portraits()[1].masks] * 2)
-    with resolve_parts(video) as beside, resolve_parts(video, tmp_path / "other.npz") as named:
-        assert beside.origin.endswith("talk.2.parts.npz")
-        assert (beside.frames, named.frames) == (1, 2)
+    with resolve_parts(video) as sidecar, resolve_parts(video, tmp_path / "other.npz") as named:
+        assert sidecar.origin.endswith("talk.2.parts.npz")
+        assert (sidecar.frames, named.frames) == (1, 2)
         assert same(named.masks(1, PICTURE), portraits()[1].masks)
         with pytest.raises(DynastError, match="holds 2 masks of each part and none for frame 2"):
             named.masks(2, PICTURE)

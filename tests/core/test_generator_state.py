@@ -77,7 +77,7 @@ WRAPPED: dict[str, Callable[[], Any]] = {
     },
     "parameters": lambda: {n: nn.Parameter(t) if t.is_floating_point() else t for n, t in state().items()},
     "float64": lambda: {n: t.double() if t.is_floating_point() else t for n, t in state().items()},
-    "beside numbers of NumPy": lambda: {
+    "together with numbers of NumPy": lambda: {
         "state_dict": state(),
         "best": np.float64(0.3),
         "step": np.int64(9),

@@ -180,8 +180,8 @@ def replace_by_another_model(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "change", "message"),
     [
-        ([], damage, "model.onnx: damaged, or no ONNX file"),
-        ([], replace_by_another_model, "model.onnx: no engine of this project"),
+        ([], damage, "model.onnx: damaged, or not an ONNX file"),
+        ([], replace_by_another_model, "model.onnx: not an engine of this project"),
         ([], lambda path: path.unlink(), "model.onnx: no such ONNX file"),
         (["--int8"], None, "--int8 needs ranges of the values in model.onnx"),
         (["--int8", "--fp16"], None, "--fp16 --int8: choose one of them"),

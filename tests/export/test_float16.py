@@ -155,7 +155,7 @@ def test_layers_that_are_named_stay_float32() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [(7e4, "has values up to 7e\\+04"), (np.nan, "has values that are no numbers")]
+    ("value", "message"), [(7e4, "has values up to 7e\\+04"), (np.nan, "has values that are not numbers")]
 )
 def test_weights_beyond_float16_are_an_error_with_the_layers_name(value: float, message: str) -> None:
     model = build_model(tiny_generator(), 32, 32, "pose", "0" * 64)

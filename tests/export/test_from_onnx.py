@@ -95,5 +95,5 @@ def test_files_without_float32_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DynastError, match=r"engine: its precision is fp16"):
         from_onnx.weights_of(model, "engine")
     del model.metadata_props[:]
-    with pytest.raises(DynastError, match="no engine of this project"):
+    with pytest.raises(DynastError, match="not an engine of this project"):
         from_onnx.weights_of(onnx.ModelProto.FromString(model.SerializeToString()), "engine")

@@ -54,7 +54,7 @@ def test_tensors_that_are_not_raw_stay_in_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a model at all\n" * 9, b"\x08", b"\xff" * 40, b"\x00" * 40])
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.onnx").write_bytes(content)
-    with pytest.raises(DynastError, match=r"x\.onnx: damaged, cut short, or no ONNX file"):
+    with pytest.raises(DynastError, match=r"x\.onnx: damaged, cut short, or not an ONNX file"):
         read_graph(tmp_path / "x.onnx")
 
 

@@ -231,7 +231,7 @@ def test_what_is_no_frame_of_a_folder_is_named_with_what_mends_it(tmp_path: Path
         read_poses(tmp_path)
 
 
-def test_the_names_of_classes_beside_labels_are_no_frame(tmp_path: Path) -> None:
+def test_the_names_of_classes_next_to_labels_are_not_a_frame(tmp_path: Path) -> None:
     for number in range(2):
         (tmp_path / f"clip_{number}.txt").touch()
     (tmp_path / "classes.txt").write_text("person\n")

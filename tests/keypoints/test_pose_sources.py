@@ -50,7 +50,7 @@ class FixedModel:
 
 
 class TestOrder:
-    def test_what_is_named_comes_before_the_file_beside_the_video(
+    def test_what_is_named_comes_before_the_file_next_to_the_video(
         self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write_poses(tmp_path / "walk.poses.npz", poses(1))
@@ -63,7 +63,7 @@ class TestOrder:
         with resolve_poses(video) as source:
             assert source.origin.endswith("walk.poses.npz")
 
-    def test_a_named_model_that_is_not_there_is_an_error_even_beside_a_file(
+    def test_a_named_model_that_is_not_there_is_an_error_even_next_to_a_file(
         self, video: Path, tmp_path: Path
     ) -> None:
         write_poses(tmp_path / "walk.poses.npz", poses(1))
@@ -80,7 +80,7 @@ class TestOrder:
         assert name in source.origin
         assert source._tracker == (Path(name), 0.4)  # type: ignore[attr-defined]
 
-    def test_a_file_beside_the_video_comes_before_mediapipes_networks(
+    def test_a_file_next_to_the_video_comes_before_mediapipes_networks(
         self, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sources, "find_models", lambda _: Path("fetched.task"))

@@ -212,20 +212,22 @@ class TestBeside:
 
     @pytest.mark.parametrize("name", ["walk.POSES.NPZ", "walk_Keypoints", "walk.poses.Json"])
     def test_the_endings_of_names_may_be_in_any_case(self, tmp_path: Path, name: str) -> None:
-        beside, video = tmp_path / name, tmp_path / "walk.mp4"
+        sidecar, video = tmp_path / name, tmp_path / "walk.mp4"
         if name.endswith("NPZ"):
             write_poses(tmp_path / "other.npz", Poses(DANCE[:2]))
-            (tmp_path / "other.npz").rename(beside)
+            (tmp_path / "other.npz").rename(sidecar)
         elif name.endswith("Json"):
-            write(beside, [document(pose) for pose in DANCE[:2]])
+            write(sidecar, [document(pose) for pose in DANCE[:2]])
         else:
-            folder_of(beside, {f"walk_{number}": DANCE[number] for number in range(2)})
-        assert find_sidecar(video) == beside
+            folder_of(sidecar, {f"walk_{number}": DANCE[number] for number in range(2)})
+        assert find_sidecar(video) == sidecar
         assert find_sidecar(tmp_path / "Walk.mp4") is None  # another video where names of both may be
         source = sources.resolve_poses(video)
         np.testing.assert_allclose(source.pose(1, np.zeros((256, 256, 3), np.uint8)), DANCE[1], atol=1e-3)
 
-    def test_of_several_beside_the_first_kind_and_the_very_case_come_first(self, tmp_path: Path) -> None:
+    def test_of_several_next_to_the_video_the_first_kind_and_the_very_case_come_first(
+        self, tmp_path: Path
+    ) -> None:
         for name in ("walk.poses.json", "walk.POSES.NPZ", "walk.PARTS.npz"):
             (tmp_path / name).touch()
         assert find_sidecar(tmp_path / "walk.mp4") == tmp_path / "walk.POSES.NPZ"

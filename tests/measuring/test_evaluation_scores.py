@@ -74,7 +74,7 @@ def test_hidden_matches_do_not_count() -> None:
     assert match_distances(np.zeros((16, 16), int), truth).size == 16 * 8
 
 
-def test_the_table_has_a_row_a_block_beside_what_looking_straight_ahead_would_give() -> None:
+def test_the_table_has_a_row_a_block_next_to_what_looking_straight_ahead_would_give() -> None:
     collected = MatchDistances()
     fine, coarse = np.arange(256).reshape(16, 16), np.arange(4).reshape(2, 2)
     collected.add(

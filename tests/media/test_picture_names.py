@@ -72,7 +72,7 @@ def test_heic_is_read_where_its_plugin_is_installed(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_picture(tmp_path / "a.heic")[32, 32], (200, 30, 30), atol=4)
 
 
-def test_results_beside_their_pictures_are_left_out_and_alone_they_are_pictures(tmp_path: Path) -> None:
+def test_results_next_to_their_pictures_are_left_out_and_alone_they_are_pictures(tmp_path: Path) -> None:
     for name in ("a.png", "a.dynast.png", "a.condition.png", "b.dynast.png", "talk.condition.png"):
         PICTURE.save(tmp_path / name)
     (tmp_path / "talk.mp4").write_bytes(b"")

@@ -106,12 +106,12 @@ def test_backdrop_near_the_figure_is_known_to_go_with_it() -> None:
     surface = torch.zeros(2, 9, SIZE, SIZE)
     surface[:, -1, 16:48, 24:32] = 1
     matches = known_matches({**batch, "target_surface": surface, "exemplar_surface": surface.roll(8, 3)})
-    beside = matches[:, :, 20:44, 33:36]
-    assert (beside[:, 2:] == 1).all()
+    backdrop = matches[:, :, 20:44, 33:36]
+    assert (backdrop[:, 2:] == 1).all()
     expected = (
         coordinate_grid(batch["exemplar"])[:, :, 20:44, 33:36] + torch.tensor([8 / SIZE, 0.0])[:, None, None]
     )
-    torch.testing.assert_close(beside[:, :2], expected.expand(2, -1, -1, -1), atol=1.0 / SIZE, rtol=0)
+    torch.testing.assert_close(backdrop[:, :2], expected.expand(2, -1, -1, -1), atol=1.0 / SIZE, rtol=0)
 
 
 def test_the_prune_term_wants_true_keys_kept_and_hidden_ones_dropped() -> None:

@@ -106,7 +106,7 @@ def test_the_discriminator_learns_and_the_generator_does_not_hear_of_it() -> Non
     assert loss.item() == pytest.approx(parts.item())
     gradients = {name: parameter.grad for name, parameter in discriminator.named_parameters()}
     assert all(gradient is not None for gradient in gradients.values())
-    # Instance norm takes a bias out again, and the last one is pulled up by real and down by painted pictures alike:
+    # Instance norm takes a bias out again, and the last one is pulled up by real and down by generated pictures alike:
     # what gradient they have is rounding, which may be 0.
     learning = [name for name in gradients if "weight" in name or "model0." in name]
     assert len(learning) == 2 * 6
@@ -139,7 +139,7 @@ def test_without_adversarial_terms_there_is_no_discriminator() -> None:
     assert set(terms) == {"reconstruction", "warp", "matching", "prune", "palette"}
 
 
-def test_surfaces_are_warped_beside_the_picture_where_the_batch_has_them() -> None:
+def test_surfaces_are_warped_with_the_picture_where_the_batch_has_them() -> None:
     batch, objective = noise_batch(), Objective(small(surface=1.0))
     _, without = objective.generator_terms(small_generator(), None, batch)
     batch |= {"exemplar_surface": batch["exemplar"], "target_surface": batch["target"]}

@@ -253,19 +253,19 @@ def test_pictures_too_small_for_the_discriminator_are_named() -> None:
 
 
 def test_hinge_terms_are_those_of_their_definition() -> None:
-    judged = [
+    scales = [
         [torch.zeros(2, 1), torch.tensor([[2.0, -2.0], [0.5, 0.5]])],
         [torch.zeros(2, 1), torch.zeros(2, 1)],
     ]
-    assert generator_hinge(judged).tolist() == [0, -0.25]
-    assert discriminator_hinge(judged, real=True).tolist() == [(1.5 + 1) / 2, (0.5 + 1) / 2]
-    assert discriminator_hinge(judged, real=False).tolist() == [(1.5 + 1) / 2, (1.5 + 1) / 2]
+    assert generator_hinge(scales).tolist() == [0, -0.25]
+    assert discriminator_hinge(scales, real=True).tolist() == [(1.5 + 1) / 2, (0.5 + 1) / 2]
+    assert discriminator_hinge(scales, real=False).tolist() == [(1.5 + 1) / 2, (1.5 + 1) / 2]
 
 
 def test_feature_matching_sums_layers_and_averages_scales() -> None:
     real = [[torch.zeros(1, 2, 2), torch.zeros(1, 3), torch.zeros(1)] for _ in range(2)]
-    painted = [[x + 1 for x in maps] for maps in real]
-    assert feature_matching(painted, real).tolist() == [2]
+    generated = [[x + 1 for x in maps] for maps in real]
+    assert feature_matching(generated, real).tolist() == [2]
 
 
 def test_training_the_discriminator_tells_noise_from_flat_pictures() -> None:

@@ -28,7 +28,7 @@ KERNELS = 27
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The libraries, and the kernels' PTX beside them; without machine code, which takes the longest."""
+    """The libraries, and the kernels' PTX next to them; without machine code, which takes the longest."""
     if build_gpu.find_nvcc() is None or build.find_compiler() is None:
         pytest.skip("no nvcc or no C++ compiler to build the libraries with")
     folder = tmp_path_factory.mktemp("gpu")

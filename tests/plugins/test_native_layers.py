@@ -56,7 +56,7 @@ def test_modulation_and_fusion(
 def test_batch_norm_with_what_follows_it(shape: tuple[int, ...], has_residual: bool) -> None:
     torch.manual_seed(10)
     channels = shape[1]
-    # A mean far from zero beside the deviation, which a sum of squares would lose.
+    # A mean large compared with the deviation, which a sum of squares would lose.
     x = normal(*shape) + 30 * normal(1, channels, 1, 1)
     inputs = [x, normal(channels), normal(channels), torch.tensor([0.2])]
     norms = []

@@ -39,7 +39,7 @@ def test_features_of_length_0_have_the_gradient_of_the_plain_form() -> None:
     assert_equal_with_gradients(plain_unit_tokens, torch_layers.unit_tokens, [x, normal(1, 3, 3, 4)])
 
 
-def test_gradients_beside_features_of_length_0_are_those_of_the_plain_form() -> None:
+def test_gradients_next_to_features_of_length_0_are_those_of_the_plain_form() -> None:
     torch.manual_seed(8)
     x, pos, weights = torch.randn(2, 5, 3, 4), torch.randn(1, 3, 3, 4), torch.randn(2, 12, 8)
     x[0, :, 1, 2] = 0

@@ -110,5 +110,5 @@ def test_a_model_of_somebody_else_is_refused(tmp_path: Path) -> None:
     x, y = (onnx.helper.make_tensor_value_info(name, 1, [1]) for name in "xy")
     model = onnx.helper.make_model(onnx.helper.make_graph([node], "other", [x], [y]))
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(DynastError, match=r"other.onnx: no engine of this project .* dynast export"):
+    with pytest.raises(DynastError, match=r"other.onnx: not an engine of this project .* dynast export"):
         load_engine(tmp_path / "other.onnx")

@@ -30,7 +30,7 @@ SIZE = Size(24, 40)
 
 
 class Noise:
-    """A source that is no file: pictures of noise from memory, and an error after them if one is given."""
+    """A source that is not a file: pictures of noise from memory, and an error after them if one is given."""
 
     name = origin = "noise"
     path = None
@@ -71,7 +71,7 @@ class Noise:
 
 
 class Seen:
-    """A sink that is no file: what was written stays in memory."""
+    """A sink that is not a file: what was written stays in memory."""
 
     outputs = ()
     note = None

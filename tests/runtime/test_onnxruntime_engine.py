@@ -70,7 +70,7 @@ def test_the_renderer_can_be_profiled(path: Path, tmp_path: Path) -> None:
 
 
 def write_text(path: Path, _: Path) -> None:
-    path.write_text("This is a letter and no engine.\n" * 20)
+    path.write_text("This is a letter and not an engine.\n" * 20)
 
 
 def write_cut(path: Path, whole: Path) -> None:
@@ -83,7 +83,7 @@ def write_cut(path: Path, whole: Path) -> None:
     [
         (lambda path, whole: None, "no such file"),
         (write_text, "is text, not an engine or checkpoint"),
-        (write_cut, "damaged, cut short, or no ONNX file"),
+        (write_cut, "damaged, cut short, or not an ONNX file"),
     ],
 )
 def test_files_that_are_no_engine_are_refused(

@@ -1,4 +1,4 @@
-"""Recordings of the published code: `../shared/golden` beside the checkout, else the small copies in `tests/data`."""
+"""Recordings of the published code: `../shared/golden` next to the checkout, else the small copies in `tests/data`."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_settings_that_cannot_be_meant_are_refused(change: str, message: str) ->
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(DynastError, match=r"nowhere\.toml: cannot be read"):
         configure(Task.POSE, [tmp_path / "nowhere.toml"], [])
-    with pytest.raises(DynastError, match=r"run\.toml: no TOML file .* line 1"):
+    with pytest.raises(DynastError, match=r"run\.toml: not a TOML file .* line 1"):
         configure(Task.POSE, [settings_file(tmp_path, "task = pose")], [])
     with pytest.raises(DynastError, match=r"run\.toml: there is no setting generator\.ngff; did you mean"):
         configure(Task.POSE, [settings_file(tmp_path, "[generator]\nngff = 3")], [])
@@ -166,7 +166,7 @@ def test_the_average_follows_the_weights_fast_at_first_and_buffers_at_once() -> 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("x = " + "[" * 50_000 + "]" * 50_000, "nested too deep|no TOML file"),
+        ("x = " + "[" * 50_000 + "]" * 50_000, "nested too deep|not a TOML file"),
         ("seed = 1180591620717411303424", "whole numbers go to 2\\^63"),
         ("[generator]\nn_layers = 100000", "no more than 64"),
         ("[generator]\ncrop_size = 32\ntop_k = 1000", "has 16 keys to match"),

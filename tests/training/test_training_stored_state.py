@@ -49,7 +49,7 @@ DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda c: moments(c)[0].update(exp_avg=torch.zeros(7)),
         "exp_avg of parameter 0 is not a finite tensor",
     ),
-    "moments that are no numbers": (
+    "moments that are not numbers": (
         lambda c: moments(c)[0]["exp_avg_sq"].fill_(torch.nan),
         "exp_avg_sq of parameter 0 is not a finite tensor",
     ),
