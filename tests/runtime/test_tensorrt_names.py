@@ -138,8 +138,8 @@ def test_each_use_is_missed_where_the_library_does_not_have_it() -> None:
         ),
         (
             "plugins/tensorrt_plugin.py",
-            "@trtp.aot_impl",
-            "@trtp.aot_implementation",
+            "trtp.aot_impl(",
+            "trtp.aot_implementation(",
             "plugin has no aot_implementation",
         ),
     ],
