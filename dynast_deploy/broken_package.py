@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 OURS = (Path(__file__).resolve().parent.name, "__main__")
-MENDS = {
+FIXES = {
     "cv2": "pip uninstall -y opencv-python opencv-contrib-python; "
     "pip install --force-reinstall opencv-python-headless",
     "onnx": "pip install --upgrade onnx protobuf",
@@ -43,7 +43,7 @@ def broken_package(error: BaseException) -> BrokenPackage | None:
     if not module or module in OURS:
         return None
     detail = f"the installed package {module} cannot be imported ({type(error).__name__}: {error})"
-    return BrokenPackage(detail, MENDS.get(module, f"pip install --force-reinstall {module}"))
+    return BrokenPackage(detail, FIXES.get(module, f"pip install --force-reinstall {module}"))
 
 
 def _importing(trace: TracebackType | None) -> str | None:

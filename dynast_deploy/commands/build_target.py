@@ -21,14 +21,14 @@ HARDWARE_COMPATIBLE_FROM = (8, 0)
 
 
 @dataclass(frozen=True)
-class Target:
+class BuildTarget:
     """What the plans are for: the library, and the GPU, where one is needed."""
 
     library: Any
     device: GpuDevice | None
 
 
-def find_target(kind: PlanKind) -> Target:
+def find_target(kind: PlanKind) -> BuildTarget:
     """The library, and for TensorRT the GPU and the attention plugin, registered.
 
     Raises:
@@ -42,7 +42,7 @@ def find_target(kind: PlanKind) -> Target:
 
     library = builder_library(kind)
     if kind is PlanKind.TENSORRT_RTX:
-        return Target(library, None)
+        return BuildTarget(library, None)
     device = first_device()
     if device is None:
         raise DynastError(
@@ -52,10 +52,10 @@ def find_target(kind: PlanKind) -> Target:
     # A missing compiler is told here in one line, and not from within TensorRT.
     gpu_kernels.compile_ptx(gpu_kernels.kernel_name("inter", "half", max(gpu_kernels.TEAMS)))
     register_plugins()
-    return Target(library, device)
+    return BuildTarget(library, device)
 
 
-def timing_cache_file(path: Path | None, target: Target) -> Path | None:
+def timing_cache_file(path: Path | None, target: BuildTarget) -> Path | None:
     """The timing cache that TensorRT reads and writes: `path`, else one for this GPU; None without a GPU."""
     from dynast_deploy.export.timing_cache import default_path
 
@@ -65,7 +65,7 @@ def timing_cache_file(path: Path | None, target: Target) -> Path | None:
     return path or default_path(device.name, device.compute_capability, target.library.__version__)
 
 
-def chosen_capabilities(text: str | None, target: Target) -> tuple[str, ...]:
+def chosen_capabilities(text: str | None, target: BuildTarget) -> tuple[str, ...]:
     """The compute capabilities that `--compute-capabilities` names, such as `"7.5,8.9"`; empty without it.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynast_deploy.commands.build_target import Target, rtx_capabilities
+from dynast_deploy.commands.build_target import BuildTarget, rtx_capabilities
 from dynast_deploy.formats.precision import Precision
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Builder:
     """Builds the plans of one ONNX file in any precision; `calibrations` are those of the eight-bit ones."""
 
-    target: Target
+    target: BuildTarget
     settings: BuildSettings
     source: Path
     calibrations: Mapping[Precision, Path]
@@ -70,7 +70,7 @@ def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precisi
 
 def describe(
     graphs: EngineGraphs,
-    target: Target,
+    target: BuildTarget,
     settings: BuildSettings,
     precision: Precision,
     source: Path,

@@ -12,7 +12,7 @@ from dynast_deploy.size import Size
 FAR = 255  # value of a map in which nothing was drawn
 
 
-class Box(NamedTuple):
+class PixelBox(NamedTuple):
     """Pixels `top <= y < bottom`, `left <= x < right`."""
 
     left: int
@@ -26,7 +26,7 @@ class Box(NamedTuple):
         return Size(self.bottom - self.top, self.right - self.left)
 
 
-def write_distance_map(background: np.ndarray, box: Box, out: np.ndarray) -> None:
+def write_distance_map(background: np.ndarray, box: PixelBox, out: np.ndarray) -> None:
     """Fill `out` with every pixel's distance to the nearest zero of `background`.
 
     Args:

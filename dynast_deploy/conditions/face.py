@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from PIL import Image
 
-from dynast_deploy.conditions.distance import FAR, Box, write_distance_map
+from dynast_deploy.conditions.distance import FAR, PixelBox, write_distance_map
 from dynast_deploy.conditions.edges import canny_edges
 from dynast_deploy.conditions.picture import checked_photo
 from dynast_deploy.errors import DynastError
@@ -107,6 +107,6 @@ def _write_outline_distance(outline: np.ndarray, out: np.ndarray) -> None:
     if not len(rows):
         out.fill(FAR)
         return
-    box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    box = PixelBox(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     drawn = outline[box.top : box.bottom, box.left : box.right]
     write_distance_map((~drawn).view(np.uint8), box, out)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dynast_deploy.conditions.distance import FAR, Box, write_distance_map
+from dynast_deploy.conditions.distance import FAR, PixelBox, write_distance_map
 from dynast_deploy.errors import DynastError
 from dynast_deploy.keypoints.poses import KEYPOINT_NAMES
 from dynast_deploy.size import AnySize, Size, checked_picture_size, checked_size
@@ -119,7 +119,7 @@ def _draw_limb(
     if left >= right or top >= bottom:
         out.fill(FAR)
         return
-    box = Box(int(left), int(top), int(right), int(bottom))
+    box = PixelBox(int(left), int(top), int(right), int(bottom))
     outline -= np.array([box.left, box.top], outline.dtype)
 
     under = drawing[box.top : box.bottom, box.left : box.right]

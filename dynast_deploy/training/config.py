@@ -15,7 +15,7 @@ SMALLEST_SIZE = 32
 """Pixels: the coarsest map has 4x4 keys then, so that every query finds its matches."""
 
 
-class Precision(StrEnum):
+class TrainingPrecision(StrEnum):
     """What convolutions compute in; weights, their averages and every loss are float32."""
 
     FP32 = "fp32"
@@ -23,7 +23,7 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
-class Unit(StrEnum):
+class LengthUnit(StrEnum):
     """What the length of a run counts: updates, or passes through the listed samples."""
 
     STEPS = "steps"
@@ -90,7 +90,7 @@ class OptimiserConfig:
     epsilon: float = 1e-6
     gradient_limit: float = 5.0
     average: float = 0.998
-    precision: Precision = Precision.FP32
+    precision: TrainingPrecision = TrainingPrecision.FP32
     revive: bool = False
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class ScheduleConfig:
     """Rates rise linearly over the first `warmup` steps, and over the last `decay_length` fall to `final_rate` of
     their highest. `length` and `decay_length` count what `unit` says."""
 
-    unit: Unit = Unit.STEPS
+    unit: LengthUnit = LengthUnit.STEPS
     length: int = 10_000
     warmup: int = 100
     decay: Decay = Decay.COSINE

@@ -14,7 +14,7 @@ from dynast_deploy.native_generator import use_native
 from dynast_deploy.objective.discriminator import Discriminator
 from dynast_deploy.objective.objective import Objective
 from dynast_deploy.plugins.pyt import attention
-from dynast_deploy.training.config import Precision, TrainingConfig
+from dynast_deploy.training.config import TrainingConfig, TrainingPrecision
 from dynast_deploy.training.processes import Processes
 from dynast_deploy.training.untrained_biases import freeze_idle_biases
 
@@ -78,7 +78,7 @@ class Networks:
             self.discriminator_loss = processes.joined(DiscriminatorLoss(self.discriminator, objective))
             rate = config.optimiser.discriminator_rate
             self.optimisers["discriminator"] = self._adam(self.discriminator, rate)
-        fp16 = config.optimiser.precision is Precision.FP16
+        fp16 = config.optimiser.precision is TrainingPrecision.FP16
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=fp16)
         self.step = 0
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.training.config import Decay, ScheduleConfig, Unit
+from dynast_deploy.training.config import Decay, LengthUnit, ScheduleConfig
 
 EARLY_STEPS = 10
 """The average forgets faster at first: at step t its decay is at most t / (t + EARLY_STEPS)."""
@@ -33,7 +33,7 @@ class Schedule:
             DynastError: For a length in epochs where the source has none.
         """
         a_unit = 1
-        if config.unit is Unit.EPOCHS:
+        if config.unit is LengthUnit.EPOCHS:
             if entries is None:
                 raise DynastError(
                     "schedule.unit is epochs, but this data is made up without end; set schedule.unit=steps"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dynast_deploy.errors import DynastError
-from dynast_deploy.training.config import Precision
+from dynast_deploy.training.config import TrainingPrecision
 from dynast_deploy.training.networks import Batch, Networks, Terms
 from dynast_deploy.training.schedule import update_average
 
@@ -68,8 +68,8 @@ def autocast(networks: Networks) -> torch.autocast:
     precision = networks.config.optimiser.precision
     return torch.autocast(
         networks.processes.device.type,
-        torch.float16 if precision is Precision.FP16 else torch.bfloat16,
-        enabled=precision is not Precision.FP32,
+        torch.float16 if precision is TrainingPrecision.FP16 else torch.bfloat16,
+        enabled=precision is not TrainingPrecision.FP32,
     )
 
 

@@ -20,7 +20,7 @@ from dynast_deploy.conditions import (
     style_condition,
     tensor_picture,
 )
-from dynast_deploy.conditions.distance import Box, write_distance_map
+from dynast_deploy.conditions.distance import PixelBox, write_distance_map
 from dynast_deploy.conditions.edges import canny_edges
 from dynast_deploy.errors import DynastError
 from dynast_deploy.tasks.preview import draw_condition
@@ -126,7 +126,7 @@ def test_distances_continue_exactly_outside_the_box(
         height, width = width, height
     left, right = sorted(data.draw(st.tuples(st.integers(0, width - 1), st.integers(0, width - 1))))
     top, bottom = sorted(data.draw(st.tuples(st.integers(0, height - 1), st.integers(0, height - 1))))
-    box = Box(left, top, right + 1, bottom + 1)
+    box = PixelBox(left, top, right + 1, bottom + 1)
     drawn = np.zeros((height, width), np.uint8)
     points = st.tuples(st.integers(top, bottom), st.integers(left, right))
     for row, column in data.draw(st.lists(points, max_size=4)):

@@ -14,7 +14,7 @@ from training_run import tiny_config
 from dynast_deploy.checkpoint import save_generator
 from dynast_deploy.config import Task
 from dynast_deploy.errors import DynastError
-from dynast_deploy.training.config import Decay, Precision, Unit
+from dynast_deploy.training.config import Decay, LengthUnit, TrainingPrecision
 from dynast_deploy.training.configure import configure
 from dynast_deploy.training.presets import preset
 from dynast_deploy.training.schedule import Schedule, update_average
@@ -118,7 +118,7 @@ def test_the_published_run_is_as_the_paper_says() -> None:
     }  # fmt: skip
     adam = config.optimiser
     assert (adam.learning_rate, adam.generator_rate, adam.discriminator_rate) == (1e-4, 0.5, 2)
-    assert (adam.beta1, adam.beta2, adam.precision) == (0, 0.9, Precision.FP32)
+    assert (adam.beta1, adam.beta2, adam.precision) == (0, 0.9, TrainingPrecision.FP32)
     schedule = Schedule.of(config.schedule, entries=1000, batch=4)
     assert (schedule.steps, schedule.decay_steps) == (25_000, 5_000)
     rates = [schedule.rate(step) for step in range(25_001)]
@@ -141,7 +141,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_a_length_in_epochs_follows_the_data() -> None:
     config = tiny_config("schedule.unit=epochs", "schedule.length=3", "schedule.decay_length=1").schedule
-    assert config.unit is Unit.EPOCHS
+    assert config.unit is LengthUnit.EPOCHS
     schedule = Schedule.of(config, entries=10, batch=4)
     assert (schedule.steps, schedule.decay_steps) == (9, 3)
     with pytest.raises(DynastError, match="made up without end; set schedule.unit=steps"):

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from dynast_deploy.broken_package import MENDS
+from dynast_deploy.broken_package import FIXES
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def imported(name: str, extra: str | None) -> Any:
     """The module, or the finding that it is not there."""
     install = f"pip install 'dynast-deploy[{extra}]'" if extra else "pip install dynast-deploy"
     package = name.split(".")[0]
-    again = MENDS.get(package, f"{install} --force-reinstall")
+    again = FIXES.get(package, f"{install} --force-reinstall")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
