@@ -25,6 +25,7 @@ import numpy as np
 from dynast_deploy.bench.attention_case import AttentionCase, published_cases
 from dynast_deploy.errors import DynastError
 from dynast_deploy.files.atomic_file import write_text
+from dynast_deploy.files.written_files import check_written
 from dynast_deploy.plugins import onnxruntime_library
 from dynast_deploy.plugins.bindings import library, native
 from dynast_deploy.runtime.memory import return_freed_memory
@@ -51,7 +52,11 @@ class Row:
 
 
 def measure(case: AttentionCase, implementation: str, repeats: int) -> Row:
-    """Measure in this process: the fastest of `repeats` runs after one to warm up."""
+    """Measure in this process: the fastest of `repeats` runs after one to warm up.
+
+    Raises:
+        DynastError: Where ONNX Runtime or the kernels are not installed or cannot run the layer.
+    """
     run = {
         "operator": lambda: _onnxruntime(case, onnxruntime_library()),
         "function body": lambda: _onnxruntime(case, None),
@@ -183,21 +188,12 @@ def _runnable(case: AttentionCase) -> list[str]:
     return [implementation for implementation in IMPLEMENTATIONS if implementation not in absent]
 
 
-def _on_gpu(size: int, repeats: int, target: Path | None) -> None:
-    try:
-        from dynast_deploy.bench import operators_gpu as bench_gpu
-
-        bench_gpu.run(size, repeats, target)
-    except (ImportError, DynastError) as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print; see `python -m dynast_deploy.bench.operators --help`.
 
     Raises:
-        SystemExit: With status 2: a package is not installed, kernels are not built, or an option is wrong.
+        SystemExit: With status 2: a package is not installed, kernels are not built, an option is wrong, or the
+            file cannot be written.
     """
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -210,26 +206,29 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.size < 32 or options.size % 8 or options.threads < 1 or options.repeats < 1:
         parser.error("--size has to be a multiple of 8 from 32 on, --threads and --repeats at least 1")
-    if options.device == "cuda":
-        _on_gpu(options.size, options.repeats, options.json)
-        return
-    if onnxruntime_library() is None:
-        print(
-            f"the ONNX Runtime operators are not built; build them with: {library.BUILD_COMMAND}",
-            file=sys.stderr,
-        )
-    rows = []
     try:
+        check_written({"--json": options.json}, {})
+        if options.device == "cuda":
+            from dynast_deploy.bench import operators_gpu
+
+            operators_gpu.run(options.size, options.repeats, options.json)
+            return
+        if onnxruntime_library() is None:
+            print(
+                f"the ONNX Runtime operators are not built; build them with: {library.BUILD_COMMAND}",
+                file=sys.stderr,
+            )
+        rows = []
         for case in published_cases(options.size, options.threads):
             for implementation in _runnable(case):
                 with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
                     rows.append(pool.submit(measure, case, implementation, options.repeats).result())
+        print(table(rows))
+        if options.json:
+            write_text(options.json, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     except (ImportError, DynastError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
-    print(table(rows))
-    if options.json:
-        write_text(options.json, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,13 @@ def test_senseless_options_are_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         bench.main(arguments)
     assert stopped.value.code == 2
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "published_cases", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(SystemExit) as stopped:
+        bench.main(["--json", str(tmp_path / "no" / "rows.json")])
+    assert stopped.value.code == 2
+    assert "there is no folder" in capsys.readouterr().err
