@@ -23,7 +23,11 @@ class PictureQuality:
         self, changed: onnx.ModelProto, encoder: bool = True, renderer: bool = True, as_stored: bool = False
     ) -> float:
         """dB over -1..1, of all pictures together. `encoder` and `renderer` say which half differs; for `as_stored`
-        see `WatchedModel`."""
+        see `WatchedModel`.
+
+        Raises:
+            DynastError: Where ONNX Runtime cannot run the model.
+        """
         other = WatchedModel(changed, self._data.info, as_stored=as_stored)
         encoded = self._encode(other) if encoder else self._encoded
         pictures = self._render(other if renderer else self._network, encoded)

@@ -174,6 +174,9 @@ def least_error(counts: np.ndarray, edges: np.ndarray, number_format: Precision 
     """The range in which a format represents the magnitudes of a histogram with the least squared error.
 
     counts `[B]`, edges `[B + 1]` from 0 or more. Values beyond the range are cut to it.
+
+    Raises:
+        DynastError: Where the format needs the package ml_dtypes, which is not installed.
     """
     centres = (edges[:-1] + edges[1:]) / 2
     largest = float(edges[np.nonzero(counts)[0][-1] + 1]) if counts.any() else 0.0

@@ -31,7 +31,11 @@ def sensitivity(
     number_format: Precision,
     quality: PictureQuality,
 ) -> list[LayerSensitivity]:
-    """Every layer's row, the worst first."""
+    """Every layer's row, the worst first.
+
+    Raises:
+        DynastError: As `quantize` does, and where ONNX Runtime cannot run the model.
+    """
     total = sum(layer.flops for layer in layers)
     rows = []
     with Progress("sensitivity, layers", len(layers)) as progress:

@@ -50,12 +50,20 @@ class WatchedModel:
         self._sessions: dict[str, Any] = {}
 
     def encode(self, exemplar: np.ndarray, condition: np.ndarray) -> tuple[Encoded, dict[str, np.ndarray]]:
-        """exemplar float32 `[1, 3, H, W]` in -1..1, condition uint8 `[1, S, H, W]` -> cut tensors, watched tensors."""
+        """exemplar float32 `[1, 3, H, W]` in -1..1, condition uint8 `[1, S, H, W]` -> cut tensors, watched tensors.
+
+        Raises:
+            DynastError: Where ONNX Runtime cannot run the model.
+        """
         feed = dict(zip(ENCODER_INPUTS, (exemplar, as_float(condition)), strict=True))
         return self._run("encoder", feed, self._info.cut_tensors)
 
     def render(self, encoded: Encoded, condition: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """condition uint8 `[N, S, H, W]` -> image float32 `[N, 3, H, W]`, watched tensors."""
+        """condition uint8 `[N, S, H, W]` -> image float32 `[N, 3, H, W]`, watched tensors.
+
+        Raises:
+            DynastError: Where ONNX Runtime cannot run the model.
+        """
         results, watched = self._run("renderer", {**encoded, "condition": as_float(condition)}, [IMAGE])
         return results[IMAGE], watched
 
@@ -103,5 +111,5 @@ def with_outputs(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) 
 
 
 def as_float(condition: np.ndarray) -> np.ndarray:
-    """uint8 0..255 as float32 0..1; float32 as it is."""
+    """uint8 0..255 as float32 0..1; float32 as it is. Of any shape."""
     return np.divide(condition, 255, dtype=np.float32) if condition.dtype == np.uint8 else condition

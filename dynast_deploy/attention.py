@@ -23,7 +23,10 @@ QUERIES_AT_ONCE = 4096
 
 
 def keep_mask(prune_logits: Tensor) -> Tensor:
-    """1 where the prune query and prune key agree (`> 0`), else 0; its gradient is that of a sigmoid."""
+    """1 where the prune query and prune key agree (`> 0`), else 0; its gradient is that of a sigmoid.
+
+    Of any shape; the result has it too.
+    """
     hard = (prune_logits > 0).to(prune_logits.dtype)
     if not prune_logits.requires_grad:
         return hard
@@ -35,7 +38,8 @@ def warp_weights(logits: Tensor, mask: Tensor, warp_mask: str = "kept") -> Tenso
     """Attention weights for the warp loss: the softmax over the candidates that the mask keeps.
 
     `warp_mask="published"` does what the published code does instead, the reverse: it replaces the logits of the
-    *kept* candidates by -1e4, so that the weights lie on the dropped ones.
+    *kept* candidates by -1e4, so that the weights lie on the dropped ones. Logits, mask and result have one shape,
+    `[..., M]` with M candidates.
     """
     kept = mask > 0.5
     if warp_mask == "published":

@@ -151,6 +151,8 @@ def _checked(state: Mapping[str, Any], source: str) -> dict[str, Tensor]:
 def weight(name: str, value: Any, source: str) -> Tensor:
     """A stored weight as float32, a counter (`num_batches_tracked`) as int64: dense, finite or not, on the CPU.
 
+    It may have any shape.
+
     Raises:
         DynastError: Naming `source`, for anything else.
     """

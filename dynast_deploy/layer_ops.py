@@ -26,7 +26,10 @@ class LayerOps(Protocol):
         """A map `[N, C, H, W]` in the memory order that these operations read fastest, to be copied once, not often."""
 
     def conv3x3(self, x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
-        """The convolution of a map, stride 1 or 2, and a leaky ReLU: slope 0 (a ReLU) to 1 (none)."""
+        """The convolution of a map, stride 1 or 2, and a leaky ReLU: slope 0 (a ReLU) to 1 (none).
+
+        `[N, C, H, W]`, weight `[O, C, 3, 3]`, bias `[O]` -> `[N, O, H/stride, W/stride]`, rounded up.
+        """
 
     def upsampled_conv3x3(self, x: Tensor, weight: Tensor, bias: Tensor, slope: float = 1.0) -> Tensor:
         """`conv3x3` of a map after bilinear upsampling by 2 with aligned corners: `[N, O, 2H, 2W]`."""
@@ -46,22 +49,32 @@ class LayerOps(Protocol):
         """
 
     def modulated(self, x: Tensor, modulation: Tensor, slope: Tensor) -> Tensor:
-        """`prelu((1 + gamma) * positional_norm(x) + beta, slope)`; modulation `[N, 2C, H, W]` of `modulation`."""
+        """`prelu((1 + gamma) * positional_norm(x) + beta, slope)`; modulation `[N, 2C, H, W]` of `modulation`.
+
+        x and the result are `[N, C, H, W]`; one slope `[1]`.
+        """
 
     def fused(self, x: Tensor, modulation: Tensor, attended: Tensor, confidence: Tensor) -> Tensor:
         """`positional_norm(attended + (1 - confidence) * ((1 + gamma) * positional_norm(x) + beta) + x)`.
 
-        attended `[N, H*W, C]` and confidence `[N, H*W, 1]` are of the attention layer.
+        attended `[N, H*W, C]` and confidence `[N, H*W, 1]` are of the attention layer, the modulation is
+        `[N, 2C, H, W]`, x and the result are `[N, C, H, W]`.
         """
 
     def prelu(self, x: Tensor, slope: Tensor, residual: Tensor | None = None) -> Tensor:
         """PReLU of a map, or of its sum with `residual` of the same shape; one slope `[1]`."""
 
     def batch_norm(self, x: Tensor, norm: nn.Module, slope: Tensor, residual: Tensor | None = None) -> Tensor:
-        """`prelu(norm(x) + residual, slope)`, where `norm` is a batch norm and keeps its statistics in training."""
+        """`prelu(norm(x) + residual, slope)`, where `norm` is a batch norm and keeps its statistics in training.
+
+        Maps are `[N, C, H, W]`; one slope `[1]`.
+        """
 
     def instance_norm(self, x: Tensor, epsilon: float) -> Tensor:
-        """Every channel of every map normalised over its pixels, with the biased variance."""
+        """Every channel of every map normalised over its pixels, with the biased variance.
+
+        Maps are `[N, C, H, W]`.
+        """
 
     def unit_tokens(self, x: Tensor, pos: Tensor) -> Tensor:
         """Features of unit length next to their position code `[1, P, H, W]`, as tokens: `[N, H*W, C + P]`."""
@@ -88,7 +101,10 @@ def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """`x`, half precision converted to float32: in it the small numbers that keep divisions finite would be 0."""
+    """`x`, half precision converted to float32: in it the small numbers that keep divisions finite would be 0.
+
+    Of any shape.
+    """
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -100,7 +116,10 @@ def with_position(x: Tensor, pos: Tensor) -> Tensor:
 
 
 def positional_norm(x: Tensor) -> Tensor:
-    """Every position normalised over its channels (Li et al., NeurIPS 2019), with the unbiased variance."""
+    """Every position normalised over its channels (Li et al., NeurIPS 2019), with the unbiased variance.
+
+    Maps are `[N, C, H, W]`.
+    """
     x = at_least_float32(x)
     centred = x - x.mean(1, keepdim=True)
     # `x.var(1)` is the same and takes several times as long, since it walks the channels with a stride.

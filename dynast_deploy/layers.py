@@ -34,12 +34,12 @@ class Conv3x3(nn.Conv2d, Layer):
         super().__init__(channels_in, channels_out, 3, stride, padding=1, padding_mode="reflect")
 
     def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
-        """The convolution, its negative numbers times `slope`, 0 to 1."""
+        """The convolution, its negative numbers times `slope`, 0 to 1. Shapes as in `LayerOps.conv3x3`."""
         return self.ops(x, self.weight).conv3x3(x, *self.layer, self.stride[0], slope)
 
     @property
     def layer(self) -> tuple[Tensor, Tensor]:
-        """Kernel and bias."""
+        """Kernel `[O, C, 3, 3]` and bias `[O]`."""
         assert self.bias is not None
         return self.weight, self.bias
 
@@ -126,7 +126,10 @@ class SPADEResnetBlock(Layer):
         return self.modulated_by(x, self.modulations(signal))
 
     def modulated_by(self, x: Tensor, modulations: tuple[Tensor, Tensor]) -> Tensor:
-        """`forward` with the `modulations` of the signal instead of the signal."""
+        """`forward` with the `modulations` of the signal instead of the signal.
+
+        x `[N, C, H, W]`, modulations `[N, 2C, H, W]`.
+        """
         first, second = modulations
         d = self.conv_0(self._modulated(x, first))
         d = self.conv_1(self._modulated(d, second))
@@ -179,7 +182,10 @@ class FeatureGenerator(nn.Module):
             self.add_module(f"layer{level}", layer)
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Feature maps by scale, 1 (full size) to 4."""
+        """Feature maps by scale, 1 (full size) to 4.
+
+        `[N, C, H, W]` at scale 1; every further scale has half the height and width.
+        """
         maps = {}
         for scale in (1, 2, 3, 4):
             x = maps[scale] = self.get_submodule(f"layer{scale}")(x)

@@ -35,7 +35,11 @@ def calibrated_model(
 def quantized_by(
     model: onnx.ModelProto, layers: Sequence[QuantizableLayer], calibration: Calibration
 ) -> onnx.ModelProto:
-    """A copy of a float32 model with quantized `layers`, but for those that a calibration leaves in float."""
+    """A copy of a float32 model with quantized `layers`, but for those that a calibration leaves in float.
+
+    Raises:
+        DynastError: As `quantize` does.
+    """
     return quantize(model, without(layers, calibration.left), calibration.ranges, calibration.number_format)
 
 

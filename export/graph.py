@@ -86,7 +86,10 @@ class Graph:
     def conv3x3(
         self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str, stride: int = 1
     ) -> str:
-        """A 3x3 convolution whose input `x` already carries a border of one pixel (`reflected`)."""
+        """A 3x3 convolution whose input `x` already carries a border of one pixel (`reflected`).
+
+        weight `[O, C, 3, 3]`, bias `[O]`; returns the name of the result.
+        """
         inputs = (self.constant(weight, f"{name}.weight"), self.constant(bias, f"{name}.bias"))
         return self.op("Conv", x, *inputs, name=name, kernel_shape=[3, 3], strides=[stride, stride])
 

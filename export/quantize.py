@@ -40,6 +40,9 @@ def quantize(
 
     `ranges` gives the largest magnitude of each layer's `source`. With `share_sums`, sums read what quantized layers
     read, see `shared_sums`. Scales are rounded to float16, so that a conversion of the rest to float16 changes none.
+
+    Raises:
+        DynastError: Where no range was measured for a layer, or the format needs ml_dtypes, which is not installed.
     """
     writer = _Writer(model, ranges, number_format)
     by_name = {layer.name: layer for layer in layers}
@@ -166,7 +169,11 @@ class _Writer:
 def quantized_weight(
     weight: np.ndarray, axis: int, number_format: Precision
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values of eight bits in the weight's shape, and float32 scales, one for each index along `axis`."""
+    """Values of eight bits in the weight's shape, and float32 scales, one for each index along `axis`.
+
+    Raises:
+        DynastError: Where the format needs the package ml_dtypes, which is not installed.
+    """
     others = tuple(index for index in range(weight.ndim) if index != axis)
     scales = as_scales(np.abs(weight).max(others) / number_format.largest)
     shape = [1] * weight.ndim
@@ -176,14 +183,18 @@ def quantized_weight(
 
 
 def as_scales(values: Any) -> np.ndarray:
-    """Scales as float32 numbers that float16 holds exactly."""
+    """Scales as float32 numbers that float16 holds exactly. Of any shape."""
     return np.maximum(np.asarray(values, np.float32).astype(np.float16), np.float16(SMALLEST_SCALE)).astype(
         np.float32
     )
 
 
 def nearest(values: np.ndarray, number_format: Precision) -> np.ndarray:
-    """float32 within the format's range -> the nearest numbers of it."""
+    """float32 within the format's range -> the nearest numbers of it. Of any shape; the result has it too.
+
+    Raises:
+        DynastError: Where the format needs the package ml_dtypes, which is not installed.
+    """
     if hasattr(np, number_format.storage):
         rounded: np.ndarray = np.rint(values).astype(number_format.storage)
         return rounded

@@ -22,6 +22,9 @@ def difference(generator: Generator, path: Path, height: int, width: int) -> str
 
     The temperature of the fine scales makes matching chaotic where weights are untrained: one flipped match changes
     the picture around it. The median error shows the arithmetic, the PSNR the consequence.
+
+    Raises:
+        DynastError: Where ONNX Runtime cannot run the file.
     """
     try:
         import_onnxruntime("comparing with PyTorch")

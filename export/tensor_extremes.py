@@ -41,7 +41,10 @@ def value_ranges(
 
     Runs in ONNX Runtime on the CPU, which measures each tensor as it comes and keeps none. `library` holds custom
     operators (`plugins.onnxruntime_library()`); without it attention runs as functions, whose inner tensors are not
-    shown. Weights have to be inside the model.
+    shown. Weights have to be inside the model. `feeds` are arrays by the name of the input, with its shape.
+
+    Raises:
+        DynastError: Where ONNX Runtime is not installed or cannot run the model.
     """
     onnxruntime = import_onnxruntime("measuring ranges")
     tensors = [(name, node) for name, node, _ in _float_tensors(model)]

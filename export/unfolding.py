@@ -33,7 +33,7 @@ class EngineWeights:
         self._makers = {name: node for node in model.graph.node for name in node.output}
 
     def conv(self, name: str) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the convolution called `name`."""
+        """Weight and bias of the convolution called `name`. `[O, C, kH, kW]` and `[O]`."""
         _, weight, bias = self._nodes[name].input
         return self._tensor(weight), self._tensor(bias)
 

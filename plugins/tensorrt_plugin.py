@@ -32,6 +32,7 @@ def register_plugins(lazy: bool = False) -> None:
 
     Raises:
         ImportError: Where TensorRT is not installed.
+        DynastError: Where the kernels cannot be compiled.
     """
     for scale in _NAMES:
         _register(scale, lazy)

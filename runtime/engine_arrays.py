@@ -61,6 +61,8 @@ def _check_range(name: str, array: np.ndarray, lowest: float) -> None:
 def check_images(images: np.ndarray, source: str) -> None:
     """Check that images, or a sum of each, hold neither NaN nor infinite values, which would be seen as black.
 
+    They may have any shape.
+
     Raises:
         DynastError: Where they do; it names `source`, the engine's file.
     """

@@ -40,7 +40,7 @@ class AttentionCase:
         return int(floats * np.dtype(self.dtype).itemsize + matches * 4)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Inputs of the operator, N = E = 1."""
+        """Inputs of the operator, N = E = 1. By name, with the shapes in plugins/README.md; matches are int32."""
         random = np.random.default_rng(0)
         length = self.size**2
 

@@ -26,20 +26,20 @@ class KeepMask(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, prune_logits: Tensor) -> Tensor:
-        """1 where a logit is positive, else 0, in the logits' type."""
+        """1 where a logit is positive, else 0, in the logits' type. Of any shape."""
         ctx.save_for_backward(prune_logits.sigmoid())
         return (prune_logits > 0).to(prune_logits.dtype)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:
-        """The gradient as if `forward` were a sigmoid."""
+        """The gradient as if `forward` were a sigmoid. Of any shape."""
         (soft,) = ctx.saved_tensors  # type: ignore[attr-defined]
         result: Tensor = grad * soft * (1 - soft)
         return result
 
 
 def keep_mask(prune_logits: Tensor) -> Tensor:
-    """`KeepMask` as a function: 0 or 1 for each logit."""
+    """`KeepMask` as a function: 0 or 1 for each logit. Of any shape."""
     result: Tensor = KeepMask.apply(prune_logits)  # type: ignore[no-untyped-call, unused-ignore]
     return result
 
@@ -56,7 +56,7 @@ def dense_attention(
     warp_source: Tensor | None = None,
     warp_mask: str = "kept",
 ) -> Attention:
-    """Every query against every key."""
+    """Every query against every key. Shapes as in `attention.dense_attention`."""
     mask = keep_mask(query_prune @ key_prune.mT)
     logits = query @ key.mT / temperature
     kept = logits.softmax(-1) * mask
@@ -78,7 +78,10 @@ def inter_scale_attention(
     warp_source: Tensor | None = None,
     warp_mask: str = "kept",
 ) -> Attention:
-    """Windows of 2x2 queries, made by unfold, against the 4*K candidates that they share; results made maps by fold."""
+    """Windows of 2x2 queries, made by unfold, against the 4*K candidates that they share; results made maps by fold.
+
+    Shapes as in `attention.inter_scale_attention`.
+    """
     n, length, _ = query.shape
     height = length // width
     shared = inter_scale_candidates(matches, width, width).unflatten(1, (height // 2, 2, width // 2, 2))  # type: ignore[no-untyped-call, unused-ignore]
@@ -130,7 +133,7 @@ def inner_scale_attention(
     warp_source: Tensor | None = None,
     warp_mask: str = "kept",
 ) -> Attention:
-    """Every query against its own 5*K candidates."""
+    """Every query against its own 5*K candidates. Shapes as in `attention.inner_scale_attention`."""
     candidates = inner_scale_candidates(matches, width, width, key.shape[1])  # [N, L, 5K]
     keys = gather_tokens(key, candidates).mT.contiguous()  # [N, L, C, 5K]
     prune_keys = gather_tokens(key_prune, candidates).mT.contiguous()

@@ -44,13 +44,13 @@ class Timing:
 
 
 def inputs_of(case: AttentionCase, dtype: torch.dtype, device: str) -> dict[str, Tensor]:
-    """The case's tensors in `dtype`, matches int32."""
+    """The case's tensors in `dtype`, matches int32. Shapes as in `AttentionCase.arrays`."""
     arrays = {name: torch.from_numpy(array) for name, array in case.arrays().items()}
     return {name: x.to(device, torch.int32 if name == "matches" else dtype) for name, x in arrays.items()}
 
 
 def reference(case: AttentionCase, tensors: dict[str, Tensor]) -> Attention:
-    """The layer in plain PyTorch, which gathers candidates."""
+    """The layer in plain PyTorch, which gathers candidates. `tensors` are those of `inputs_of`."""
     function = getattr(
         attention, "dense_attention" if case.scale == "dense" else f"{case.scale}_scale_attention"
     )
@@ -60,7 +60,11 @@ def reference(case: AttentionCase, tensors: dict[str, Tensor]) -> Attention:
 
 
 def problem_of(case: AttentionCase, tensors: dict[str, Tensor]) -> native.Problem:
-    """Sizes and settings of a sparse layer, as the kernels take them."""
+    """Sizes and settings of a sparse layer, as the kernels take them. `tensors` are those of `inputs_of`.
+
+    Raises:
+        DynastError: Where shapes do not fit together.
+    """
     query, query_prune, key, key_prune, value = (tensors[name] for name in GRADIENTS)
     top_k, temperature = case.settings["top_k"], case.settings["temperature"]
     layer = (case.scale == "inner", case.size, case.size, top_k, temperature, False)
@@ -70,7 +74,11 @@ def problem_of(case: AttentionCase, tensors: dict[str, Tensor]) -> native.Proble
 
 
 def kernel(case: AttentionCase, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:
-    """attended, confidence and matches of the GPU kernel."""
+    """attended, confidence and matches of the GPU kernel. `tensors` are those of `inputs_of`.
+
+    Raises:
+        DynastError: Where the GPU kernels are not built or refuse the sizes.
+    """
     settings: dict[str, Any] = case.settings
     if case.scale == "dense":
         return torch_gpu.dense(*tensors.values(), **settings)
@@ -83,7 +91,11 @@ def kernel(case: AttentionCase, tensors: dict[str, Tensor]) -> tuple[Tensor, ...
 def kernel_gradients(case: AttentionCase, tensors: dict[str, Tensor], incoming: list[Tensor]) -> list[Tensor]:
     """Gradients of query, query_prune, key, key_prune and value by the GPU kernel.
 
-    incoming: the gradients of attended and of confidence.
+    incoming: the gradients of attended and of confidence. Gradients have the shapes of `tensors`, which are those of
+    `inputs_of`.
+
+    Raises:
+        DynastError: Where the GPU kernels are not built or refuse the sizes.
     """
     query = tensors["query"]
     operands = [*(tensors[name] for name in (*GRADIENTS, "matches")), None]
@@ -113,7 +125,11 @@ def copy_gb_per_s(repeats: int) -> float:
 
 
 def time_case(case: AttentionCase, name: str, copy: float, repeats: int) -> list[Timing]:
-    """The kernel by team, PyTorch's gather form, and for sparse layers both ways of the backward pass."""
+    """The kernel by team, PyTorch's gather form, and for sparse layers both ways of the backward pass.
+
+    Raises:
+        DynastError: Where the GPU kernels are not built or refuse the sizes.
+    """
     dtype = DTYPES[name]
     sized = AttentionCase(**{**asdict(case), "dtype": "float32" if name == "float32" else "float16"})
     sets = [inputs_of(case, dtype, "cuda") for _ in range(4)]

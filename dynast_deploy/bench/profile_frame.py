@@ -15,7 +15,11 @@ from dynast_deploy.errors import DynastWarning
 
 
 def profile_frames(model: str, threads: int, frames: int, prefix: str) -> None:
-    """Render `frames` frames, after one to warm up, and write ONNX Runtime's profile of them."""
+    """Render `frames` frames, after one to warm up, and write ONNX Runtime's profile of them.
+
+    Raises:
+        DynastError: Where the model cannot be loaded or run.
+    """
     from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
     # `run_bench` has said so once.

@@ -71,11 +71,11 @@ class PublishedBlock(AttentionBlock):
     """An attention block whose keys, queries and values are projected from maps."""
 
     def encode(self, kv: Tensor, key: Tensor) -> BlockExemplar:
-        """With a map for the key: `with_position` of the features."""
+        """With a map for the key: `with_position` of the features. Maps `[E, C, H, W]`."""
         return BlockExemplar(to_tokens(self.g(key)), to_tokens(self.g_prune(key)), to_tokens(self.h(kv)))
 
     def queries(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the same map of the frame's features."""
+        """Of the same map of the frame's features. `[N, C, H, W]` -> `[N, H*W, ...]`, queries and prune queries."""
         return to_tokens(self.f(query)), to_tokens(self.f_prune(query))
 
     def fuse(self, x: Tensor, attended: Attention, condition: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class Batch:
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What the generator takes, in its order."""
+        """What the generator takes, in its order. Conditions `[N, S, H, W]`, the exemplar `[N, 3, H, W]`."""
         return self.condition, self.exemplar, self.exemplar_condition
 
     def to(self, dtype: torch.dtype) -> Batch:
@@ -52,7 +52,11 @@ def random_batch(config: GeneratorConfig, frames: int) -> Batch:
 
 
 def step(generator: Generator, batch: Batch) -> tuple[Tensor, list[Attention]]:
-    """Forward pass with warps: the image, and every block's attention."""
+    """Forward pass with warps: the image, and every block's attention. The image is `[N, 3, H, W]`.
+
+    Raises:
+        DynastError: Where the condition has other channels, or a height or width that is not a multiple of 8.
+    """
     if isinstance(generator, PublishedGenerator):
         return generator.forward_with_attention(*batch.inputs, batch.exemplar, WARP_MASK)
     exemplar = generator.encode_exemplar(batch.exemplar, batch.exemplar_condition)

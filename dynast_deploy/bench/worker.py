@@ -31,7 +31,10 @@ Frame = Callable[[], Any]
 
 
 def random_inputs(channels: int, height: int, width: int) -> dict[str, np.ndarray]:
-    """condition, exemplar and exemplar_condition, the same in every process."""
+    """condition, exemplar and exemplar_condition, the same in every process.
+
+    float32 `[1, channels, height, width]` in 0..1, the exemplar `[1, 3, height, width]` in -1..1.
+    """
     rng = np.random.default_rng(0)
     return {
         "condition": rng.random((1, channels, height, width), np.float32),
@@ -41,7 +44,11 @@ def random_inputs(channels: int, height: int, width: int) -> dict[str, np.ndarra
 
 
 def engine_frame(path: str, threads: int, native_attention: bool = True, native_layers: bool = True) -> Frame:
-    """The exemplar is encoded here, once; a frame is what remains."""
+    """The exemplar is encoded here, once; a frame is what remains.
+
+    Raises:
+        DynastError: Where the model cannot be loaded or run.
+    """
     from dynast_deploy.runtime.onnxrt.engine import OnnxRuntimeEngine
 
     engine = OnnxRuntimeEngine(
@@ -53,7 +60,11 @@ def engine_frame(path: str, threads: int, native_attention: bool = True, native_
 
 
 def published_frame(path: str, threads: int) -> Frame:
-    """A frame is everything, from exemplar and condition to picture."""
+    """A frame is everything, from exemplar and condition to picture.
+
+    Raises:
+        DynastError: Where the checkpoint cannot be read.
+    """
     import torch
 
     from dynast_deploy.bench.published import load_published
@@ -72,7 +83,11 @@ def published_frame(path: str, threads: int) -> Frame:
 
 
 def training_frame(path: str, threads: int, published: bool = False, native: bool = True) -> Frame:
-    """One step of Adam on one random pair, forward and backward included."""
+    """One step of Adam on one random pair, forward and backward included.
+
+    Raises:
+        DynastError: Where the checkpoint cannot be read.
+    """
     import torch
 
     from dynast_deploy.bench.training_step import as_published, objective, random_batch, step
@@ -113,6 +128,9 @@ def serve(side: str, model: str, threads: int, picture: str) -> None:
     """Run one side; see the text at the top of this module.
 
     Ends without a message where the process that started it was killed, and its folder or its pipe is gone.
+
+    Raises:
+        DynastError: Where the model cannot be loaded or run.
     """
     with suppress(BrokenPipeError):
         _serve(side, model, threads, picture)

@@ -27,7 +27,11 @@ class Builder:
     calibrations: Mapping[Precision, Path]
 
     def write(self, output: Path, precision: Precision, graphs: EngineGraphs | None = None) -> None:
-        """Build both halves into `output`; `graphs` are those of the precision, where they were read before."""
+        """Build both halves into `output`; `graphs` are those of the precision, where they were read before.
+
+        Raises:
+            DynastError: Where a graph cannot be read or built, or the plan cannot be written.
+        """
         from dynast_deploy.export.engine_graphs import read_engine_graphs
         from dynast_deploy.export.tensorrt_build import build_plan
         from dynast_deploy.formats.plan import write_plan_file
@@ -44,7 +48,11 @@ class Builder:
 
 
 def build_fastest(builder: Builder, output: Path, target_psnr: float) -> Precision:
-    """Build every precision that may meet the target, time each on this GPU, and keep the fastest as `output`."""
+    """Build every precision that may meet the target, time each on this GPU, and keep the fastest as `output`.
+
+    Raises:
+        DynastError: Where a plan cannot be built, run or written, or none meets the target.
+    """
     from dynast_deploy.calib import choose_precision as auto
     from dynast_deploy.files.scratch_folder import scratch_folder
 

@@ -104,13 +104,16 @@ def wanted(pose: np.ndarray, picture_size: Size, aspect: float) -> np.ndarray | 
 
 
 def whole(picture_size: Size, aspect: float) -> np.ndarray:
-    """The smallest box around the whole picture, as `wanted` gives it."""
+    """The smallest box around the whole picture, as `wanted` gives it. `aspect` is width divided by height."""
     height, width = picture_size
     return np.array([width / 2, height / 2, max(height, width / aspect)])
 
 
 def box_of(place: np.ndarray, aspect: float) -> Box:
-    """The box of a centre and a height."""
+    """The box of a centre and a height.
+
+    `place` `[3]`: x, y and height in pixels; `aspect`: width divided by height.
+    """
     x, y, height = (float(each) for each in place)
     return Box(x - height * aspect / 2, y - height / 2, height * aspect, height)
 

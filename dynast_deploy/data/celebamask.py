@@ -46,7 +46,11 @@ class CelebAMask(ListedSamples):
         self.others = _same_people(root, self.numbers)
 
     def load(self, entry: int, rng: np.random.Generator) -> Sample:
-        """See `ListedSamples.load`."""
+        """See `ListedSamples.load`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         number = self.numbers[entry]
         exemplar, same = self._exemplar(entry, rng)
         shown, lent = self._photo(number, rng), self._photo(exemplar, rng)

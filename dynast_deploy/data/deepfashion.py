@@ -63,7 +63,11 @@ class DeepFashion(ListedSamples):
         self._check_pixels()
 
     def load(self, entry: int, rng: np.random.Generator) -> Sample:
-        """See `ListedSamples.load`."""
+        """See `ListedSamples.load`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         name = self.names[entry]
         choices = self.exemplars.get(name, (name,))
         exemplar = choices[0] if self.held_out else choices[rng.integers(len(choices))]

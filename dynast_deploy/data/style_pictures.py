@@ -99,7 +99,11 @@ class StyleFolders(ListedSamples):
         super().__init__(str(root), len(self.contents), seed, held_out)
 
     def load(self, entry: int, rng: np.random.Generator) -> Sample:
-        """See `ListedSamples.load`."""
+        """See `ListedSamples.load`.
+
+        Raises:
+            DynastError: As stated there.
+        """
         content = self.contents[entry]
         style = self.styles[entry % len(self.styles) if self.held_out else rng.integers(len(self.styles))]
         return style_sample(self._square(content, rng), self._square(style, rng), f"{content} <- {style}")

@@ -106,7 +106,7 @@ def _loaded(path: Path) -> Image:
 
 
 def common_size(masks: Mapping[str, np.ndarray], what: str) -> Size:
-    """The size of one face's masks, by part; `what` names the masks in messages.
+    """The size of one face's masks, by part; `what` names the masks in messages. Masks are `[H, W]`.
 
     Raises:
         DynastError: Where sizes differ.

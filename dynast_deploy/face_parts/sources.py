@@ -115,7 +115,11 @@ class MediaPipeParts(PartSource):
         self._mesh = FaceMesh(models)
 
     def masks(self, frame_index: int, picture: np.ndarray) -> dict[str, np.ndarray]:
-        """The masks of the largest face in `picture`, see `PartSource.masks`."""
+        """The masks of the largest face in `picture`, see `PartSource.masks`.
+
+        Raises:
+            DynastError: Where the networks give something else than MediaPipe's do.
+        """
         return face_masks(picture, self._mesh)
 
 

@@ -187,7 +187,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as a compressed `.npz`, whole or not at all.
+    """Write arrays as a compressed `.npz`, whole or not at all. Arrays may have any shape.
 
     Raises:
         DynastError: Where it cannot be written.

@@ -37,7 +37,7 @@ _TYPES = {
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file by name; its metadata, which are text, are left out.
+    """All tensors of a file by name; its metadata, which are text, are left out. Tensors may have any shape.
 
     Raises:
         DynastError: Where the file is damaged or cut short, where two tensors share bytes, and where the header is

@@ -138,6 +138,8 @@ class NpzArray:
     def rows(self, first: int, end: int) -> np.ndarray:
         """Rows `first` to `end`, without it, of the first axis. Ascending reads are cheap; going back costs time.
 
+        The result is `[end - first, ...]`.
+
         Raises:
             DynastError: Where they are damaged or take more than `MOST_BYTES`.
         """

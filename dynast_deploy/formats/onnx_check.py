@@ -218,7 +218,7 @@ def check_tensor(tensor: onnx.TensorProto, length: int, source: str) -> None:
 
 
 def check_finite(name: str, array: np.ndarray, source: str) -> None:
-    """Check that weights hold neither NaN nor infinite values.
+    """Check that weights hold neither NaN nor infinite values. `array` may have any shape.
 
     Raises:
         DynastError: Where they do; it names `source`, the file, and the weights, `name`.

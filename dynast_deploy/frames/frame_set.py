@@ -115,7 +115,10 @@ class CalibrationData:
         return picture.unpack(), condition.unpack()
 
     def frames(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(exemplar's number, condition) of every frame, those of one exemplar together."""
+        """(exemplar's number, condition) of every frame, those of one exemplar together.
+
+        Conditions are `[1, S, H, W]`, see `Pair`.
+        """
         for frame in self._frames:
             yield frame.exemplar, frame.condition.unpack()
 

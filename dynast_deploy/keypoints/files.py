@@ -57,6 +57,8 @@ def read_poses(path: str | os.PathLike[str], min_score: float = 0) -> Poses:
 def followed(recording: Recording, places: np.ndarray) -> Poses:
     """Poses of one person in a video whose frames have these `places` in the recording (`timeline.timeline`).
 
+    `places` is int `[T]`.
+
     Raises:
         DynastError: Where frames state different sizes.
     """

@@ -204,7 +204,11 @@ class _Members:
 
 
 def frame_of(document: Any, where: str, name: str | None = None) -> Frame:
-    """One frame from its document."""
+    """One frame from its document.
+
+    Raises:
+        DynastError: For what is not a person or a canvas of a known format; it begins with `where`.
+    """
     people = people_of(document, where)
     if not isinstance(document, dict):
         return Frame(people, None, name)

@@ -98,6 +98,9 @@ def face_masks(photo: np.ndarray, mesh: FaceMesh) -> dict[str, np.ndarray]:
     Returns:
         Part name (keys of `OUTLINES`) to bool [H, W]. Parts overlap: the skin covers all of the face. Empty where no
         face is found.
+
+    Raises:
+        DynastError: Where the networks give something else than MediaPipe's do.
     """
     points = mesh(photo)
     return {} if points is None else masks_of_mesh(points, Size.of(photo))

@@ -130,7 +130,7 @@ class OpenNetwork:
             raise DynastError(f"{self._source}: does not run: {error}") from None
 
     def pick(self, outputs: list[np.ndarray], fits: Callable[[np.ndarray], bool]) -> np.ndarray:
-        """The output that fits: their order is the converter's.
+        """The output that fits: their order is the converter's. Outputs may have any shape.
 
         Raises:
             DynastError: Where no output fits.

@@ -101,7 +101,10 @@ class MediaPipePose:
 
 
 def region_between(hips: np.ndarray, end: np.ndarray) -> Region:
-    """The square around a person, from the middle of the hips and a point on the circle around the whole body."""
+    """The square around a person, from the middle of the hips and a point on the circle around the whole body.
+
+    Both are [2]: x and y.
+    """
     across, up = end[0] - hips[0], hips[1] - end[1]
     return Region(
         hips, 2 * REGION_SCALE * float(np.hypot(across, up)), float(np.pi / 2 - np.arctan2(up, across))

@@ -36,7 +36,10 @@ def choose_person(people: np.ndarray, previous: np.ndarray | None) -> np.ndarray
 
 
 def most_present(people: np.ndarray) -> int:
-    """Which of canonical [P, 18, 3] somebody would look at first: by points seen and their scores, times size."""
+    """Which of canonical [P, 18, 3] somebody would look at first: by points seen and their scores, times size.
+
+    Returns its number.
+    """
     scores = _clipped_scores(people)
     points = is_seen(people).sum(axis=1)
     value = scores.sum(axis=1) * np.array([person_size(person) for person in people])
@@ -45,13 +48,16 @@ def most_present(people: np.ndarray) -> int:
 
 
 def person_size(person: np.ndarray) -> float:
-    """Diagonal of the box around the keypoints that were seen, in pixels."""
+    """Diagonal of the box around the keypoints that were seen, in pixels. `person` is canonical [18, 3]."""
     low, high = person_box(person)
     return float(np.hypot(*(high - low)))
 
 
 def person_box(person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Top left and bottom right corner, (x, y) each, of the keypoints that were seen; there must be one."""
+    """Top left and bottom right corner, (x, y) each, of the keypoints that were seen; there must be one.
+
+    `person` is canonical [18, 3].
+    """
     points = person[is_seen(person), :2]
     return points.min(axis=0), points.max(axis=0)
 

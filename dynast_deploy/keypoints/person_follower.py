@@ -63,7 +63,7 @@ class Other:
     drift: np.ndarray
 
     def expected(self, frames: int) -> np.ndarray:
-        """The pose so many frames on, if this one goes on as before."""
+        """The pose so many frames on, if this one goes on as before: [18, 3]."""
         expected = self.pose.copy()
         expected[:, :2] += self.drift * frames
         return expected

@@ -32,7 +32,7 @@ def sampled_points(people: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
 
 
 def are_fractions(people: Sequence[np.ndarray], origin: str) -> bool:
-    """Whether coordinates are fractions of the picture.
+    """Whether coordinates are fractions of the picture. `people` has an array [..., 3] for each frame: x, y, score.
 
     Raises:
         DynastError: Where they go from -1 to 1.

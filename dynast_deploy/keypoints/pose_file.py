@@ -52,7 +52,11 @@ class PoseFile:
 
     def fits(self, frames: int) -> bool:
         """Whether it holds a pose, or no person, for each of the `frames` of the video. What numbers mean may depend on
-        it, as long as nothing was asked for."""
+        it, as long as nothing was asked for.
+
+        Raises:
+            DynastError: Where numbers of frames lie farther apart than frames of a video do.
+        """
         if self._pictures is not None:
             return frames == self.frames
         places = timeline(self.recording, frames)

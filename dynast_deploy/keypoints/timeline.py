@@ -43,7 +43,10 @@ def timeline(recording: Recording, frames: int | None = None) -> np.ndarray | No
 
 
 def gaps(places: np.ndarray) -> str:
-    """The frames without a place, in words: "2, 3 and 17 more"; empty where there are none."""
+    """The frames without a place, in words: "2, 3 and 17 more"; empty where there are none.
+
+    `places` is int [T], as `timeline` gives it.
+    """
     missing = np.flatnonzero(places == NOTHING)
     shown = ", ".join(str(number) for number in missing[:5])
     return f"{shown} and {len(missing) - 5} more" if len(missing) > 5 else shown

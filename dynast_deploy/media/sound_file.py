@@ -65,7 +65,7 @@ def open_file_sound(path: Path) -> list[FileSound]:
     """Every sound stream of the file `path`, in their order.
 
     Raises:
-        OSError: Where the file cannot be opened.
+        FFmpegError: Where the file cannot be opened; some of them are OSError, too.
     """
     with open_input(path) as container:
         indices = [stream.index for stream in container.streams.audio]

@@ -15,12 +15,18 @@ ScaleMaps = list[list[Tensor]]
 
 
 def generator_hinge(scales: ScaleMaps) -> Tensor:
-    """The generator's side of the hinge loss (Lim and Ye, 2017; Miyato et al., ICLR 2018): minus the mean score."""
+    """The generator's side of the hinge loss (Lim and Ye, 2017; Miyato et al., ICLR 2018): minus the mean score.
+
+    A value for each sample, `[N]`.
+    """
     return -_scores(scales)
 
 
 def discriminator_hinge(scales: ScaleMaps, real: bool) -> Tensor:
-    """How far patch scores lie below 1 on real pictures, above -1 on generated ones."""
+    """How far patch scores lie below 1 on real pictures, above -1 on generated ones.
+
+    A value for each sample, `[N]`.
+    """
     sign = 1 if real else -1
     return torch.stack([(1 - sign * maps[-1].float()).relu().flatten(1).mean(1) for maps in scales]).mean(0)
 
@@ -30,7 +36,10 @@ def _scores(scales: ScaleMaps) -> Tensor:
 
 
 def feature_matching(generated: ScaleMaps, real: ScaleMaps) -> Tensor:
-    """L1 between feature maps of generated and real pictures, summed over layers, the mean over scales (pix2pixHD)."""
+    """L1 between feature maps of generated and real pictures, summed over layers, the mean over scales (pix2pixHD).
+
+    A value for each sample, `[N]`.
+    """
     values = [
         per_sample(ours.float() - theirs.float().detach())
         for maps, of_real in zip(generated, real, strict=True)

@@ -19,20 +19,26 @@ BANDWIDTH = 0.1
 
 
 def layers_l1(ours: Features, theirs: Features) -> Tensor:
-    """Weighted L1 of the five layers (pix2pixHD's VGG loss; layers and weights as in CoCosNet and DynaST)."""
+    """Weighted L1 of the five layers (pix2pixHD's VGG loss; layers and weights as in CoCosNet and DynaST).
+
+    A value for each sample, `[N]`.
+    """
     values = [weight * per_sample(ours[name] - theirs[name]) for name, weight in LAYER_WEIGHTS.items()]
     return torch.stack(values).sum(0)
 
 
 def perceptual(ours: Features, theirs: Features) -> Tensor:
-    """Mean squared difference of relu4_2 (Johnson et al., ECCV 2016; the layer as in CoCosNet and DynaST)."""
+    """Mean squared difference of relu4_2 (Johnson et al., ECCV 2016; the layer as in CoCosNet and DynaST).
+
+    A value for each sample, `[N]`.
+    """
     return (ours["relu4_2"] - theirs["relu4_2"]).square().flatten(1).mean(1)
 
 
 def style(ours: Features, theirs: Features) -> Tensor:
     """Differences of every channel's mean and deviation (AdaIN, Huang and Belongie, ICCV 2017, equation 13).
 
-    L1 instead of the paper's L2, so that the value is on the scale of `layers_l1`.
+    L1 instead of the paper's L2, so that the value is on the scale of `layers_l1`. A value for each sample, `[N]`.
     """
     return torch.stack(
         [per_sample(_statistics(ours[name]) - _statistics(theirs[name])) for name in STYLE_LAYERS]
@@ -46,7 +52,7 @@ def _statistics(x: Tensor) -> Tensor:
 def contextual(ours: Features, theirs: Features) -> Tensor:
     """The contextual loss (Mechrez et al., ECCV 2018) of three layers, weighted as in CoCosNet (Zhang et al., 2020).
 
-    As there, each of our positions looks for its best match among theirs.
+    As there, each of our positions looks for its best match among theirs. A value for each sample, `[N]`.
     """
     values = []
     for name, (factor, weight) in CONTEXTUAL_LAYERS.items():

@@ -92,7 +92,10 @@ def _backdrop_matches_of_sample(
 
 
 def sample_truth(matches: Tensor, scale: int, seeds: list[int]) -> Truth:
-    """Queries at random from `matches` as `known_matches` gives them; each sample's seed determines its queries."""
+    """Queries at random from `matches` as `known_matches` gives them; each sample's seed determines its queries.
+
+    `matches` is `[N, 4, H, W]`.
+    """
     factor = 2 ** (scale - 1)
     # A cell's centre is a pixel corner; the pixel right below it stands for the cell, moved back by half a pixel.
     back = 0.5 / factor if factor > 1 else 0.0

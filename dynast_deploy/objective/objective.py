@@ -44,7 +44,7 @@ class Term(NamedTuple):
     function: Callable[[Any, Any], Tensor]
 
     def mean(self, ours: Tensor | Features, theirs: Tensor | Features, pairs: int) -> Tensor:
-        """Over `pairs`, of which `ours` and `theirs` hold only the chosen ones, which may be none."""
+        """Over `pairs`, of which `ours` and `theirs` hold only the chosen ones, which may be none. A scalar."""
         some = ours if isinstance(ours, Tensor) else next(iter(ours.values()))
         return self.function(ours, theirs).sum() / pairs if len(some) else some.new_zeros(())
 
@@ -98,14 +98,21 @@ class Objective:
         return Discriminator(semantic_nc, self.config) if self.config.wants_discriminator else None
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the generator's terms, or of the discriminator's, which weigh 1."""
+        """The weighted sum of the generator's terms, or of the discriminator's, which weigh 1.
+
+        Terms and sum are scalars.
+        """
         weights = self.config.weights()
         return torch.stack([weights.get(name, 1.0) * term for name, term in terms.items()]).sum()
 
     def generator_terms(
         self, generator: Generator, discriminator: Discriminator | None, batch: Batch
     ) -> tuple[Tensor, Terms]:
-        """The generated images `[N, 3, H, W]` float32, and every term, a scalar, by its name in `ObjectiveConfig`."""
+        """The generated images `[N, 3, H, W]` float32, and every term, a scalar, by its name in `ObjectiveConfig`.
+
+        Raises:
+            DynastError: Where the condition has other channels, or a height or width that is not a multiple of 8.
+        """
         sources = self._warp_sources(batch)
         encoded = generator.encode_exemplar(batch["exemplar"], batch["exemplar_condition"])
         queries: list[tuple[Tensor, Tensor]] = []
@@ -135,7 +142,10 @@ class Objective:
         return image, {name: found[name] for name in self.terms if name in found}
 
     def discriminator_terms(self, discriminator: Discriminator, image: Tensor, batch: Batch) -> Terms:
-        """Hinge terms on the targets and on generated images, through which no gradient goes."""
+        """Hinge terms on the targets and on generated images, through which no gradient goes.
+
+        `image` is `[N, 3, H, W]` in -1..1, the terms are scalars.
+        """
         generated, real = _discriminate(discriminator, image.detach(), batch)
         return {
             "discriminator_real": adversarial.discriminator_hinge(real, real=True).mean(),

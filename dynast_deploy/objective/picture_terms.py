@@ -21,15 +21,15 @@ def per_sample(difference: Tensor) -> Tensor:
 def reconstruction(image: Tensor, target: Tensor) -> Tensor:
     """L1 of the pictures and of their first differences, so that edges of patterns count as well as flat colour.
 
-    The pixel term is that of pix2pix (Isola et al., CVPR 2017); that of the differences is the gradient difference loss
-    of Mathieu et al., ICLR 2016, with signed differences.
+    The pixel term is that of pix2pix (Isola et al., CVPR 2017); that of the differences is the gradient difference
+    loss of Mathieu et al., ICLR 2016, with signed differences. Pictures `[N, 3, H, W]` -> `[N]`.
     """
     difference = image - target
     return per_sample(difference) + sum(per_sample(difference.diff(dim=dim)) for dim in (2, 3))
 
 
 def mse(image: Tensor, target: Tensor) -> Tensor:
-    """The mean squared difference, which is what PSNR measures."""
+    """The mean squared difference, which is what PSNR measures. Pictures `[N, 3, H, W]` -> `[N]`."""
     return (image - target).square().flatten(1).mean(1)
 
 
@@ -37,7 +37,7 @@ def palette(image: Tensor, exemplar: Tensor) -> Tensor:
     """L1 between means and deviations of colours and of their first differences, at `PYRAMID_LEVELS` resolutions.
 
     The style loss of AdaIN (Huang and Belongie, ICCV 2017, equation 13) on fixed filters instead of VGG features, for
-    training without a pretrained network.
+    training without a pretrained network. Pictures `[N, 3, H, W]` -> `[N]`.
     """
     total = image.new_zeros(len(image))
     for level in range(PYRAMID_LEVELS):
@@ -65,7 +65,7 @@ def structure(image: Tensor, content: Tensor) -> Tensor:
     """L1 of the first differences of both pictures' brightness, each normalised to mean 0 and deviation 1.
 
     What is left of a picture's brightness once its style, in the sense of AdaIN, is taken out; stands in for the
-    content loss on VGG features where there are none.
+    content loss on VGG features where there are none. Pictures `[N, 3, H, W]` -> `[N]`.
     """
     ours, theirs = _normalised_brightness(image), _normalised_brightness(content)
     difference = ours - theirs

@@ -52,7 +52,10 @@ class VGG19(nn.Module):
             before = width
 
     def forward(self, picture: Tensor) -> Features:
-        """The maps named in `FEATURES`, in float32 whatever autocast says: at 0..255 half precision would overflow."""
+        """The maps named in `FEATURES`, in float32 whatever autocast says: at 0..255 half precision would overflow.
+
+        `picture` is RGB `[N, 3, H, W]` in -1..1.
+        """
         with torch.autocast(picture.device.type, enabled=False):
             x = (picture.float() + 1) / 2
             x = ((x.flip(1) if self.bgr else x) - self.mean) / self.deviation

@@ -21,7 +21,11 @@ class StyleDrawing(Drawing[None]):
     """Resizes pictures."""
 
     def draw(self, picture: np.ndarray, index: int) -> DrawnCondition:
-        """The condition of a picture, see `Drawing.draw`."""
+        """The condition of a picture, see `Drawing.draw`.
+
+        Raises:
+            DynastError: Where `picture` is not an RGB picture.
+        """
         placed = self.placement.canvas(Size.of(picture)).place(picture)
         return DrawnCondition(style_condition(placed, self.placement.network_size))
 

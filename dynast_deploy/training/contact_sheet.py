@@ -19,6 +19,9 @@ def contact_sheet(samples: list[Sample]) -> np.ndarray:
 
     The last column is the exemplar taken to the target by the true correspondence, black where that is unknown or
     hidden in the exemplar: it must look like the target. It is left out where no sample knows its correspondence.
+
+    Raises:
+        DynastError: Where a condition has as many channels as those of no task.
     """
     rows = [_row(sample) for sample in samples]
     if not any(sample["correspondence"][2].any() for sample in samples):

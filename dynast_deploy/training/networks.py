@@ -34,7 +34,13 @@ class GeneratorLoss(nn.Module):
         self.objective = objective
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Terms]:
-        """Painted images, the loss, and its terms without weights or gradient."""
+        """Generated images, the loss, and its terms without weights or gradient.
+
+        Images are `[N, 3, H, W]` in -1..1, the others are scalars.
+
+        Raises:
+            DynastError: Where the condition has other channels, or a height or width that is not a multiple of 8.
+        """
         image, terms = self.objective.generator_terms(self.generator, self._judge[0], batch)
         # A share of nothing from every parameter: without it other processes would wait for those that no term reaches.
         loss = self.objective.total(terms) + 0 * image.sum()
@@ -50,7 +56,7 @@ class DiscriminatorLoss(nn.Module):
         self.objective = objective
 
     def forward(self, image: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
-        """The loss and its terms without gradient."""
+        """The loss and its terms without gradient. `image` is `[N, 3, H, W]` in -1..1, the others are scalars."""
         terms = self.objective.discriminator_terms(self.discriminator, image, batch)
         return self.objective.total(terms), {name: term.detach() for name, term in terms.items()}
 

@@ -42,7 +42,7 @@ class Processes:
         return batch // self.world
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum over the processes, without gradient."""
+        """The sum over the processes, without gradient. Of any shape; the result has it too."""
         values = values.detach().clone()
         if self.world > 1:
             dist.all_reduce(values)

@@ -70,7 +70,11 @@ class RunLog:
                 self._curves.add_scalar(name, value, step)
 
     def picture(self, step: int, picture: np.ndarray) -> None:
-        """uint8 [H, W, 3] of a step."""
+        """uint8 [H, W, 3] of a step.
+
+        Raises:
+            DynastError: Where it cannot be written.
+        """
         from PIL import Image
 
         folder = self.out / "pictures"

@@ -19,7 +19,11 @@ ROWS = 4
 @torch.no_grad()
 def sample_grid(generator: Generator, batch: Batch) -> np.ndarray:
     """A row for each of the first samples: exemplar, condition, the exemplar as the last block warps it, the generated
-    picture, the target. uint8 [H, W, 3]."""
+    picture, the target. uint8 [H, W, 3].
+
+    Raises:
+        DynastError: Where the condition has other channels, or a height or width that is not a multiple of 8.
+    """
     batch = {name: value[:ROWS] for name, value in batch.items()}
     encoded = generator.encode_exemplar(batch["exemplar"], batch["exemplar_condition"])
     image, attentions = generator.render_with_attention(encoded, batch["condition"], batch["exemplar"])

@@ -12,7 +12,7 @@ class ExemplarTensorErrors:
         self._worst: dict[str, float] = {}
 
     def add(self, found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-        """Tensors of one exemplar; `expected` are the reference's."""
+        """Tensors of one exemplar; `expected` are the reference's. By name; those of one name have one shape."""
         for name, tensor in expected.items():
             difference = found[name].astype(np.float64) - tensor
             error = float(np.linalg.norm(difference) / max(float(np.linalg.norm(tensor)), 1e-30))

@@ -53,7 +53,11 @@ def sparse_attention(
     temperature: float,
     warp_published: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The operator itself: float32, on a GPU also 16 bits; matches int32; warped `[N, Lq, 0]` without a warp source."""
+    """The operator itself: float32, on a GPU also 16 bits; matches int32; warped `[N, Lq, 0]` without a warp source.
+
+    Raises:
+        DynastError: Where shapes do not fit together, or the kernels are not built.
+    """
     tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
     problem = problem_of(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
     inputs = [contiguous(x) for x in tensors]
@@ -127,7 +131,13 @@ def sparse_attention_backward(
     warp_published: bool,
     wanted: Sequence[bool],
 ) -> list[Tensor]:
-    """Gradients of query, query_prune, key, key_prune, value and warp_source; an empty tensor where not wanted."""
+    """Gradients of query, query_prune, key, key_prune, value and warp_source; an empty tensor where not wanted.
+
+    Each has the shape of its tensor.
+
+    Raises:
+        DynastError: Where shapes do not fit together, or the kernels are not built.
+    """
     tensors = (query, query_prune, key, key_prune, value, matches, warp_source)
     problem = problem_of(*tensors, inner, query_width, key_width, top_k, temperature, warp_published)
     inputs = [contiguous(x) for x in tensors]

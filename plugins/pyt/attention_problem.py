@@ -14,7 +14,10 @@ from dynast_deploy.plugins.bindings import native
 def new_outputs(
     query: Tensor, value: Tensor, warp_source: Tensor | None, top_k: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Room for attended, confidence, matches and warped."""
+    """Room for attended, confidence, matches and warped.
+
+    `[N, Lq, V]`, `[N, Lq, 1]`, int32 `[N, Lq, K]` and `[N, Lq, W]`, where W is 0 without a warp source.
+    """
     frames, length, _ = query.shape
     return (
         query.new_empty(frames, length, value.shape[2]),
@@ -37,12 +40,12 @@ def new_gradients(inputs: tuple[Tensor | None, ...], wanted: Sequence[bool]) -> 
 
 
 def contiguous(tensor: Tensor | None) -> Tensor | None:
-    """The tensor in contiguous memory; None stands for no tensor."""
+    """The tensor in contiguous memory; None stands for no tensor. Of any shape."""
     return None if tensor is None else tensor.contiguous()
 
 
 def address(tensor: Tensor | None) -> int | None:
-    """Where the tensor's data begin; None for an empty tensor and for no tensor."""
+    """Where the tensor's data begin; None for an empty tensor and for no tensor. Of any shape."""
     return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 

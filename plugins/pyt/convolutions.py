@@ -53,7 +53,11 @@ class Conv3x3(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, stride: int, slope: float) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.conv3x3`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, weight = channels_last(x), weight.contiguous()
         output = _convolved(x, weight, bias, stride, slope)
         ctx.stride, ctx.slope = stride, slope
@@ -63,7 +67,11 @@ class Conv3x3(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, weight, output = ctx.saved_tensors
         of_x, of_weight, of_bias, *_ = ctx.needs_input_grad
         gradients = _convolved_back(
@@ -83,7 +91,11 @@ class UpsampledConv3x3(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, slope: float) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.upsampled_conv3x3`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, weight = channels_last(x), weight.contiguous()
         high = new_map(*x.shape[:2], *(2 * length for length in x.shape[2:]))
         _resample("dynast_upsample", x.shape, x, high)
@@ -95,7 +107,11 @@ class UpsampledConv3x3(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         high, weight, output = ctx.saved_tensors
         of_x, of_weight, of_bias, _ = ctx.needs_input_grad
         of_high, *of_layer = _convolved_back(
@@ -122,7 +138,11 @@ class Modulation(torch.autograd.Function):
         beta: Tensor,
         beta_bias: Tensor,
     ) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.modulation`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         signal, shared = channels_last(signal), shared.contiguous()
         hidden = _convolved(signal, shared, shared_bias, slope=0.0)
         weight = torch.cat([gamma, beta])
@@ -132,7 +152,11 @@ class Modulation(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         signal, shared, hidden, weight = ctx.saved_tensors
         of_signal, *of_layers = ctx.needs_input_grad
         trained = any(of_layers)

@@ -23,7 +23,7 @@ def new_map(*size: int) -> Tensor:
 
 
 def address(x: Tensor | None) -> int | None:
-    """Where the tensor's data begin; None stands for no tensor."""
+    """Where the tensor's data begin; None stands for no tensor. Of any shape."""
     return None if x is None else x.data_ptr()
 
 

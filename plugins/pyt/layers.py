@@ -46,7 +46,7 @@ def ordered(x: Tensor) -> Tensor:
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: float = 1.0) -> Tensor:
     """`F.leaky_relu(F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), weight, bias, stride), slope)` in channels-last memory.
 
-    stride 1 or 2; slope 0 (a ReLU) to 1 (none).
+    stride 1 or 2; slope 0 (a ReLU) to 1 (none). Shapes as in `LayerOps.conv3x3`.
 
     Raises:
         DynastError: For a map of one row or column, which has no reflected border.
@@ -57,6 +57,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, slope: flo
 
 def upsampled_conv3x3(x: Tensor, weight: Tensor, bias: Tensor, slope: float = 1.0) -> Tensor:
     """`conv3x3(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), weight, bias, slope=slope)`.
+
+    Shapes as in `LayerOps.upsampled_conv3x3`.
 
     Raises:
         DynastError: Where the kernels refuse the sizes.

@@ -29,7 +29,11 @@ class Norm(torch.autograd.Function):
         running_variance: Tensor | None,
         momentum: float,
     ) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.batch_norm`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, residual = channels_last(x), None if residual is None else channels_last(residual)
         channels = x.shape[1]
         ctx.sizes = native_layers.Norm(x.numel() // channels // parts, parts, channels, epsilon, momentum)
@@ -43,7 +47,11 @@ class Norm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         saved, grad = ctx.saved_tensors, channels_last(grad)
         of_inputs = [None if each is None else torch.empty_like(each) for each in saved[:5]]
         call = native_layers.NormBackward(*map(address, (*saved, grad, *of_inputs)))
@@ -56,7 +64,11 @@ class PReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, residual: Tensor | None, slope: Tensor) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.prelu`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, residual = channels_last(x), None if residual is None else channels_last(residual)
         output = torch.empty_like(x)
         call = native_layers.Activation(
@@ -69,7 +81,11 @@ class PReLU(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         (x, residual, slope), grad = ctx.saved_tensors, channels_last(grad)
         of_sum, of_slope = torch.empty_like(x), torch.empty_like(slope)
         call = native_layers.Activation(
@@ -84,7 +100,11 @@ class SpectralNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, u: Tensor, v: Tensor, epsilon: float) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.spectral_norm`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         weight = weight.contiguous()
         output, sigma = torch.empty_like(weight), weight.new_empty(1)
         ctx.sizes = native_layers.SpectralNorm(u.numel(), v.numel(), epsilon)
@@ -97,7 +117,11 @@ class SpectralNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         saved, grad = ctx.saved_tensors, grad.contiguous()
         gradient = torch.empty_like(grad)
         call = native_layers.SpectralNormBackward(*map(address, (*saved, grad, gradient)))

@@ -24,7 +24,11 @@ class Modulated(torch.autograd.Function):
         attended: Tensor | None,
         confidence: Tensor | None,
     ) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.fused`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, modulation = channels_last(x), channels_last(modulation)
         attended = None if attended is None else attended.contiguous()
         confidence = None if confidence is None else confidence.contiguous()
@@ -39,7 +43,11 @@ class Modulated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         inputs, grad = ctx.saved_tensors, channels_last(grad)
         gradients = [None if x is None else torch.empty_like(x) for x in inputs]
         call = native_layers.ModulationBackward(*map(address, (*inputs, grad, *gradients)))
@@ -52,7 +60,11 @@ class UnitTokens(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, pos: Tensor) -> Tensor:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.unit_tokens`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, pos = channels_last(x), channels_last(pos)
         batch, channels, height, width = x.shape
         ctx.sizes = native_layers.UnitTokens(height * width, batch, channels, pos.shape[1])
@@ -64,7 +76,11 @@ class UnitTokens(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, pos = ctx.saved_tensors
         grad = grad.contiguous()
         of_x, of_pos = torch.empty_like(x), torch.empty_like(pos)
@@ -80,7 +96,11 @@ class Projections(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, kernel_a: Tensor, bias_a: Tensor, kernel_b: Tensor | None, bias_b: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        """Compute the result, and keep what the backward pass reads."""
+        """Compute the result, and keep what the backward pass reads. Shapes as in `LayerOps.projections`.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x = x.contiguous()
         kernels = [None if kernel is None else kernel.contiguous() for kernel in (kernel_a, kernel_b)]
         widths = [0 if kernel is None else kernel.shape[0] for kernel in kernels]
@@ -94,7 +114,11 @@ class Projections(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        """The gradients of what `forward` was given; None for what has none."""
+        """The gradients of what `forward` was given; None for what has none. Each has the shape of its input.
+
+        Raises:
+            DynastError: Where the kernels are not built or refuse the sizes.
+        """
         x, *kernels = ctx.saved_tensors
         incoming = [None if grad is None else grad.contiguous() for grad in gradients]
         of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None

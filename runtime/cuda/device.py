@@ -162,11 +162,17 @@ class Stream:
         self.handle: int = self._stream.handle
 
     def upload(self, target: Buffer, source: np.ndarray) -> None:
-        """Copy pinned memory to the GPU, when the stream gets there; `source` must stay as it is until then."""
+        """Copy pinned memory to the GPU, when the stream gets there; `source` must stay as it is until then.
+
+        Arrays may have any shape.
+        """
         self._driver.memcpy_htod_async(target.address, source, self._stream)
 
     def download(self, target: np.ndarray, source: Buffer) -> None:
-        """Copy from the GPU to pinned memory, which has it once an event recorded after this has happened."""
+        """Copy from the GPU to pinned memory, which has it once an event recorded after this has happened.
+
+        Arrays may have any shape.
+        """
         self._driver.memcpy_dtoh_async(target, source.address, self._stream)
 
     def record(self, event: Event) -> None:

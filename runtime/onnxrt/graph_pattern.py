@@ -99,7 +99,7 @@ class Reader:
         return array is not None and array.size == wanted.size and np.allclose(array.ravel(), wanted, 1e-6, 0)
 
     def values(self, name: str) -> np.ndarray | None:
-        """Those of a constant that is held in the graph itself."""
+        """Those of a constant that is held in the graph itself. Of any shape."""
         tensor = self.constants.get(name)
         if tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL:
             return None

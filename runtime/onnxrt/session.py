@@ -111,6 +111,9 @@ class SessionMaker:
 
         `weights` are those of another session of the same part and form, which are then shared. To be called from
         within `attempt`.
+
+        Raises:
+            DynastError: Where ONNX Runtime cannot make it.
         """
         operators, rewrites = self.form
         if rewrites and self._provider.rewrite is not None:

@@ -42,7 +42,11 @@ def _plan_library(name: str, extra: str, oldest: str) -> Finding:
 
 
 def pycuda() -> Finding:
-    """pycuda as plans need it: a context, memory and a stream on the first GPU."""
+    """pycuda as plans need it: a context, memory and a stream on the first GPU.
+
+    Raises:
+        DynastError: Where the GPU cannot be opened.
+    """
     driver = imported("pycuda.driver", "trt")
     if isinstance(driver, Finding):
         return driver
@@ -63,7 +67,11 @@ def pycuda() -> Finding:
 
 
 def cuda_graphs() -> Finding:
-    """`cuda.bindings`, without which plans run, somewhat slower."""
+    """`cuda.bindings`, without which plans run, somewhat slower.
+
+    Raises:
+        DynastError: Where the GPU cannot be opened.
+    """
     bindings = imported("cuda.bindings.driver", "trt")
     if isinstance(bindings, Finding):
         return Finding(False, f"{bindings.detail}; plans run without CUDA graphs", bindings.fix)

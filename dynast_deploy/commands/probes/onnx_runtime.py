@@ -19,7 +19,11 @@ def onnxruntime_cpu() -> Finding:
 
 
 def onnxruntime_cuda() -> Finding:
-    """ONNX Runtime on an NVIDIA GPU: whether a session is made there."""
+    """ONNX Runtime on an NVIDIA GPU: whether a session is made there.
+
+    Raises:
+        DynastError: Where ONNX Runtime makes no session.
+    """
     from dynast_deploy.onnxruntime_session import CUDA, import_onnxruntime, make_session
 
     fix = "pip uninstall -y onnxruntime; pip install 'dynast-deploy[gpu]'"

@@ -120,7 +120,7 @@ def darker(colour: Colour, by: float) -> Colour:
 
 
 def lighter(colour: Colour, by: float) -> Colour:
-    """The colour with `by` of a warm white in it."""
+    """The colour with `by` of a warm white in it. `by` is a share, 0..1."""
     return mix(colour, (255.0, 252.0, 244.0), by)
 
 

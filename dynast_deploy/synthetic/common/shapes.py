@@ -41,7 +41,10 @@ def shape_mask(shape: str, x: np.ndarray, y: np.ndarray, soft: float) -> np.ndar
 def draw_print(
     picture: np.ndarray, shape: str, centre: tuple[float, float], radius: float, colour: Colour
 ) -> None:
-    """Draw a print into `picture` (RGB 0..255, uint8 or float32), `centre` and `radius` in its pixels."""
+    """Draw a print into `picture` (RGB 0..255, uint8 or float32), `centre` and `radius` in its pixels.
+
+    `picture` `[H, W, 3]` is changed.
+    """
     second = lighter(colour, 0.55) if sum(colour) < 420 else darker(colour, 0.4)
     cx, cy = centre
 

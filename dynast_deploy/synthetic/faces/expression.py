@@ -30,27 +30,42 @@ class Expression:
 
     # Where seams lie while shut: as functions of `a`.
     def eye_seam(self, a: np.ndarray) -> np.ndarray:
-        """Height on the head at which the shut eye's lids meet, by angle `a`."""
+        """Height on the head at which the shut eye's lids meet, by angle `a`.
+
+        Arrays of any shape, in half head heights.
+        """
         return eye_seam(self.face, a)
 
     def jaw(self, y: np.ndarray) -> np.ndarray:
-        """Heights on the head with the mouth shut to those with the jaw dropped."""
+        """Heights on the head with the mouth shut to those with the jaw dropped.
+
+        Arrays of any shape, in half head heights.
+        """
         return y + self.drop * np.clip((y - _JAW_FROM) / (_JAW_TO - _JAW_FROM), 0, 1)
 
     def unjaw(self, y: np.ndarray) -> np.ndarray:
-        """The inverse of `jaw`: heights as seen to heights with the mouth shut."""
+        """The inverse of `jaw`: heights as seen to heights with the mouth shut.
+
+        Arrays of any shape, in half head heights.
+        """
         stretch = (_JAW_TO - _JAW_FROM) / (_JAW_TO - _JAW_FROM + self.drop)
         between = _JAW_FROM + (y - _JAW_FROM) * stretch
         return np.where(y < _JAW_FROM, y, np.where(y < _JAW_TO + self.drop, between, y - self.drop))
 
     def spread(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Where `a` is seen at the seen height y: smiles widen the mouth, and the nose stands out from the face."""
+        """Where `a` is seen at the seen height y: smiles widen the mouth, and the nose stands out from the face.
+
+        Arrays whose shapes broadcast, in half head heights.
+        """
         a = a * (1 + 0.16 * self.view.smile * np.exp(-(((y - MOUTH_Y) / 0.2) ** 2)))
         result: np.ndarray = a + self._nose_shift(y) * np.maximum(1 - np.abs(a) / _NOSE_REACH, 0)
         return result
 
     def unspread(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """The inverse of `spread`: the `a` of what is seen at `a` and the seen height y."""
+        """The inverse of `spread`: the `a` of what is seen at `a` and the seen height y.
+
+        Arrays whose shapes broadcast, in half head heights.
+        """
         shift = self._nose_shift(y)
         left = (a - shift) / (1 + shift / _NOSE_REACH)
         right = (a - shift) / (1 - shift / _NOSE_REACH)
@@ -61,7 +76,7 @@ class Expression:
         return 0.13 * math.sin(self.view.yaw) * np.exp(-(((y - 0.24) / 0.2) ** 2))
 
     def lids(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Heights of the upper and the lower lid's edge."""
+        """Heights of the upper and the lower lid's edge. Arrays of any shape, in half head heights."""
         seam = self.eye_seam(a)
         eyes = self.face.eyes
         t = (np.abs(a) - eyes.gap) / (EYE_WIDTH * eyes.size)
@@ -73,7 +88,10 @@ class Expression:
         return seam - upper, seam + np.where(lids > 0.1, lower, 0)
 
     def lips(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Heights of the upper lip's lower edge and the lower lip's upper edge."""
+        """Heights of the upper lip's lower edge and the lower lip's upper edge.
+
+        Arrays of any shape, in half head heights.
+        """
         t = a / (MOUTH_WIDTH * self.face.mouth.width)
         seam = mouth_seam(a) - 0.055 * self.view.smile * np.minimum(t * t, 2.5)
         opened = np.maximum(1 - t * t, 0) ** 0.6
@@ -81,13 +99,16 @@ class Expression:
         return upper, upper + 0.15 * self.view.mouth * opened
 
     def move(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Seen heights of skin places."""
+        """Seen heights of skin places. Arrays whose shapes broadcast, in half head heights."""
         start, end = self._knots(a)
         upper, middle, lower = (piecewise(y, s, e) for s, e in zip(start, end, strict=True))
         return np.where(y < start[0][-1], upper, np.where(y < start[1][-1], middle, lower))
 
     def unmove(self, a: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Skin places of seen heights, and where an eye and where the mouth's inside is seen instead."""
+        """Skin places of seen heights, and where an eye and where the mouth's inside is seen instead.
+
+        Arrays whose shapes broadcast, in half head heights.
+        """
         start, end = self._knots(a)
         upper, middle, lower = (piecewise(y, e, s) for s, e in zip(start, end, strict=True))
         upper_lid, lower_lid = end[0][-1], end[1][0]
@@ -112,12 +133,12 @@ class Expression:
 
 
 def eye_seam(face: Face, a: np.ndarray) -> np.ndarray:
-    """The height of the line in which the lids meet."""
+    """The height of the line in which the lids meet. `a` may have any shape; in half head heights."""
     outer = np.clip(np.abs(a) - face.eyes.gap, -0.25, 0.25)
     result: np.ndarray = EYE_Y - face.eyes.slant * outer
     return result
 
 
 def mouth_seam(a: np.ndarray) -> np.ndarray:
-    """The height of the line in which the lips meet: a slight wave."""
+    """The height of the line in which the lips meet: a slight wave. `a` may have any shape; in half head heights."""
     return MOUTH_Y - 0.006 * np.cos(np.clip(a / 0.09, -np.pi, np.pi))

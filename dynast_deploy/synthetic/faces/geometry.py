@@ -30,20 +30,26 @@ class Frame:
     view: View
 
     def torso(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Picture coordinates, shares of its size, to the torso's: across and down from its origin, before scaling."""
+        """Picture coordinates, shares of its size, to the torso's: across and down from its origin.
+
+        Arrays whose shapes broadcast; results in half head heights.
+        """
         return (x - self.view.x) / self.view.scale, (y - self.view.y) / self.view.scale
 
     def head(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Picture coordinates to the head's: the torso's, turned by the roll about the neck."""
+        """Picture coordinates to the head's: the torso's, turned by the roll about the neck.
+
+        Arrays whose shapes broadcast; lengths of the frames in half head heights.
+        """
         across, down = self.torso(x, y)
         return _turned(across, down, self.view.roll)
 
     def from_torso(self, across: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The inverse of `torso`."""
+        """The inverse of `torso`. Arrays whose shapes broadcast; lengths of the frames in half head heights."""
         return across * self.view.scale + self.view.x, down * self.view.scale + self.view.y
 
     def from_head(self, across: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The inverse of `head`."""
+        """The inverse of `head`. Arrays whose shapes broadcast; lengths of the frames in half head heights."""
         return self.from_torso(*_turned(across, down, -self.view.roll))
 
 
@@ -68,12 +74,18 @@ class Turn:
         return Turn(math.hypot(math.cos(yaw), deep), math.atan2(deep, math.cos(yaw)))
 
     def place(self, a: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """x, and the cosine between the surface and the line of sight (negative on the far side)."""
+        """x, and the cosine between the surface and the line of sight (negative on the far side).
+
+        Arrays whose shapes broadcast, in half head heights.
+        """
         angle = a / RADIUS + self.shift
         return width * self.reach * np.sin(angle), np.cos(angle)
 
     def trace(self, x: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The place `a` on the near side seen at x, and whether the surface is there at all."""
+        """The place `a` on the near side seen at x, and whether the surface is there at all.
+
+        Arrays whose shapes broadcast, in half head heights.
+        """
         share = x / np.maximum(width * self.reach, 1e-6)
         inside = np.abs(share) < 1
         return (np.arcsin(np.clip(share, -1, 1)) - self.shift) * RADIUS, inside
@@ -83,18 +95,24 @@ _TABLE = np.linspace(-1.5, 2.2, 3701)
 
 
 def from_table(values: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """float32: a function of height, known by its `values` at 3701 heights from -1.5 to 2.2, straight between them."""
+    """float32: a function of height, known by its `values` at 3701 heights from -1.5 to 2.2, straight between them.
+
+    `values` `[3701]`; `y` may have any shape, and the result has it too.
+    """
     result: np.ndarray = np.interp(y, _TABLE, values).astype(np.float32)
     return result
 
 
 def heights() -> np.ndarray:
-    """The heights of `from_table`."""
+    """The heights of `from_table`. `[3701]`, in half head heights."""
     return _TABLE
 
 
 def head_width(skull: Skull, y: np.ndarray) -> np.ndarray:
-    """Half the head's width at heights y, float32; 0 above the crown and below the chin."""
+    """Half the head's width at heights y, float32; 0 above the crown and below the chin.
+
+    `y` may have any shape; lengths in half head heights.
+    """
     return from_table(_head_profile(skull), y)
 
 
@@ -109,7 +127,10 @@ def _head_profile(skull: Skull) -> np.ndarray:
 
 
 def nod(y: np.ndarray, a: np.ndarray, pitch: float) -> np.ndarray:
-    """The height at which the pitched head shows what lies at height y: the front moves, crown and chin do not."""
+    """The height at which the pitched head shows what lies at height y: the front moves, crown and chin do not.
+
+    Arrays whose shapes broadcast, in half head heights; `pitch` in radians.
+    """
     slide = _slide(a, pitch)
     root = np.sqrt(np.maximum(1 + 4 * slide * (slide + y), 0))
     result: np.ndarray = (2 * (slide + y)) / (1 + root)
@@ -117,7 +138,10 @@ def nod(y: np.ndarray, a: np.ndarray, pitch: float) -> np.ndarray:
 
 
 def unnod(y: np.ndarray, a: np.ndarray, pitch: float) -> np.ndarray:
-    """The inverse of `nod` at heights from -1 to 1."""
+    """The inverse of `nod` at heights from -1 to 1.
+
+    Arrays whose shapes broadcast, in half head heights; `pitch` in radians.
+    """
     result: np.ndarray = y - _slide(a, pitch) * (1 - y * y)
     return result
 
@@ -127,7 +151,10 @@ def _slide(a: np.ndarray, pitch: float) -> np.ndarray:
 
 
 def piecewise(y: np.ndarray, start: list[np.ndarray | float], end: list[np.ndarray | float]) -> np.ndarray:
-    """The map that takes rising knots `start` to `end`, straight between them, at y; each knot may be an array."""
+    """The map that takes rising knots `start` to `end`, straight between them, at y; each knot may be an array.
+
+    Arrays whose shapes broadcast.
+    """
     mapped = _segment(y, start[0], start[1], end[0], end[1])
     for k in range(1, len(start) - 1):
         mapped = np.where(y > start[k], _segment(y, start[k], start[k + 1], end[k], end[k + 1]), mapped)

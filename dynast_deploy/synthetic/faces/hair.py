@@ -17,7 +17,10 @@ _BUN = (0.0, -1.22)
 
 
 def shell_width(face: Face, y: np.ndarray) -> np.ndarray:
-    """Half the width of the hair's shell at heights y, float32: a dome over the head, straight down at the sides."""
+    """Half the width of the hair's shell at heights y, float32: a dome over the head, straight down at the sides.
+
+    `y` may have any shape; lengths in half head heights.
+    """
     return from_table(_shell_profile(face), y)
 
 

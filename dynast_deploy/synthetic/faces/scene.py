@@ -74,7 +74,10 @@ class Scene:
         self, layer: FaceLayer, a: np.ndarray, y: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Picture positions x, y (shares of its side) of places of a layer, and whether the surface faces the viewer
-        and is open there; something else may still lie before it."""
+        and is open there; something else may still lie before it.
+
+        Arrays of one shape.
+        """
         if layer is FaceLayer.TORSO:
             return *self.frame.from_torso(a, y), np.ones(a.shape, bool)
         if layer is FaceLayer.HAIR_BACK:
@@ -107,7 +110,10 @@ class Scene:
         return *self.frame.from_head(across, self.expression.jaw(height)), open_ & (facing > _LEAST_FACING)
 
     def shell_slide(self, a: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """How far down the pitch of the head moves the hair at the front."""
+        """How far down the pitch of the head moves the hair at the front.
+
+        Arrays whose shapes broadcast, in half head heights.
+        """
         fade = np.clip(1 - y * y, 0, 1)
         result: np.ndarray = 0.42 * math.sin(self.view.pitch) * np.maximum(np.cos(a / RADIUS), 0) * fade
         return result

@@ -77,12 +77,15 @@ def _look_up(picture: np.ndarray, column: np.ndarray, row: np.ndarray, how: int,
 
 
 def soft(distance: np.ndarray, width: float = 1.5 * TEXEL) -> np.ndarray:
-    """1 where `distance` is positive and 0 where it is negative, over `width`."""
+    """1 where `distance` is positive and 0 where it is negative, over `width`.
+
+    `distance` may have any shape; the result has it too.
+    """
     return np.clip(distance / width + 0.5, 0, 1)
 
 
 def blob(a: np.ndarray, y: np.ndarray, at: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
-    """A round soft spot: 1 in its middle."""
+    """A round soft spot: 1 in its middle. `a` and `y` have shapes that broadcast."""
     return np.exp(-(((a - at[0]) / size[0]) ** 2) - ((y - at[1]) / size[1]) ** 2)
 
 

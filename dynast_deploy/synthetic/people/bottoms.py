@@ -16,7 +16,7 @@ from dynast_deploy.synthetic.people.surface import Surface, band, blend, soft
 
 
 def paint_pelvis(body: Body, h: int, w: int) -> np.ndarray:
-    """Hips of trousers, with waistband or belt, fly and pockets."""
+    """Hips of trousers, with waistband or belt, fly and pockets. `[h, w, 3]`, RGB 0..255; h and w in texels."""
     who = body.who
     bottom, surface = who.bottom, Surface(body.trunk.pelvis, h, w, tube=False)
     x, y, texel = surface.x, surface.y, surface.texel
@@ -69,7 +69,7 @@ def paint_trouser(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_skirt(body: Body, h: int, w: int) -> np.ndarray:
-    """A skirt with falling folds."""
+    """A skirt with falling folds. `[h, w, 3]`, RGB 0..255; h and w in texels."""
     who, sheet = body.who, body.trunk.skirt
     assert sheet is not None
     bottom, surface = who.bottom, Surface(sheet, h, w, tube=False)

@@ -23,7 +23,10 @@ EAR_Y = 0.16
 
 
 def head_outline(width: float, jaw: float, y: np.ndarray) -> np.ndarray:
-    """Half-width of the head at `y` (-1..1); `jaw` from pointed (0) to square (1)."""
+    """Half-width of the head at `y` (-1..1); `jaw` from pointed (0) to square (1).
+
+    `y` may have any shape; the result has it too, in the unit of `width`.
+    """
     upper = np.sqrt(np.clip(1 - (np.minimum(y, -0.1) + 0.1) ** 2 / 0.81, 0, 1))
     low = np.clip((y + 0.1) / 1.1, 0, 1)
     power = 2.1 + 0.7 * jaw
@@ -144,7 +147,10 @@ class Head:
         return np.stack([x, moved], axis=-1)
 
     def place_face(self, k: Skeleton, turn: float, nod: float) -> np.ndarray:
-        """Points of the face in the picture, `[rows, columns, 2]`."""
+        """Points of the face in the picture, `[rows, columns, 2]`.
+
+        `turn` and `nod` are `head_turn` and `nod` of `Pose`.
+        """
         angle = np.broadcast_to(self.face.u * FACE_AROUND, (self.face.v.size, self.face.u.size))
         return self.place_points(
             k, self.on_face(angle, np.broadcast_to(self.face_y[:, None], angle.shape), turn, nod)
@@ -238,7 +244,10 @@ class Head:
         return self.place_points(k, np.stack([x, y], axis=-1))
 
     def place_hat(self, k: Skeleton, turn: float, nod: float) -> np.ndarray:
-        """A knitted hat: from its rolled brim (v = 0) up over the crown (v = 1)."""
+        """A knitted hat: from its rolled brim (v = 0) up over the crown (v = 1).
+
+        Points in the picture, `[rows, columns, 2]`; `turn` and `nod` are `head_turn` and `nod` of `Pose`.
+        """
         assert self.hat is not None
         u, v = self.hat.u, self.hat.v
         theta = u * np.pi / 2

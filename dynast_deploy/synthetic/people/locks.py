@@ -58,7 +58,7 @@ def paint_hair_back(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_hat(body: Body, h: int, w: int) -> np.ndarray:
-    """A knitted hat with a rolled brim."""
+    """A knitted hat with a rolled brim. `[h, w, 3]`, RGB 0..255; h and w in texels."""
     colour = body.who.hair.hat
     assert colour is not None
     v = np.linspace(0, 1, h)[:, None]

@@ -69,7 +69,10 @@ class Raster:
 
 
 def rasterise(mesh: Mesh, placed: dict[Part, np.ndarray], canvas: int) -> Raster:
-    """Draw the parts in the order of `placed`; its points are fractions of the canvas's side."""
+    """Draw the parts in the order of `placed`; its points are fractions of the canvas's side.
+
+    Points are `[rows, columns, 2]`, `canvas` is in pixels.
+    """
     rank_of = {part: float(rank) for rank, part in enumerate(placed, start=1)}
     corners, texture, parts, owners, ranks = [], [], [], [], []
     for part, points in placed.items():

@@ -22,7 +22,7 @@ def paint_arm(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_hand(body: Body, h: int, w: int) -> np.ndarray:
-    """A hand whose fingers are separated by fine lines."""
+    """A hand whose fingers are separated by fine lines. `[h, w, 3]`, RGB 0..255; h and w in texels."""
     picture = bare_skin(body, (h, w))
     u = np.linspace(-1, 1, w)[None, :]
     v = np.linspace(0, 1, h)[:, None]
@@ -45,7 +45,7 @@ def paint_thumb(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_neck(body: Body, h: int, w: int) -> np.ndarray:
-    """The neck in the chin's shade, or a rolled collar."""
+    """The neck in the chin's shade, or a rolled collar. `[h, w, 3]`, RGB 0..255; h and w in texels."""
     surface = Surface(body.trunk.neck, h, w, tube=True)
     v = np.linspace(0, 1, h)[:, None]
     picture = bare_skin(body, (h, w))
@@ -69,7 +69,7 @@ def paint_ear(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_leg(body: Body, h: int, w: int) -> np.ndarray:
-    """Bare leg, sock and the hint of a knee."""
+    """Bare leg, sock and the hint of a knee. `[h, w, 3]`, RGB 0..255; h and w in texels."""
     who, tube = body.who, body.legs[0]["leg"]
     surface = Surface(tube.sheet, h, w, tube=True, start=tube.s[0])
     x, y, texel = surface.x, surface.y, surface.texel

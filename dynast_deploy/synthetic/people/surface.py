@@ -36,7 +36,10 @@ class Surface:
         )
 
     def polygon(self, picture: np.ndarray, points: list[tuple[float, float]], ink: Colour) -> None:
-        """Fill a polygon given in body heights (flat sheets only: the texture's columns are linear in x)."""
+        """Fill a polygon given in body heights (flat sheets only: the texture's columns are linear in x).
+
+        `picture` `[h, w, 3]` is changed.
+        """
         w = picture.shape[1]
         at = np.array(points)
         column = (at[:, 0] / self.half + 1) / 2 * (w - 1)
@@ -51,12 +54,15 @@ def blend(picture: np.ndarray, cover: np.ndarray, ink: Colour | np.ndarray) -> N
 
 
 def soft(distance: np.ndarray, texel: float) -> np.ndarray:
-    """1 where `distance` is positive, 0 where it is negative, one and a half texels soft."""
+    """1 where `distance` is positive, 0 where it is negative, one and a half texels soft.
+
+    `distance` may have any shape; the result has it too.
+    """
     return np.clip(distance / (1.5 * texel) + 0.5, 0, 1)
 
 
 def band(y: np.ndarray, start: float, end: float, texel: float) -> np.ndarray:
-    """1 where `y` is between `start` and `end`, with soft edges."""
+    """1 where `y` is between `start` and `end`, with soft edges. `y` may have any shape; the result has it too."""
     result: np.ndarray = soft(y - start, texel) * soft(end - y, texel)
     return result
 

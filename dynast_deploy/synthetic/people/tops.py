@@ -45,7 +45,7 @@ def paint_sleeve(body: Body, h: int, w: int) -> np.ndarray:
 
 
 def paint_torso(body: Body, h: int, w: int) -> np.ndarray:
-    """The upper garment with its neckline, print, hem and fastenings."""
+    """The upper garment with its neckline, print, hem and fastenings. `[h, w, 3]`, RGB 0..255; h and w in texels."""
     who, sheet = body.who, body.trunk.torso
     top, surface = who.top, Surface(sheet, h, w, tube=False)
     x, y, texel = surface.x, surface.y, surface.texel

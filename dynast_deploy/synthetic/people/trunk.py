@@ -16,7 +16,10 @@ _WAIST = 0.085
 
 
 def bulge(u: np.ndarray, turn: float) -> np.ndarray:
-    """Where the columns `u` of a round sheet stand, -1..1 across, when the body turns by `turn` radians."""
+    """Where the columns `u` of a round sheet stand, -1..1 across, when the body turns by `turn` radians.
+
+    `u` may have any shape; the result has it too.
+    """
     return np.sin(np.clip(u * AROUND + turn, -np.pi / 2, np.pi / 2))
 
 
@@ -161,7 +164,10 @@ class Trunk:
         return result
 
     def place_skirt(self, k: Skeleton, turn: float, swing: float) -> np.ndarray:
-        """A skirt that hangs from the waist around both thighs."""
+        """A skirt that hangs from the waist around both thighs.
+
+        Points in the picture, `[rows, columns, 2]`; `swing` as in `Pose`.
+        """
         assert self.skirt is not None
         sheet, v = self.skirt, self.skirt.v[:, None]
         waist, across, _ = self._curve(k, np.array([1 - _WAIST / self.p.torso, 1.0]))

@@ -33,7 +33,10 @@ def lay(picture: np.ndarray, cover: np.ndarray, ink: Colour | np.ndarray) -> Non
 
 
 def soft(distance: np.ndarray, width: float = 0.005) -> np.ndarray:
-    """1 where `distance` is positive and 0 where it is negative, over `width`."""
+    """1 where `distance` is positive and 0 where it is negative, over `width`.
+
+    `distance` may have any shape; the result has it too.
+    """
     return np.clip(distance / width + 0.5, 0, 1)
 
 

@@ -18,7 +18,7 @@ _SKIES: tuple[tuple[Colour, Colour], ...] = (
 
 
 def hills(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Ridges that fade into a sky, trees on the nearest."""
+    """Ridges that fade into a sky, trees on the nearest. `[size, size, 3]`, RGB 0..255."""
     y = grid(size)[1]
     picture = _sky(rng, size)
     near = colours.jitter(
@@ -42,7 +42,7 @@ def hills(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def sea(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Water with waves and the sun's glitter, sails on it, perhaps an island."""
+    """Water with waves and the sun's glitter, sails on it, perhaps an island. `[size, size, 3]`, RGB 0..255."""
     x, y = grid(size)
     picture = _sky(rng, size)
     horizon = rng.uniform(0.4, 0.6)
@@ -71,7 +71,7 @@ def sea(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def still_life(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Fruit, vases and boxes on a table before a wall, lit from one side."""
+    """Fruit, vases and boxes on a table before a wall, lit from one side. `[size, size, 3]`, RGB 0..255."""
     x, y = grid(size)
     wall, table = colours.any_cloth(rng), colours.any_cloth(rng)
     picture = blank(size, wall) * (1.05 - 0.4 * np.abs(x - 0.3) + 0.04 * clouds(size, rng))[..., None]
@@ -118,7 +118,7 @@ def still_life(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def city(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Rows of houses with windows and roofs under a sky."""
+    """Rows of houses with windows and roofs under a sky. `[size, size, 3]`, RGB 0..255."""
     picture = _sky(rng, size)
     for row in range(int(rng.integers(2, 4))):
         foot = 0.72 + 0.14 * row
@@ -134,7 +134,7 @@ def city(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def flowers(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A meadow or a bunch of flowers, petals and leaves."""
+    """A meadow or a bunch of flowers, petals and leaves. `[size, size, 3]`, RGB 0..255."""
     x, y = grid(size)
     ground = colours.jitter(((50, 90, 50), (40, 60, 70), (210, 200, 170), (30, 30, 40))[rng.integers(4)], rng)
     picture = blank(size, ground) * (1 + 0.15 * clouds(size, rng, 5))[..., None]
@@ -153,7 +153,7 @@ def flowers(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def figure(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A marionette."""
+    """A marionette. `[size, size, 3]`, RGB 0..255."""
     from dynast_deploy.synthetic.people import Identity, render, sample_pose
 
     return render(Identity.of_seed(int(rng.integers(1_000_000))), sample_pose(rng), size).picture.astype(
@@ -162,7 +162,7 @@ def figure(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def portrait(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A drawn face."""
+    """A drawn face. `[size, size, 3]`, RGB 0..255."""
     from dynast_deploy.synthetic.faces import Face, render, sample_view
 
     return render(Face.of_seed(int(rng.integers(1_000_000))), sample_view(rng), size).picture.astype(

@@ -28,7 +28,10 @@ def oil(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.
 
 
 def swirls(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Short curved strokes that follow whirls of their own."""
+    """Short curved strokes that follow whirls of their own.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     size = len(scene)
     x, y = grid(size)
     turn = np.zeros((size, size), np.float32)
@@ -55,7 +58,10 @@ def swirls(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> 
 
 
 def dots(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Pointillism: dots of pure colours that mix in the eye."""
+    """Pointillism: dots of pure colours that mix in the eye.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     size = len(scene)
     picture = np.ascontiguousarray(np.broadcast_to(palette[-1], scene.shape).astype(np.float32))
     step = size * rng.uniform(0.012, 0.024)
@@ -76,7 +82,10 @@ def dots(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np
 
 
 def mosaic(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Stones in mortar, or stained glass between dark leads."""
+    """Stones in mortar, or stained glass between dark leads.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     glass = rng.random() < 0.5
     cells, edge = _cells(rng, len(scene), int(rng.integers(150, 500) if glass else rng.integers(500, 1400)))
     picture = _mean_of_cells(scene, cells) * rng.normal(1, 0.09, (int(cells.max()) + 1, 1))[cells]
@@ -91,7 +100,10 @@ def mosaic(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> 
 
 
 def facets(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Flat triangles, each with a gradient: a cubist's or a low-polygon picture."""
+    """Flat triangles, each with a gradient: a cubist's or a low-polygon picture.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     size = len(scene)
     subdivision = cv2.Subdiv2D((-size, -size, 3 * size, 3 * size))
     for point in rng.uniform(-0.1 * size, 1.1 * size, (int(rng.integers(120, 420)), 2)):
@@ -105,7 +117,10 @@ def facets(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> 
 
 
 def comic(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Flat colours, black outlines and a screen of dots in the shade."""
+    """Flat colours, black outlines and a screen of dots in the shade.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     size = len(scene)
     x, y = grid(size)
     smooth = cv2.bilateralFilter(scene, 7, 60, 7)
@@ -124,7 +139,10 @@ def comic(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> n
 
 
 def watercolour(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Washes that run and pool at their edges, on grained paper."""
+    """Washes that run and pool at their edges, on grained paper.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     size = len(scene)
     x, y = grid(size)
     run = 0.010
@@ -141,7 +159,10 @@ def watercolour(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray
 
 
 def woodcut(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Lines of ink that swell in the dark, on coloured paper; crossed lines in the deepest shade."""
+    """Lines of ink that swell in the dark, on coloured paper; crossed lines in the deepest shade.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     size = len(scene)
     x, y = grid(size)
     light = cv2.GaussianBlur(scene.mean(axis=-1), (0, 0), size / 200)
@@ -161,7 +182,10 @@ def woodcut(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) ->
 
 
 def weave(rng: np.random.Generator, scene: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """A tapestry: threads over and under each other, one colour to a stitch."""
+    """A tapestry: threads over and under each other, one colour to a stitch.
+
+    Scene and result `[S, S, 3]`, palette `[P, 3]`, RGB 0..255.
+    """
     size = len(scene)
     x, y = grid(size)
     count = int(rng.integers(40, 84))
