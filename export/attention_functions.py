@@ -14,8 +14,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from dynast_deploy.export.graph import Graph
+from dynast_deploy.formats.onnx_model import DOMAIN
 
-DOMAIN = "dynast"
 OPSET = 18
 INPUTS = ["query", "query_prune", "key", "key_prune", "value", "matches"]
 OUTPUTS = ["attended", "confidence", "next_matches"]

@@ -18,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dynast_deploy.errors import DynastError
+from dynast_deploy.formats.onnx_model import DOMAIN
 from dynast_deploy.formats.precision import Precision
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -35,7 +36,7 @@ _ENDS = frozenset({"Div", "InstanceNormalization", "Tanh"})
 _NOT_FLOAT = {"Shape": {0}, "TopK": {1}, "Greater": {0}, "QuantizeLinear": {0}}
 """Outputs that are not floating-point tensors, by operator."""
 
-_ATTENTION_DOMAIN, _MATCHES_INPUT, _MATCHES_OUTPUT = "dynast", 5, 2
+_MATCHES_INPUT, _MATCHES_OUTPUT = 5, 2
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _HALF_SCALES_FROM = 19
 """The opset from which on quantization takes float16 scales."""
@@ -143,7 +144,7 @@ class _Conversion:
         if node.op_type == "Cast":
             to = next(attribute.i for attribute in node.attribute if attribute.name == "to")
             return int(to) if to in (FLOAT, HALF) else TensorProto.UNDEFINED
-        if node.domain == _ATTENTION_DOMAIN:
+        if node.domain == DOMAIN:
             return TensorProto.UNDEFINED if index == _MATCHES_OUTPUT else computed_in
         if index in _NOT_FLOAT.get(node.op_type, ()):
             return TensorProto.UNDEFINED

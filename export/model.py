@@ -19,9 +19,9 @@ def build_model(
     import onnx
     from onnx import TensorProto, helper
 
-    from dynast_deploy.export.attention_functions import DOMAIN, OPSET, attention_functions
+    from dynast_deploy.export.attention_functions import OPSET, attention_functions
     from dynast_deploy.export.network import NetworkWriter, cut_tensors
-    from dynast_deploy.formats.onnx_model import ModelMetadata
+    from dynast_deploy.formats.onnx_model import DOMAIN, ModelMetadata
     from dynast_deploy.version import __version__
 
     config = generator.config

@@ -9,9 +9,10 @@ import torch
 
 from dynast_deploy.config import SCALES
 from dynast_deploy.export import folding
-from dynast_deploy.export.attention_functions import DOMAIN, is_kept
+from dynast_deploy.export.attention_functions import is_kept
 from dynast_deploy.export.graph import Graph
 from dynast_deploy.export.modulation import Signal, positional_norm, submodule
+from dynast_deploy.formats.onnx_model import DOMAIN
 
 if TYPE_CHECKING:
     from dynast_deploy.attention_block import AttentionBlock

@@ -110,6 +110,7 @@ def _onnxruntime(case: AttentionCase, operators: Path | None) -> Callable[[], ob
     from onnx import TensorProto, helper
 
     from dynast_deploy.export.attention_functions import OUTPUTS, attention_functions
+    from dynast_deploy.formats.onnx_model import DOMAIN
     from dynast_deploy.onnxruntime_session import make_session
 
     name = {"inter": "InterScaleAttention", "inner": "InnerScaleAttention", "dense": "DenseAttention"}[
@@ -117,8 +118,8 @@ def _onnxruntime(case: AttentionCase, operators: Path | None) -> Callable[[], ob
     ]
     kind = TensorProto.FLOAT16 if case.dtype == "float16" else TensorProto.FLOAT
     feeds = case.arrays()
-    plugin: dict[str, Any] = {"plugin_namespace": "dynast", "plugin_version": "1", "aot": 1}
-    node = helper.make_node(name, list(feeds), OUTPUTS, domain="dynast", **case.settings, **plugin)
+    plugin: dict[str, Any] = {"plugin_namespace": DOMAIN, "plugin_version": "1", "aot": 1}
+    node = helper.make_node(name, list(feeds), OUTPUTS, domain=DOMAIN, **case.settings, **plugin)
     inputs, outputs = (
         [
             helper.make_tensor_value_info(n, TensorProto.INT32 if "matches" in n else kind, [None] * 3)
@@ -129,7 +130,7 @@ def _onnxruntime(case: AttentionCase, operators: Path | None) -> Callable[[], ob
     model = helper.make_model(
         helper.make_graph([node], "attention", inputs, outputs),
         functions=attention_functions(),
-        opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("dynast", 1)],
+        opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)],
         ir_version=10,
     )
     session = make_session(model.SerializeToString(), threads=case.threads, operators=operators)

@@ -12,9 +12,7 @@ import onnx
 
 from dynast_deploy.commands.show import megabytes
 from dynast_deploy.formats.onnx_check import check_weights
-from dynast_deploy.formats.onnx_model import PREFIX, ModelMetadata, load_model
-
-ATTENTION_DOMAIN = "dynast"
+from dynast_deploy.formats.onnx_model import DOMAIN, PREFIX, ModelMetadata, load_model
 
 
 def describe_onnx(file: Path) -> dict[str, Any]:
@@ -53,7 +51,7 @@ def describe_onnx(file: Path) -> dict[str, Any]:
         "nodes": len(graph.node),
     }
     if info is not None:
-        nodes = Counter(node.op_type for node in graph.node if node.domain == ATTENTION_DOMAIN)
+        nodes = Counter(node.op_type for node in graph.node if node.domain == DOMAIN)
         found |= {"attention_nodes": dict(nodes), "attention_runs_here": _attention_here()}
     found["inputs"] = [_value(value) for value in graph.input if value.name not in initialised]
     found["outputs"] = [_value(value) for value in graph.output]

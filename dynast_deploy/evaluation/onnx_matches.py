@@ -9,8 +9,7 @@ import numpy as np
 import onnx
 
 from dynast_deploy.evaluation.matching import BlockMatches
-from dynast_deploy.export.attention_functions import DOMAIN
-from dynast_deploy.formats.onnx_model import load_engine_model
+from dynast_deploy.formats.onnx_model import DOMAIN, load_engine_model
 
 _BLOCK = re.compile(r"^transformer_(\d)\.(\d+)/")
 

@@ -27,6 +27,8 @@ from dynast_deploy.formats.precision import Precision
 from dynast_deploy.size import Size
 
 PREFIX = "dynast."
+DOMAIN = "dynast"
+"""Of our operators in ONNX graphs."""
 ENCODER_INPUTS = ("exemplar", "exemplar_condition")
 RENDERER_INPUTS = ("condition",)
 RENDERER_OUTPUTS = ("image",)

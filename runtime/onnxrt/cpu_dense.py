@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx
 from onnx import helper, numpy_helper
 
-DOMAIN = "dynast"
+from dynast_deploy.formats.onnx_model import DOMAIN
+
 FROM_TOKENS = 8192
 """Keys from which on one pass is used: with 4096 it takes 5 % longer and the matrices are small, with 16384 it takes
 as long as the matrices and saves 3 GB (`docs/speed.md`)."""

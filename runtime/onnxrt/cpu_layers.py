@@ -13,9 +13,9 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from dynast_deploy.formats.onnx_model import DOMAIN
 from dynast_deploy.runtime.onnxrt.graph_pattern import Op, Reader, op
 
-DOMAIN = "dynast"
 BORDER = [0, 0, 1, 1, 0, 0, 1, 1]
 
 

@@ -12,12 +12,12 @@ import onnx
 from onnx import TensorProto
 
 from dynast_deploy.errors import DynastError, DynastWarning
+from dynast_deploy.formats.onnx_model import DOMAIN
 from dynast_deploy.formats.onnx_weights import Weights
 from dynast_deploy.onnxruntime_session import make_session, reason, refusal
 from dynast_deploy.runtime.memory import return_freed_memory
 from dynast_deploy.runtime.onnxrt.provider import ExecutionProvider
 
-OUR_DOMAIN = "dynast"
 T = TypeVar("T")
 
 
@@ -162,7 +162,7 @@ class SessionMaker:
         """Names of weights that our operators read as they are; others get another form, and their first is freed."""
         if self._provider.memory != "cpu" or self.form.operators is None:
             return set()
-        read = {name for node in graph.node if node.domain == OUR_DOMAIN for name in node.input}
+        read = {name for node in graph.node if node.domain == DOMAIN for name in node.input}
         return {
             tensor.name
             for tensor in graph.initializer

@@ -17,8 +17,9 @@ from dynast_deploy.export.attention_functions import OPSET
 from dynast_deploy.export.float16 import to_float16
 from dynast_deploy.export.graph import Graph
 from dynast_deploy.export.modulation import positional_norm
+from dynast_deploy.formats.onnx_model import DOMAIN
 from dynast_deploy.plugins import onnxruntime_library
-from dynast_deploy.runtime.onnxrt.cpu_layers import DOMAIN, channels_last
+from dynast_deploy.runtime.onnxrt.cpu_layers import channels_last
 
 pytestmark = pytest.mark.skipif(onnxruntime_library() is None, reason="native operators are not built")
 rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from dynast_deploy.export.attention_functions import DOMAIN
+from dynast_deploy.formats.onnx_model import DOMAIN
 
 CHANNELS, SIDE = 4, 6
 
