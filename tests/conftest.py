@@ -35,7 +35,8 @@ def lacks_torch(error: BaseException | None) -> bool:
     """Whether PyTorch could not be imported, which may be why `error` was raised."""
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "torch":
         return True
-    if error is not None and "needs PyTorch: pip install" in str(error):  # what backends say of it, without a cause
+    # What backends say of a checkpoint has no cause.
+    if error is not None and "needs PyTorch: pip install" in str(error):
         return True
     return error is not None and lacks_torch(error.__cause__ or error.__context__)
 
